@@ -1,1 +1,67 @@
-__version__ = "0.1.0"
+"""Access tokens for Domo's APIs.
+
+The names below are loaded when they are first used, so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from ._version import __version__
+
+TYPE_CHECKING = False  # type checkers know the name; typing itself takes longer to import than all of this
+
+if TYPE_CHECKING:
+    from .credentials import ClientCredentials
+    from .errors import (
+        ConfigurationError,
+        DomoOAuthError,
+        InvalidClientError,
+        InvalidScopeError,
+        RateLimitedError,
+        ServerError,
+        TokenRequestError,
+        TransportError,
+        UnexpectedResponseError,
+    )
+    from .exchange import arequest_token, request_token
+    from .scopes import Scope
+    from .token import Token
+
+__all__ = [
+    "ClientCredentials",
+    "ConfigurationError",
+    "DomoOAuthError",
+    "InvalidClientError",
+    "InvalidScopeError",
+    "RateLimitedError",
+    "Scope",
+    "ServerError",
+    "Token",
+    "TokenRequestError",
+    "TransportError",
+    "UnexpectedResponseError",
+    "__version__",
+    "arequest_token",
+    "request_token",
+]
+
+_HOMES = {
+    "ClientCredentials": "credentials",
+    "Scope": "scopes",
+    "Token": "token",
+    "arequest_token": "exchange",
+    "request_token": "exchange",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(f".{_HOMES.get(name, 'errors')}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
