@@ -1,0 +1,5 @@
+"""A client library for accessing Domo OAuth API"""
+
+from .client import AuthenticatedClient
+
+__all__ = ("AuthenticatedClient",)

@@ -1,0 +1,98 @@
+"""Generate `generated/domo_oauth_client` from the contract: what `make sdk` runs.
+
+The package is made in a temporary folder and takes the place of the old one as a whole, so nothing stale stays and a
+failure changes nothing. Nothing is done if neither what it is made from nor the package itself changed since the last
+run; `--force` runs it all the same.
+"""
+
+import argparse
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CONTRACT = ROOT / "openapi" / "domo-oauth.yaml"
+CONFIG = ROOT / "generator-config.yaml"
+TEMPLATES = ROOT / "generator-templates"
+PACKAGE = ROOT / "generated" / "domo_oauth_client"
+CACHE = ROOT / ".cache"  # ignored by git, and on the file system of PACKAGE, as a rename needs
+STAMP = CACHE / "sdk.sha256"
+TOOLS = ("openapi-python-client==", "ruff==")
+
+
+def pinned_tools() -> list[str]:
+    """Return the pins of pyproject.toml; exit unless this environment keeps them: other versions write other bytes."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    pins = [pin for pin in project["dependency-groups"]["dev"] if str(pin).startswith(TOOLS)]
+    for pin in pins:
+        name, _, wanted = pin.partition("==")
+        if version(name) != wanted:
+            sys.exit(f"make_sdk: {name} {version(name)} is installed, pyproject.toml pins {wanted}")
+    return pins
+
+
+def fingerprint(tools: list[str]) -> str:
+    """Return one digest of all that the package is made from, and of the package."""
+    digest = hashlib.sha256(" ".join(tools).encode())
+    for path in (CONTRACT, CONFIG, Path(__file__).resolve(), *files(TEMPLATES), *files(PACKAGE)):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(ROOT).as_posix()} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
+
+
+def files(folder: Path) -> Iterator[Path]:
+    """Yield the files of a folder in one order on every machine, without what Python leaves there."""
+    return (path for path in sorted(folder.rglob("*")) if path.is_file() and "__pycache__" not in path.parts)
+
+
+def generate(target: Path) -> None:
+    """Run the generator; exit with its message if it fails or warns."""
+    command = [sys.executable, "-m", "openapi_python_client", "generate", "--fail-on-warning", "--meta", "none"]
+    command += ["--path", str(CONTRACT), "--config", str(CONFIG), "--custom-template-path", str(TEMPLATES)]
+    # The generator takes the first ruff on PATH.
+    environment = os.environ | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
+    run = subprocess.run(
+        [*command, "--output-path", str(target)], env=environment, capture_output=True, text=True, check=False
+    )
+    if run.returncode != 0:
+        sys.exit(f"{run.stdout}{run.stderr}\nmake_sdk: the generator failed; {PACKAGE.relative_to(ROOT)} is as it was")
+    (target / "py.typed").touch()
+
+
+def replace(new: Path, old: Path) -> None:
+    """Put the new package in the place of PACKAGE, which moves to `old`, and comes back if that fails."""
+    PACKAGE.parent.mkdir(exist_ok=True)
+    if PACKAGE.exists():
+        PACKAGE.rename(old)
+    try:
+        new.rename(PACKAGE)
+    except OSError:
+        if old.exists():
+            old.rename(PACKAGE)
+        raise
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--force", action="store_true", help="run although nothing changed")
+    force = parser.parse_args().force
+    tools = pinned_tools()
+    if not force and STAMP.exists() and STAMP.read_text(encoding="ascii") == fingerprint(tools):
+        print("make_sdk: nothing changed")
+        return
+    CACHE.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="sdk-", dir=CACHE) as folder:
+        generate(Path(folder) / "new")
+        replace(Path(folder) / "new", Path(folder) / "old")
+    STAMP.write_text(fingerprint(tools), encoding="ascii")
+    print(f"make_sdk: wrote {PACKAGE.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
