@@ -1,0 +1,495 @@
+"""Every answer that is known, and every odd one, gives the right token or the right error, in sync and async."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import json
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from domo_oauth import (
+    ConfigurationError,
+    InvalidClientError,
+    InvalidScopeError,
+    RateLimitedError,
+    ServerError,
+    Token,
+    TokenRequestError,
+    TransportError,
+    UnexpectedResponseError,
+    arequest_token,
+    request_token,
+)
+
+GRANTED = {
+    "access_token": "eyJ0.canary-token-5a1e.c2ln",
+    "token_type": "bearer",
+    "expires_in": 3599,
+    "scope": "data user",
+    "customer": "acmecompany",
+    "role": "Admin",
+    "userId": 964382593,
+    "jti": "81dece4c-df73-4569-853c-2d1a328897fd",
+}
+JSON = "application/json;charset=utf-8"
+SECRETS = ("canary-token", "canary-secret", "canary-client", "Y2FuYXJ5LWNsaWVudC03ZjNkOTE6")
+
+
+def answer(status: int | str, body: bytes, content_type: str | None = JSON, *headers: str) -> bytes:
+    lines = [f"HTTP/1.1 {status} -"]
+    lines += [f"Content-Type: {content_type}"] if content_type else []
+    lines += [f"Content-Length: {len(body)}", "Connection: close", *headers]
+    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
+
+
+def granted(body: dict[str, Any] | None = None, **changes: Any) -> bytes:
+    fields = GRANTED | changes if body is None else body
+    return json.dumps({name: value for name, value in fields.items() if value is not ...}).encode()
+
+
+def refused(**fields: Any) -> bytes:
+    return json.dumps(fields).encode()
+
+
+@dataclass
+class Case:
+    name: str
+    wire: bytes
+    error: type[TokenRequestError | TransportError] | None
+    said: str = ""
+    """What the message must say."""
+    has: dict[str, Any] = field(default_factory=dict)
+    then: str = "close"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+HTML = b"<!DOCTYPE html><html><head><title>Domo - Blocked</title></head><body>No.</body></html>"
+TOE = "O6Q67O9N7H-U3ALR-NVA7L"
+
+TOKENS = [
+    Case("the documented answer", answer(200, granted()), None),
+    Case("a field that Domo added", answer(200, granted(env="prod1")), None, has={"extra": {"env": "prod1"}}),
+    Case("a byte-order mark", answer(200, b"\xef\xbb\xbf" + granted()), None),
+    Case("media type in capitals", answer(200, granted(), "Application/JSON"), None),
+    Case(
+        "only what is required",
+        answer(200, granted({"access_token": "t", "token_type": "Bearer", "expires_in": 0})),
+        None,
+        has={"access_token": "t", "customer": None, "user_id": None, "scopes": frozenset({"data"}), "expires_in": 0},
+    ),
+    Case(
+        "gzip",
+        answer(200, gzip.compress(granted()), JSON, "Content-Encoding: gzip"),
+        None,
+        has={"customer": "acmecompany"},
+    ),
+    Case(
+        "Latin-1 that says so",
+        answer(200, granted(customer="@").replace(b"@", b"Soci\xe9t\xe9"), "application/json; charset=iso-8859-1"),
+        None,
+        has={"customer": "Société"},
+    ),
+    Case(
+        "a lifetime of ten years", answer(200, granted(expires_in=315_360_000)), None, has={"expires_in": 315_360_000}
+    ),
+    Case(
+        "a lifetime beyond the calendar",
+        answer(200, granted(expires_in=10**15)),
+        None,
+        has={"expires_at": datetime.max.replace(tzinfo=UTC)},
+    ),
+]
+
+BROKEN = [
+    Case("HTML with status 200", answer(200, HTML, "text/html"), UnexpectedResponseError, "titled 'Domo - Blocked'"),
+    Case("HTML that says it is JSON", answer(200, HTML), UnexpectedResponseError, "titled 'Domo - Blocked'"),
+    Case("no media type", answer(200, granted(), None), UnexpectedResponseError, "application/json"),
+    Case("an empty body", answer(200, b""), UnexpectedResponseError, "answered 200 OK with a broken answer"),
+    Case("a list", answer(200, b"[]"), UnexpectedResponseError, "object"),
+    Case("null", answer(200, b"null"), UnexpectedResponseError, "object"),
+    Case("truncated JSON", answer(200, granted()[:-20]), UnexpectedResponseError, "JSON"),
+    Case("100,000 nested brackets", answer(200, b"[" * 100_000), UnexpectedResponseError, "JSON"),
+    Case("a number of 5,000 digits", answer(200, b'{"expires_in": ' + b"9" * 5000 + b"}"), UnexpectedResponseError),
+    Case(
+        "Latin-1 that does not say so",
+        answer(200, granted(customer="@").replace(b"@", b"\xe9")),
+        UnexpectedResponseError,
+    ),
+    Case("no access_token", answer(200, granted(access_token=...)), UnexpectedResponseError, "access_token"),
+    Case("access_token null", answer(200, granted(access_token=None)), UnexpectedResponseError, "access_token"),
+    Case("access_token empty", answer(200, granted(access_token="")), UnexpectedResponseError, "access_token"),
+    Case(
+        "CR LF in the token",
+        answer(200, granted(access_token="canary-token\r\nX: y")),
+        UnexpectedResponseError,
+        "access_token",
+    ),
+    Case("a line end after the token", answer(200, granted(access_token="canary-token\n")), UnexpectedResponseError),
+    Case("token_type mac", answer(200, granted(token_type="mac")), UnexpectedResponseError, "token_type"),
+    Case("expires_in a string", answer(200, granted(expires_in="3599")), UnexpectedResponseError, "expires_in"),
+    Case("expires_in true", answer(200, granted(expires_in=True)), UnexpectedResponseError, "expires_in"),
+    Case("expires_in a fraction", answer(200, granted(expires_in=3599.5)), UnexpectedResponseError, "expires_in"),
+    Case("expires_in negative", answer(200, granted(expires_in=-1)), UnexpectedResponseError, "expires_in"),
+    Case("expires_in NaN", answer(200, granted(expires_in=float("nan"))), UnexpectedResponseError, "JSON"),
+    Case("userId a string", answer(200, granted(userId="7")), UnexpectedResponseError, "userId"),
+    Case("204", b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n", UnexpectedResponseError, "204 No Content"),
+    Case("418", answer(418, b"short and stout", "text/plain"), UnexpectedResponseError, "418"),
+    Case("999", answer(999, b""), ServerError, "answered 999"),
+    Case(
+        "a redirect elsewhere",
+        answer(302, b"", None, "Location: https://elsewhere.test/"),
+        UnexpectedResponseError,
+        "no redirect is followed",
+        {"status": 302},
+    ),
+    Case(
+        "broken gzip",
+        answer(200, b"not gzip at all", JSON, "Content-Encoding: gzip"),
+        UnexpectedResponseError,
+        "Content-Encoding is broken",
+        {"status": None},
+    ),
+]
+
+REFUSED = [
+    Case(
+        "the container's 401",
+        answer(
+            401,
+            refused(
+                timestamp="2019-02-19T14:23:03.891+0000", status=401, error="Unauthorized", message="Bad credentials"
+            ),
+        ),
+        InvalidClientError,
+        "401 Unauthorized: Bad credentials",
+        {"timestamp": datetime(2019, 2, 19, 14, 23, 3, 891000, UTC), "error": "Unauthorized", "retryable": False},
+    ),
+    Case(
+        "Domo's 401",
+        answer(401, refused(status=401, statusReason="Internal Server Error", message="Full authentication", toe=TOE)),
+        InvalidClientError,
+        f"toe: {TOE}.",
+        {"toe": TOE, "description": "Full authentication"},
+    ),
+    Case(
+        "an empty 401",
+        answer(401, b"", None),
+        InvalidClientError,
+        "does not accept the client id (cana…) and its secret",
+    ),
+    Case("invalid_client with 400", answer(400, refused(error="invalid_client")), InvalidClientError),
+    Case(
+        "a time in milliseconds",
+        answer(401, refused(timestamp=1550586183891, message="Bad credentials", toe=TOE)),
+        InvalidClientError,
+        "at 2019-02-19T14:23:03.891000+00:00",
+        {"timestamp": datetime(2019, 2, 19, 14, 23, 3, 891000, UTC)},
+    ),
+    Case("an absurd time", answer(401, refused(timestamp=10**300)), InvalidClientError, has={"timestamp": None}),
+    Case("a time that is none", answer(401, refused(timestamp="soon")), InvalidClientError, has={"timestamp": None}),
+    Case("a time that is true", answer(401, refused(timestamp=True)), InvalidClientError, has={"timestamp": None}),
+    Case("fields of wrong types", answer(401, refused(error=7, message=["no"], toe=TOE)), InvalidClientError, TOE),
+    Case("a list for a 401", answer(401, b"[]"), InvalidClientError),
+    Case(
+        "invalid_scope",
+        answer(400, refused(error="invalid_scope", error_description="Invalid scope", scope="audit user")),
+        InvalidScopeError,
+        "Asked for: data. The client has: audit user.",
+        {"error": "invalid_scope", "description": "Invalid scope"},
+    ),
+    Case(
+        "missing grant type",
+        answer(400, refused(error="invalid_request", error_description="Missing grant type")),
+        TokenRequestError,
+        "Missing grant type. Domo did not understand",
+    ),
+    Case("an HTML 403", answer(403, HTML, "text/html"), TokenRequestError, "403 Forbidden: Domo - Blocked"),
+    Case(
+        "429 in seconds",
+        answer(429, b"", None, "Retry-After: 7"),
+        RateLimitedError,
+        "wait 7 s",
+        {"retry_after": 7.0, "retryable": True},
+    ),
+    Case("429 without a time", answer(429, b""), RateLimitedError, "wait a while", {"retry_after": None}),
+    Case("429 with nonsense", answer(429, b"", None, "Retry-After: -5"), RateLimitedError, has={"retry_after": None}),
+    Case(
+        "429 until a date that has passed",
+        answer(429, b"", None, "Retry-After: Wed, 21 Oct 2015 07:28:00 GMT"),
+        RateLimitedError,
+        has={"retry_after": 0.0},
+    ),
+    Case("500", answer(500, refused(error="server_error")), ServerError, "not yours", {"retryable": True}),
+    Case("an HTML 502", answer(502, HTML, "text/html"), ServerError, "502 Bad Gateway", {"retryable": True}),
+    Case("503", answer(503, b"", None, "Retry-After: 30"), ServerError, has={"retry_after": 30.0, "retryable": True}),
+    Case("504", answer(504, b""), ServerError, has={"retryable": True}),
+    Case("501", answer(501, b""), ServerError, has={"retryable": False}),
+    Case("520", answer(520, b"error code: 520", "text/plain"), ServerError, "answered 520", {"status": 520}),
+    Case(
+        "an error that breaks off",
+        answer(500, refused(toe=TOE)[:-3]),
+        ServerError,
+        "500 Internal Server Error",
+        {"toe": None},
+    ),
+    Case(
+        "control characters and endless words",
+        answer(400, refused(error="invalid_request", error_description="a\x1b[31m\r\nb" + "c" * 10_000)),
+        TokenRequestError,
+        "a [31m bccc",
+    ),
+    Case(
+        "credentials sent back",
+        answer(
+            401,
+            refused(
+                error="canary-client-7f3d91",
+                message="wrong: canary-secret-c0ffee5ec2e7",
+                toe="Basic Y2FuYXJ5LWNsaWVudC03ZjNkOTE6Y2FuYXJ5LXNlY3JldC1jMGZmZWU1ZWMyZTc=",
+            ),
+        ),
+        InvalidClientError,
+        "wrong: [redacted]",
+    ),
+]
+
+NO_ANSWER = [
+    Case("reset", b"", TransportError, "the connection broke off", then="reset"),
+    Case("closed without an answer", b"", TransportError, "the connection broke off"),
+    Case("reset in the body", answer(200, granted())[:-5], TransportError, "broke off", then="reset"),
+    Case("closed in the body", answer(200, granted())[:-5], TransportError, "broke off"),
+    Case("not HTTP", b"SSH-2.0-OpenSSH_9.2\r\n", TransportError, "broke off"),
+    Case("no answer in time", b"", TransportError, "no complete answer in time", then="hang"),
+    Case("no end of the headers", b"HTTP/1.1 200 OK\r\nX: ", TransportError, "no complete answer in time", then="hang"),
+]
+
+TIMEOUT = {"timeout": 5.0}
+
+
+@pytest.fixture(params=["sync", "asyncio", "trio"])
+def ask(request, credentials):
+    """Ask for a token in each way that there is."""
+
+    def sync(url: str, scopes: Any = "data", **httpx_args: Any) -> Token:
+        return request_token(credentials, scopes, base_url=url, httpx_args=TIMEOUT | httpx_args)
+
+    def in_loop(url: str, scopes: Any = "data", **httpx_args: Any) -> Token:
+        async def run() -> Token:
+            return await arequest_token(credentials, scopes, base_url=url, httpx_args=TIMEOUT | httpx_args)
+
+        return anyio.run(run, backend=request.param)
+
+    return sync if request.param == "sync" else in_loop
+
+
+@pytest.mark.parametrize("case", TOKENS, ids=str)
+def test_a_good_answer_is_a_token(case, wire, ask):
+    server = wire(case.wire)
+    before = datetime.now(UTC)
+    token = ask(server.url)
+    for name, value in case.has.items():
+        assert getattr(token, name) == value, name
+    if not case.has:
+        assert token.access_token == GRANTED["access_token"]
+        assert (token.customer, token.role, token.user_id) == ("acmecompany", "Admin", 964382593)
+        assert token.scopes == {"data", "user"}
+        assert token.token_type == "bearer"
+        assert 3598 < (token.expires_at - before).total_seconds() < 3599 + 60
+    (request,) = server.requests
+    assert request.startswith(b"GET /oauth/token?grant_type=client_credentials&scope=data HTTP/1.1\r\n")
+    assert b"\r\nAccept: application/json\r\n" in request
+    assert b"\r\nUser-Agent: domo-oauth/" in request
+
+
+@pytest.mark.parametrize("case", [*BROKEN, *REFUSED, *NO_ANSWER], ids=str)
+def test_any_other_answer_is_an_error_that_helps(case, wire, ask):
+    httpx_args = {"timeout": 0.2} if case.then == "hang" else {}
+    server = wire(case.wire, case.then)
+    with pytest.raises(case.error) as caught:
+        ask(server.url, **httpx_args)
+    error = caught.value
+    assert type(error) is case.error
+    message = str(error)
+    assert message.startswith(f"GET {server.url}/oauth/token ")
+    assert case.said in message
+    assert len(message) < 1000
+    assert message.isprintable()
+    for name, value in case.has.items():
+        assert getattr(error, name) == value, name
+    shown = message + repr(error) + str(vars(error))
+    assert not [secret for secret in SECRETS if secret in shown]
+    assert error.__context__ is None
+
+
+def test_retry_after_a_date_to_come_is_counted_from_the_request(wire, ask):
+    server = wire(answer(503, b"", None, "Retry-After: Wed, 21 Oct 2099 07:28:00 GMT"))
+    with pytest.raises(ServerError) as caught:
+        ask(server.url)
+    assert caught.value.retry_after > 365 * 86400
+
+
+def test_without_scopes_the_parameter_is_left_out(wire, ask):
+    server = wire(answer(200, granted({"access_token": "t", "token_type": "bearer", "expires_in": 1})))
+    assert ask(server.url, None).scopes == frozenset()
+    assert server.requests[0].startswith(b"GET /oauth/token?grant_type=client_credentials HTTP/1.1\r\n")
+
+
+def test_invalid_scope_without_scopes_says_so(wire, ask):
+    server = wire(answer(400, refused(error="invalid_scope")))
+    with pytest.raises(InvalidScopeError, match="Asked for: all scopes of the client"):
+        ask(server.url, None)
+
+
+def test_an_endless_body_is_cut_off(wire, ask):
+    def endless() -> Iterator[bytes]:
+        return itertools.repeat(b"x" * 65536)
+
+    server = wire(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n", more=endless)
+    with pytest.raises(UnexpectedResponseError, match="1048576"):
+        ask(server.url)
+
+
+def test_an_endless_error_page_keeps_its_status(wire, ask):
+    server = wire(b"HTTP/1.1 503 Busy\r\nContent-Type: text/html\r\n\r\n", more=lambda: itertools.repeat(b"x" * 65536))
+    with pytest.raises(ServerError, match="503 Service Unavailable"):
+        ask(server.url)
+
+
+def test_nobody_listens(wire, ask):
+    server = wire(b"")
+    url = server.url
+    server.close()
+    with pytest.raises(TransportError, match="no connection"):
+        ask(url)
+
+
+def test_a_redirect_is_not_followed_even_if_asked_for(wire, ask):
+    target = wire(answer(200, granted()))
+    server = wire(answer(307, b"", None, f"Location: {target.url}/oauth/token"))
+    with pytest.raises(UnexpectedResponseError, match="no redirect is followed"):
+        ask(server.url, follow_redirects=True)
+    assert target.requests == []
+
+
+def test_headers_of_the_caller_are_added(wire, ask):
+    server = wire(answer(200, granted()))
+    ask(server.url, headers={"X-Trace": "abc", "User-Agent": "mine"})
+    assert b"\r\nX-Trace: abc\r\n" in server.requests[0]
+    assert b"\r\nUser-Agent: mine\r\n" in server.requests[0]
+
+
+def test_a_proxy_is_used_where_given_and_not_found_in_the_environment(wire, ask, monkeypatch):
+    server = wire(answer(200, granted()))
+    proxy = wire(answer(200, granted(customer="by-proxy")))
+    monkeypatch.setenv("HTTP_PROXY", proxy.url)
+    assert ask(server.url).customer == "acmecompany"
+    assert ask(server.url, proxy=proxy.url).customer == "by-proxy"
+    assert proxy.requests[0].startswith(f"GET {server.url}/oauth/token?".encode())
+
+
+def test_a_proxy_that_refuses(wire, credentials, ask):
+    proxy = wire(answer(407, b"", None))
+    with pytest.raises(TransportError, match=r"the proxy refused \(ProxyError: 407"):
+        ask("https://api.domo.test", proxy=proxy.url)
+
+
+@pytest.mark.parametrize(
+    ("httpx_args", "said"),
+    [
+        ({"no_such_argument": 1}, "no_such_argument"),
+        ({"proxy": "ftp://user:canary-secret@proxy.test"}, "Unknown scheme"),
+        ({"proxy": "http://proxy.test:port"}, "InvalidURL"),
+        ({"headers": {"X": "a\nb"}}, "cannot be sent"),
+    ],
+)
+def test_arguments_that_httpx_does_not_take(httpx_args, said, wire, ask):
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        ask(wire(answer(200, granted())).url, **httpx_args)
+    assert "canary-secret" not in str(caught.value)
+
+
+def test_a_base_url_with_a_path(wire, ask):
+    server = wire(answer(200, granted()))
+    ask(f"{server.url}/gateway/")
+    assert server.requests[0].startswith(b"GET /gateway/oauth/token?")
+
+
+def test_a_certificate_that_nobody_vouches_for(ask, tls_server):
+    with pytest.raises(TransportError, match="certificate is not trusted") as caught:
+        ask(tls_server.url)
+    assert not caught.value.retryable
+    assert "SSL_CERT_FILE" in str(caught.value)
+
+
+def test_a_certificate_authority_of_ones_own(ask, tls_server):
+    context = ssl.create_default_context(cafile=tls_server.authority)
+    assert ask(tls_server.url, verify=context).customer == "acmecompany"
+
+
+def test_a_certificate_authority_by_the_environment(ask, tls_server, monkeypatch):
+    from domo_oauth import exchange
+
+    exchange._tls.cache_clear()
+    monkeypatch.setenv("SSL_CERT_FILE", tls_server.authority)
+    try:
+        assert ask(tls_server.url).customer == "acmecompany"
+    finally:
+        exchange._tls.cache_clear()
+
+
+@pytest.mark.anyio
+async def test_cancelling_leaves_nothing_of_the_request_behind(wire, credentials, anyio_backend):
+    server = wire(b"", "hang")
+    kept: list[BaseException] = []
+
+    async def ask_and_keep() -> None:
+        try:
+            await arequest_token(credentials, "data", base_url=server.url)
+        except BaseException as error:
+            kept.append(error)
+            raise
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask_and_keep)
+        while not server.requests:  # noqa: ASYNC110 -- the server is in a thread of its own
+            await anyio.sleep(0.001)
+        tasks.cancel_scope.cancel()
+    (error,) = kept
+    frames = []
+    trace = error.__traceback__
+    while trace:
+        frames.append(trace.tb_frame.f_code.co_filename)
+        trace = trace.tb_next
+    assert not [name for name in frames if "httpcore" in name or "httpx" in name or "h11" in name]
+
+
+def test_a_certificate_authority_that_is_not_there(ask, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", "/no/such/file")
+    from domo_oauth import exchange
+
+    exchange._tls.cache_clear()
+    with pytest.raises(ConfigurationError, match="SSL_CERT_FILE"):
+        ask("https://api.domo.test")
+
+
+def test_one_tls_context_serves_the_process(monkeypatch, wire, credentials):
+    from domo_oauth import exchange
+
+    made = []
+    real = httpx.create_ssl_context
+    exchange._tls.cache_clear()
+    monkeypatch.setattr(httpx, "create_ssl_context", lambda **kwargs: made.append(kwargs) or real(**kwargs))
+    for _ in range(3):
+        request_token(credentials, base_url=wire(answer(200, granted())).url)
+    assert made == [{"trust_env": False}]
+    exchange._tls.cache_clear()

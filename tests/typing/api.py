@@ -1,0 +1,63 @@
+"""What type checkers see of the public names: checked by mypy --strict and pyright strict, never run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, assert_type
+
+from domo_oauth import (
+    ClientCredentials,
+    RateLimitedError,
+    Scope,
+    Token,
+    TokenRequestError,
+    arequest_token,
+    request_token,
+)
+from domo_oauth_client import AuthenticatedClient
+from domo_oauth_client.api.oauth import get_access_token
+from domo_oauth_client.models import AccessTokenResponse, TokenError
+from domo_oauth_client.types import Response, Unset
+
+credentials = ClientCredentials("an-id", "a-secret")
+assert_type(ClientCredentials.from_env(), ClientCredentials)
+
+token = request_token(credentials, scopes="data user")
+assert_type(token, Token)
+assert_type(token.access_token, str)
+assert_type(token.expires_in, int)
+assert_type(token.expires_at, datetime)
+assert_type(token.scopes, frozenset[str])
+assert_type(token.customer, str | None)
+assert_type(token.user_id, int | None)
+assert_type(token.extra, Mapping[str, Any])
+
+request_token(credentials, ["data", Scope.USER, Scope.custom("app")])
+request_token(credentials, {Scope.DATA}, base_url="https://api.domo.com", httpx_args={"timeout": 3.0})
+request_token(credentials, None)
+request_token(credentials, 7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] # an int is no scope
+
+
+async def in_a_loop() -> None:
+    assert_type(await arequest_token(credentials), Token)
+
+
+def errors(error: TokenRequestError, limited: RateLimitedError) -> None:
+    assert_type(error.status, int | None)
+    assert_type(error.toe, str | None)
+    assert_type(error.timestamp, datetime | None)
+    assert_type(error.retryable, bool)
+    assert_type(limited.retry_after, float | None)
+
+
+def generated() -> None:
+    client = AuthenticatedClient("https://api.domo.com", username="an-id", password="a-secret")
+    assert_type(get_access_token.sync(client=client), AccessTokenResponse | TokenError | None)
+    response = get_access_token.sync_detailed(client=client, scope="data")
+    assert_type(response, Response[AccessTokenResponse | TokenError])
+    assert_type(response.status_code, int)
+    if isinstance(response.parsed, AccessTokenResponse):
+        assert_type(response.parsed.access_token, str)
+        assert_type(response.parsed.user_id, int | Unset)
+    get_access_token.sync(client=client, grant_type="password")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] # one value
