@@ -1,0 +1,29 @@
+"""What a check reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Finding", "Kind"]
+
+Kind = Literal["fault", "news"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One difference between an exchange and the contract.
+
+    Attributes:
+        where: The place in the exchange, such as ``response.body.expires_in``.
+        message: What was expected and what was found; never a secret.
+        kind: ``fault`` breaks the contract; ``news`` is worth knowing, such as a field that the contract does not name.
+    """
+
+    where: str
+    message: str
+    kind: Kind = "fault"
+
+    def __str__(self) -> str:
+        """In one line."""
+        return f"{self.where}: {self.message}"
