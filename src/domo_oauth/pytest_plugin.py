@@ -1,0 +1,44 @@
+"""The pytest fixture ``domo_sandbox``: a token endpoint of one's own for the tests of a program that uses Domo.
+
+pytest loads this module in every run, wherever domo-oauth is installed, so it imports nothing but pytest.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from domo_oauth.sandbox import Sandbox
+
+__all__ = ["domo_sandbox"]
+
+
+@pytest.fixture(scope="session")
+def _domo_sandbox_process() -> Iterator[Sandbox]:
+    """One process for the session, and one for each worker of pytest-xdist; apart, so that no test can block it."""
+    from domo_oauth.errors import ConfigurationError
+    from domo_oauth.sandbox import running
+
+    try:
+        with running() as sandbox:
+            yield sandbox
+    except ConfigurationError as error:
+        pytest.fail(f"domo_sandbox: {error}", pytrace=False)
+
+
+@pytest.fixture
+def domo_sandbox(_domo_sandbox_process: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """A local server that behaves like Domo's token endpoint; DOMO_API_URL and the credentials are set for it.
+
+    Its counts start at zero in each test.
+    ``.url``, ``.client_id``, ``.client_secret`` and ``.env`` lead to it; ``.stats()`` tells what it was asked,
+    ``.revoke_tokens()`` makes its tokens invalid, ``.reset()`` sets the counts to zero.
+    """
+    _domo_sandbox_process.reset()
+    for name, value in _domo_sandbox_process.env.items():
+        monkeypatch.setenv(name, value)
+    return _domo_sandbox_process
