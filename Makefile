@@ -1,0 +1,95 @@
+# Two commands do all: `make demo` and `make test`. Each target sets up what it needs.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+READY := $(VENV)/.ready
+NODE_READY := node_modules/.ready
+# Node.js comes as a Python package; no tool may report home or look for updates.
+NODE := PATH="$(CURDIR)/$(BIN):$$PATH" REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true REDOCLY_SUPPRESS_NOTIFICATIONS=true NO_UPDATE_NOTIFIER=1
+SPEC := openapi/domo-oauth.yaml
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test sdk lint-spec lint types drift coverage check package record surface lock format clean test-pythons
+
+help: ## Show what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(READY): requirements-dev.txt pyproject.toml src/domo_oauth/_version.py
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed, and $(PYTHON) is {v[0]}.{v[1]}: name another one with make PYTHON=...")'
+	@echo "Setting up $(VENV) (once; about a minute)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(NODE_READY): package.json package-lock.json .npmrc $(READY)
+	@$(NODE) npm ci --silent
+	@touch $@
+
+demo: $(READY) ## The tour, on the embedded sandbox; LIVE=1 with credentials in the environment runs it against Domo
+	@$(MAKE) --no-print-directory sdk
+	@$(PY) tools/demo.py $(if $(LIVE),--live)
+
+test: $(READY) ## Run all tests (ARGS='-k name' for some)
+	@$(PY) -m pytest $(ARGS)
+
+sdk: $(READY) ## Generate the client from the contract; nothing to do if nothing changed, FORCE=1 does it all the same
+	@$(PY) tools/make_sdk.py $(if $(FORCE),--force)
+
+lint-spec: $(READY) $(NODE_READY) ## Check the contract with openapi-spec-validator, Spectral and Redocly
+	$(BIN)/openapi-spec-validator --validation-errors all $(SPEC)
+	$(NODE) npx --no-install spectral lint --fail-severity=hint --quiet $(SPEC)
+	$(NODE) npx --no-install redocly lint $(SPEC)
+
+lint: $(READY) ## Check the code's style and its layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(READY) ## Check the types with mypy and pyright, both strict
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+drift: $(READY) ## Fail if generated/ is not what the contract gives
+	$(MAKE) --no-print-directory sdk FORCE=1
+	@git diff --exit-code --stat -- generated && test -z "$$(git status --porcelain -- generated)" || \
+	  { git status --short -- generated; echo "generated/ is not what 'make sdk' writes: run it and commit the result." >&2; exit 1; }
+
+coverage: $(READY) ## Run all tests and measure line and branch coverage of src/
+	@$(PY) -m coverage erase
+	$(PY) -m coverage run -m pytest $(ARGS)
+	@$(PY) -m coverage combine --quiet
+	$(PY) -m coverage report
+
+package: $(READY) ## Build sdist and wheel, check them, and install the wheel into an empty environment
+	$(PY) tools/check_package.py
+
+check: lint types lint-spec drift coverage package ## Everything that CI checks
+
+test-pythons: ## Run the tests on every other Python from 3.12 on that is installed
+	@for minor in 12 13 14; do \
+	  if python3.$$minor -c '' 2>/dev/null; then \
+	    echo "== Python 3.$$minor"; \
+	    $(MAKE) --no-print-directory test PYTHON=python3.$$minor VENV=.venv-3.$$minor || exit 1; \
+	  else echo "== Python 3.$$minor is not installed here: passed over"; fi; \
+	done
+
+record: $(READY) ## Ask the real endpoint (DOMO_CLIENT_ID, DOMO_CLIENT_SECRET) and write redacted recordings: OUT=folder
+	@$(BIN)/domo-oauth record --out "$(or $(OUT),recordings)"
+
+surface: $(READY) ## Accept the contract's surface as it is now, after info.version was raised
+	$(PY) tools/surface.py --write
+
+lock: $(READY) ## Resolve the development environment anew (UPGRADE=1 to newer versions)
+	$(BIN)/uv pip compile --quiet pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) -o requirements-dev.txt
+
+format: $(READY) ## Format the code
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format --quiet .
+
+clean: ## Remove what was installed and built
+	rm -rf .venv .venv-* .cache build dist node_modules .coverage*

@@ -1,0 +1,70 @@
+"""The command as a person or a script runs it: a process with arguments, environment and exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+COMMAND = str(Path(sys.executable).with_name("domo-oauth"))
+
+
+def run(*arguments: str | Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [COMMAND, *map(str, arguments)], env=os.environ | (env or {}), capture_output=True, text=True, check=False
+    )
+
+
+def test_record_asks_redacts_and_verifies(domo_sandbox, tmp_path):
+    out = tmp_path / "recordings"
+    ended = run("record", "--out", out, env=domo_sandbox.env)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    written = sorted(out.iterdir())
+    assert len(written) == 4
+    assert ended.stdout.count("1 exchange checked (sandbox), 0 faults") == 4
+    for path in written:
+        assert path.stat().st_mode & 0o077 == 0
+        text = path.read_text()
+        assert domo_sandbox.client_id not in text
+        assert domo_sandbox.client_secret not in text
+        assert json.loads(text)["log"]["_provenance"]["kind"] == "sandbox"
+    assert run("verify", *written).returncode == 0
+
+
+def test_record_with_a_wrong_secret_says_so_and_writes_nothing(domo_sandbox, tmp_path):
+    out = tmp_path / "recordings"
+    ended = run("record", "--out", out, env=domo_sandbox.env | {"DOMO_CLIENT_SECRET": "wrong"})
+    assert ended.returncode == 3
+    assert "granted no token, but answered 401" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not list(tmp_path.rglob("*.har"))
+
+
+def test_verify_ends_with_1_and_a_line_per_fault(tmp_path):
+    broken = tmp_path / "broken.har"
+    har = json.loads((Path(__file__).parents[2] / "openapi/recordings/recorded-2026-guide.har").read_text())
+    content = har["log"]["entries"][0]["response"]["content"]
+    content["text"] = content["text"].replace("3599", '"3599"')
+    broken.write_text(json.dumps(har))
+    ended = run("verify", broken)
+    assert ended.returncode == 1
+    assert "fault: response.body.expires_in: expected" in ended.stdout
+
+
+def test_nobody_listens_ends_with_4(tmp_path, wire):
+    server = wire(b"")
+    url = server.url
+    server.close()
+    env = {"DOMO_API_URL": url, "DOMO_CLIENT_ID": "id", "DOMO_CLIENT_SECRET": "secret"}
+    ended = run("record", "--out", tmp_path, env=env)
+    assert ended.returncode == 4
+    assert ended.stderr.startswith("domo-oauth: ")
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_closed_pipe_is_no_traceback():
+    ended = subprocess.run(["sh", "-c", f"'{COMMAND}' spec | head -n 1"], capture_output=True, text=True, check=False)
+    assert ended.stdout == "openapi: 3.0.4\n"
+    assert ended.stderr == ""
