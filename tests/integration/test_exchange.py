@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import itertools
 import json
+import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -222,7 +224,13 @@ REFUSED = [
         {"retry_after": 7.0, "retryable": True},
     ),
     Case("429 without a time", answer(429, b""), RateLimitedError, "wait a while", {"retry_after": None}),
-    Case("429 with nonsense", answer(429, b"", None, "Retry-After: -5"), RateLimitedError, has={"retry_after": None}),
+    Case(
+        "429 with a number below 0",
+        answer(429, b"", None, "Retry-After: -5"),
+        RateLimitedError,
+        has={"retry_after": None},
+    ),
+    Case("429 with nonsense", answer(429, b"", None, "Retry-After: Soon"), RateLimitedError, has={"retry_after": None}),
     Case(
         "429 until a date that has passed",
         answer(429, b"", None, "Retry-After: Wed, 21 Oct 2015 07:28:00 GMT"),
@@ -371,6 +379,17 @@ def test_nobody_listens(wire, ask):
     server.close()
     with pytest.raises(TransportError, match="no connection"):
         ask(url)
+
+
+def test_nobody_accepts(ask):
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):  # fill the queue, so that the system answers no further connection
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(server.getsockname())
+        with pytest.raises(TransportError, match="no connection in time"):
+            ask(f"http://127.0.0.1:{server.getsockname()[1]}", timeout=0.2)
 
 
 def test_a_redirect_is_not_followed_even_if_asked_for(wire, ask):
