@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # What comes along with the three that the project names: h11, idna and so on are httpx's.
 EXPECTED = {
     *("domo-oauth", "attrs", "httpx", "python-dateutil"),
-    *("anyio", "certifi", "h11", "httpcore", "idna", "six", "sniffio", "typing-extensions"),
+    *("anyio", "certifi", "h11", "httpcore", "idna", "six", "sniffio", "typing-extensions", "tzdata"),
 }
 IN_WHEEL = {
     "domo_oauth/__init__.py",
