@@ -62,15 +62,21 @@ class Wire:
         scheme = "https" if self.tls else "http"
         return f"{scheme}://127.0.0.1:{self._socket.getsockname()[1]}"
 
-    def run(self) -> None:
+    def start(self) -> None:
+        self._run(self._accept)
+
+    def _run(self, target: Callable[..., None], *args: object) -> None:
+        thread = threading.Thread(target=target, args=args, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def _accept(self) -> None:
         while True:
             try:
                 connection, _ = self._socket.accept()
             except OSError:
                 return
-            thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            self._run(self._serve, connection)
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):
@@ -102,7 +108,7 @@ class Wire:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
-        for thread in self._threads:
+        for thread in self._threads:  # the first is the one that accepts: once it has ended, no other comes
             thread.join()
 
 
@@ -114,7 +120,7 @@ def wire() -> Iterator[Callable[..., Wire]]:
         def start(answer: bytes, then: Then = "close", more: Callable[[], Iterator[bytes]] | None = None) -> Wire:
             server = Wire(answer, then, more)
             stack.callback(server.close)
-            threading.Thread(target=server.run, daemon=True).start()
+            server.start()
             return server
 
         yield start

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from ipaddress import ip_address
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from .errors import ConfigurationError
 
@@ -26,15 +27,12 @@ def resolve_base_url(base_url: str | None = None) -> str:
     """
     given = base_url or os.environ.get(BASE_URL_VARIABLE, "").strip() or DEFAULT_BASE_URL
     origin = f"{BASE_URL_VARIABLE} is" if not base_url and os.environ.get(BASE_URL_VARIABLE) else "The base URL is"
-    try:
-        parts = urlsplit(given)
-        fault = _fault(parts, origin) if parts.port != 0 else f"{origin} not a URL: there is no port 0."
-    except ValueError:
-        fault = f"{origin} not a URL: it must look like {DEFAULT_BASE_URL}."
+    fault = _fault(given, origin)
     if fault is not None:
         del given, base_url  # it may carry a password, and a traceback with locals shows this frame
         raise ConfigurationError(fault)
-    return given.rstrip("/")
+    parts = urlsplit(given)
+    return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
 
 
 def is_loopback(host: str) -> bool:
@@ -47,9 +45,15 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _fault(parts: SplitResult, origin: str) -> str | None:
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        return f"{origin} not an absolute URL: it must look like {DEFAULT_BASE_URL}."
+def _fault(url: str, origin: str) -> str | None:
+    """Why the URL will not do; None when it will."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.port != 0 and parts.scheme in {"http", "https"} and re.fullmatch(r"[!-\[\]-~]+", url)
+    except ValueError:
+        return f"{origin} not a URL: it must look like {DEFAULT_BASE_URL}."
+    if not usable or not parts.hostname:
+        return f"{origin} not an absolute URL of HTTP: it must look like {DEFAULT_BASE_URL}."
     if parts.username is not None or parts.password is not None:
         return f"{origin} not to carry a user name or password: they would end up in logs. Pass them as credentials."
     if parts.query or parts.fragment:

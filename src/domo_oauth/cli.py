@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,11 +43,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         status: int = args.run(args)
+        sys.stdout.flush()
     except DomoOAuthError as error:
         print(f"domo-oauth: {error}", file=sys.stderr)
         return _exit_status(error)
     except KeyboardInterrupt:
-        return 130
+        return 128 + 2  # what a shell gives for SIGINT
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at its end
+        return 128 + 13  # what a shell gives for SIGPIPE
     return status
 
 

@@ -28,7 +28,6 @@ class ClientCredentials(Value):
     """
 
     __slots__ = ("client_id", "client_secret")
-    _hidden = ("client_id", "client_secret")
 
     client_id: str
     client_secret: str

@@ -19,6 +19,7 @@ from rich.traceback import Traceback
 from sentry_sdk.utils import event_from_exception
 
 from domo_oauth import ClientCredentials, DomoOAuthError, Scope, arequest_token, request_token
+from domo_oauth.base_url import resolve_base_url
 from domo_oauth_client import AuthenticatedClient
 from domo_oauth_client.api.oauth import get_access_token
 from domo_oauth_client.errors import ResponseValidationError
@@ -145,6 +146,7 @@ def test_the_search_would_find_a_leak(wire):
 
 
 WRONG = {
+    "base_url": lambda url: resolve_base_url(f"https://{CLIENT_ID}:{CLIENT_SECRET}@x.test"),
     "secret": lambda url: ClientCredentials(CLIENT_ID, CLIENT_SECRET + "\n"),
     "id": lambda url: ClientCredentials(CLIENT_ID + ":", CLIENT_SECRET),
     "no id": lambda url: ClientCredentials("", CLIENT_SECRET),

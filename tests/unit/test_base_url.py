@@ -16,6 +16,10 @@ def test_the_environment_and_then_the_argument_come_first(monkeypatch):
     assert resolve_base_url("https://another.test") == "https://another.test"
 
 
+def test_the_scheme_is_written_in_one_way():
+    assert resolve_base_url("HTTPS://api.domo.com/path//") == "https://api.domo.com/path"
+
+
 @pytest.mark.parametrize("url", ["http://localhost:1", "http://127.0.0.1:80", "http://127.9.9.9", "http://[::1]:8080"])
 def test_plain_http_to_this_machine(url):
     assert resolve_base_url(url) == url
@@ -38,6 +42,10 @@ def test_plain_http_to_this_machine(url):
         ("https://api.domo.com#f", "query or fragment"),
         ("https://api.domo.com:port", "not a URL"),
         ("https://[::1", "not a URL"),
+        ("https://api.domo.com:0", "not an absolute URL"),
+        ("http://127.0.0.1\\@elsewhere.test", "not an absolute URL"),
+        ("http://127.0.0.1\n.elsewhere.test", "not an absolute URL"),
+        ("https://api.dömo.com", "not an absolute URL"),
     ],
 )
 def test_what_is_not_safe_or_not_a_url_is_refused(url, said):

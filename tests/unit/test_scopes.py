@@ -26,6 +26,10 @@ def test_every_way_to_write_the_same_scopes_sends_the_same(written):
     assert scope_parameter(scope_names(written)) == "data user"
 
 
+def test_the_order_is_fixed():
+    assert scope_parameter(scope_names(set(Scope))) == "account audit buzz dashboard data user workflow"
+
+
 def test_none_leaves_the_parameter_out():
     assert scope_names(None) is None
     assert scope_parameter(None) is None
