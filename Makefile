@@ -31,18 +31,18 @@ $(NODE_READY): package.json package-lock.json .npmrc $(READY)
 
 demo: $(READY) ## The tour, on the embedded sandbox; LIVE=1 with credentials in the environment runs it against Domo
 	@$(MAKE) --no-print-directory sdk
-	@$(PY) tools/demo.py $(if $(LIVE),--live)
+	@$(PY) tools/demo.py $(if $(filter 1,$(LIVE)),--live)
 
 test: $(READY) ## Run all tests (ARGS='-k name' for some)
 	@$(PY) -m pytest $(ARGS)
 
 sdk: $(READY) ## Generate the client from the contract; nothing to do if nothing changed, FORCE=1 does it all the same
-	@$(PY) tools/make_sdk.py $(if $(FORCE),--force)
+	@$(PY) tools/make_sdk.py $(if $(filter 1,$(FORCE)),--force)
 
 lint-spec: $(READY) $(NODE_READY) ## Check the contract with openapi-spec-validator, Spectral and Redocly
-	$(BIN)/openapi-spec-validator --validation-errors all $(SPEC)
 	$(NODE) npx --no-install spectral lint --fail-severity=hint --quiet $(SPEC)
 	$(NODE) npx --no-install redocly lint $(SPEC)
+	$(BIN)/openapi-spec-validator --validation-errors all $(SPEC)
 
 lint: $(READY) ## Check the code's style and its layers
 	$(BIN)/ruff check .
@@ -55,7 +55,8 @@ types: $(READY) ## Check the types with mypy and pyright, both strict
 
 drift: $(READY) ## Fail if generated/ is not what the contract gives
 	$(MAKE) --no-print-directory sdk FORCE=1
-	@git diff --exit-code --stat -- generated && test -z "$$(git status --porcelain -- generated)" || \
+	@# Against the index, so that a commit of the contract and its client together passes the hook.
+	@git diff --exit-code --stat -- generated && test -z "$$(git ls-files --others --exclude-standard -- generated)" || \
 	  { git status --short -- generated; echo "generated/ is not what 'make sdk' writes: run it and commit the result." >&2; exit 1; }
 
 coverage: $(READY) ## Run all tests and measure line and branch coverage of src/
@@ -71,10 +72,13 @@ check: lint types lint-spec drift coverage package ## Everything that CI checks
 
 test-pythons: ## Run the tests on every other Python from 3.12 on that is installed
 	@for minor in 12 13 14; do \
-	  if python3.$$minor -c '' 2>/dev/null; then \
-	    echo "== Python 3.$$minor"; \
-	    $(MAKE) --no-print-directory test PYTHON=python3.$$minor VENV=.venv-3.$$minor || exit 1; \
-	  else echo "== Python 3.$$minor is not installed here: passed over"; fi; \
+	  found=; \
+	  for python in python3.$$minor "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.$$minor.*/bin/python3; do \
+	    if test -z "$$found" && "$$python" -c '' 2>/dev/null; then found=$$python; fi; \
+	  done; \
+	  if test -z "$$found"; then echo "== Python 3.$$minor is not installed here: passed over"; continue; fi; \
+	  echo "== Python 3.$$minor"; \
+	  $(MAKE) --no-print-directory test PYTHON="$$found" VENV=.venv-3.$$minor || exit 1; \
 	done
 
 record: $(READY) ## Ask the real endpoint (DOMO_CLIENT_ID, DOMO_CLIENT_SECRET) and write redacted recordings: OUT=folder

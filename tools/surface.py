@@ -83,7 +83,7 @@ def _operation(key: str, shared: Node, operation: Node) -> Lines:
 
 
 def _schema(key: str, schema: Node) -> Lines:
-    known = {"enum", "properties", "required"}
+    known = {"enum", "items", "properties", "required"}
     if "enum" in schema:
         yield f"{key} > enum", "closed"
         yield from ((f"{key} > enum > {value}", "present") for value in schema["enum"])
@@ -97,6 +97,8 @@ def _schema(key: str, schema: Node) -> Lines:
     for name, field in schema.get("properties", {}).items():
         yield f"{key} > field {name}", NEED[name in schema.get("required", [])]
         yield from _schema(f"{key} > field {name}", field)
+    if "items" in schema:
+        yield from _schema(f"{key} > items", schema["items"])
     yield from _others(key, schema, known)
 
 

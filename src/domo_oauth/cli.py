@@ -95,7 +95,11 @@ def _parser() -> argparse.ArgumentParser:
         "domo-oauth verify recording.har\n  domo-oauth verify --strict browser-session.har",
     )
     verify.add_argument(
-        "files", nargs="+", type=Path, metavar="FILE", help="a HAR 1.2 file; a browser's capture will do"
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="a HAR 1.2 file; a browser's capture will do, if it was saved with sensitive data (the credentials)",
     )
     verify.add_argument("--strict", action="store_true", help="fail on fields that the contract does not name, too")
     verify.set_defaults(run=_verify)
@@ -146,8 +150,9 @@ def _spec(args: argparse.Namespace) -> int:
     if args.json:
         import json
 
-        json.dump(contract(), sys.stdout, indent=2, ensure_ascii=False)
-        print()
+        text = json.dumps(contract(), indent=2, ensure_ascii=False) + "\n"
     else:
-        sys.stdout.write(contract_text())
+        text = contract_text()
+    # As bytes: a file made with `>` is to be UTF-8 with LF, whatever the locale and the system are.
+    sys.stdout.buffer.write(text.encode())
     return 0

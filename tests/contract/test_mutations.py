@@ -1,12 +1,14 @@
 """Every way to break the contract that anybody thought of is reported, and at the right place."""
 
 import base64
+import copy
 import json
 from dataclasses import replace
 
 import pytest
+from jsonschema_path import SchemaPath
 
-from domo_oauth.contract import check_exchange, check_request, check_response
+from domo_oauth.contract import check_exchange, check_request, check_response, contract, validation
 
 URL = "https://api.domo.com/oauth/token"
 GRANT = "?grant_type=client_credentials"
@@ -225,7 +227,7 @@ def test_every_fault_is_reported_not_just_the_first(page):
 @pytest.mark.parametrize(
     ("mutate", "where"),
     [
-        (field("env", "prod1"), f"{BODY}.env"),
+        (field("no_such_field", "x"), f"{BODY}.no_such_field"),
         (query(GRANT + "&client_id=x"), f"{QUERY}.client_id"),
         (lambda it: replace(it, request_body=SECRET.encode()), "request.body"),
     ],
@@ -237,6 +239,14 @@ def test_what_the_contract_does_not_name_is_news_and_a_fault_if_strict(page, mut
     (fault,) = check_exchange(mutate(page), strict=True)
     assert (fault.kind, fault.where) == ("fault", where)
     assert SECRET not in f"{news}{news!r}"
+
+
+def test_an_operation_without_parameters_names_none(page, monkeypatch):
+    document = copy.deepcopy(contract())
+    del document["paths"]["/oauth/token"]["get"]["parameters"]
+    monkeypatch.setattr(validation, "contract", lambda: document)
+    monkeypatch.setattr(validation, "_document", lambda: SchemaPath.from_dict(document))
+    assert [(finding.kind, finding.where) for finding in check_request(page)] == [("news", f"{QUERY}.grant_type")]
 
 
 def test_an_empty_error_is_news(the):

@@ -149,7 +149,7 @@ ADDITIVE = {
         pattern=scope(d)["schema"]["pattern"].replace("|workflow", "|workflow|appstore")
     ),
     "status added": lambda d: operation(d)["responses"].update({"405": answer(d, "400")}),
-    "field added": lambda d: token(d)["properties"].update(env={"type": "string"}),
+    "field added": lambda d: token(d)["properties"].update(no_such_field={"type": "string"}),
     "optional field promised": lambda d: token(d)["required"].append("scope"),
     "field's minimum raised": lambda d: token(d)["properties"]["expires_in"].update(minimum=1),
     "field's pattern added": lambda d: token(d)["properties"]["jti"].update(pattern="^[0-9a-f-]{36}$"),
@@ -194,6 +194,14 @@ def test_each_change_is_judged(mutation, kind):
 
     harmful = [change for change in found if change.harm]
     assert {"breaking": bool(harmful), "additive": bool(found) and not harmful, "nothing": not found}[kind], found
+
+
+def test_wording_within_an_array_is_no_change_and_its_type_is():
+    def listing(**items):
+        return surface(mutated(lambda d: token(d)["properties"].update(list={"type": "array", "items": items})))
+
+    assert not changes(listing(type="string", description="Now"), listing(type="string", description="Then"))
+    assert [change.harm != "" for change in changes(listing(type="string"), listing(type="integer"))] == [True]
 
 
 @pytest.mark.parametrize(

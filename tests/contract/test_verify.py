@@ -65,6 +65,25 @@ def test_a_sandbox_is_held_to_the_contract(page, write_har, host):
     assert verified(har)[0] == 1
 
 
+def test_the_preflight_of_a_browser_is_passed_over(page, write_har):
+    asked = (("Origin", "https://developer.domo.com"), ("Access-Control-Request-Method", "GET"))
+    preflight = replace(page, method="OPTIONS", request_headers=asked, status=204, response_body=b"")
+    har = write_har(preflight, page)
+    assert verified(har) == (0, f"{har}: 1 exchange checked, 0 faults, 0 news; 1 other exchange passed over\n")
+    assert verified(write_har(replace(preflight, request_headers=()), page))[0] == 1
+
+
+def test_a_name_from_a_foreign_file_stays_in_its_line_and_can_be_printed(page, write_har):
+    names = r'"a\nb": 1, "\u001b[31m": 2, "\ud800": 3, "\u00e9": 4, '
+    body = (page.response_body or b"").replace(b"{", b"{" + names.encode(), 1)
+    status, output = verified(write_har(replace(page, url=f"{page.url}&c%0Ad=1", response_body=body)))
+    assert status == 0
+    assert [line.split(": ")[3] for line in output.splitlines()[:-1]] == [
+        r"request.query.c\nd",
+        *(rf"response.body.{name}" for name in (r"a\nb", r"\x1b[31m", r"\ud800", r"\xe9")),
+    ]
+
+
 def test_a_har_without_an_exchange_of_the_contract_is_not_verified(page, write_har):
     har = write_har(replace(page, url=OTHER_URLS[0]))
     expected = f"{har}: no exchange of the contract, nothing checked; 1 other exchange passed over\n"

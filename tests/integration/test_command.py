@@ -8,7 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import yaml
+
+from domo_oauth.contract import contract
+
 COMMAND = str(Path(sys.executable).with_name("domo-oauth"))
+PAGE = Path(__file__).parents[2] / "openapi/recordings/recorded-2022-documentation-page.har"
 
 
 def run(*arguments: str | Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -64,9 +70,17 @@ def test_nobody_listens_ends_with_4(tmp_path, wire):
     assert "Traceback" not in ended.stderr
 
 
-def test_a_closed_pipe_is_no_traceback():
-    read, write = os.pipe()
-    os.close(read)
-    ended = subprocess.run([COMMAND, "spec"], stdout=write, stderr=subprocess.PIPE, text=True, check=False)
-    os.close(write)
+@pytest.mark.parametrize("arguments", [["spec"], ["spec", "--json"], ["verify", PAGE], ["sandbox", "--port", "0"]])
+def test_a_closed_pipe_is_no_traceback(arguments):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as closed:
+        ended = subprocess.run([COMMAND, *arguments], stdout=closed, stderr=subprocess.PIPE, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("arguments", [["spec"], ["spec", "--json"]])
+def test_the_contract_is_utf_8_whatever_the_locale(arguments):
+    env = os.environ | {"PYTHONIOENCODING": "ascii"}
+    printed = subprocess.run([COMMAND, *arguments], env=env, capture_output=True, check=True).stdout
+    assert yaml.safe_load(printed.decode()) == contract()

@@ -265,7 +265,7 @@ class TestTokenIsRefused:
         headers = {"Authorization": "bASIC " + base64.b64encode(b"demo-client:not-a-secret").decode()}
         assert httpx.get(f"{sandbox.url}/oauth/token", params=GRANT, headers=headers).status_code == 200
 
-    @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"])
+    @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "TRACE"])
     def test_with_405_for_other_methods(self, http: httpx.Client, sandbox: Sandbox, method: str):
         answer = http.request(method, "/oauth/token", params=GRANT)
         assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")

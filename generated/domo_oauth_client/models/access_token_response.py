@@ -54,6 +54,9 @@ class AccessTokenResponse:
     """A granted access token (RFC 6749, section 5.1) and whom it acts for. Domo adds fields now and then (`env` and
     `domain` have been seen): pass over those that you do not know.
 
+    The page marks no field as required. The three that are required here are those that a client cannot do
+    without; the recorded answers had the other five, too.
+
     Attributes:
         access_token (str): The token. Opaque: in practice a JWT signed with RS256, but nothing promises that it
             stays one. A secret; keep it out of logs and URLs. Example:

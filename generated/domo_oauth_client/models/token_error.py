@@ -62,8 +62,8 @@ class TokenError:
             https://datatracker.ietf.org/doc/html/rfc6749#section-5.2.
         scope (str | Unset): With `invalid_scope`, the scopes that the client has, separated by spaces. Example:
             data user.
-        timestamp (str | Unset): When the error occurred. Several forms of ISO 8601 are known. Example:
-            2019-02-19T14:23:03.891+0000.
+        timestamp (str | Unset): When the error occurred, in a form of ISO 8601; take other forms than the
+            example's, too. Example: 2019-02-19T14:23:03.891+0000.
         status (int | Unset): The HTTP status code once more. Example: 401.
         status_reason (str | Unset): A reason phrase, which need not fit the status. Example: Bad Request.
         message (str | Unset): What went wrong, for people. Example: Bad credentials.

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from domo_oauth.base_url import is_loopback
 
 from .document import cli_extra, contract, server
+from .exchange import field_value
 
 if TYPE_CHECKING:
     from .exchange import Exchange
@@ -66,6 +67,11 @@ def check_response(exchange: Exchange, *, strict: bool = False) -> list[Finding]
 
 
 def concerns(exchange: Exchange) -> bool:
-    """Whether the contract is about this exchange: its path, at the contract's server or on loopback (a sandbox)."""
+    """Whether the contract is about this exchange: its path, at the contract's server or on loopback (a sandbox).
+
+    It is not about a preflight, which a browser sends on its own before the request (the Fetch standard, CORS).
+    """
+    if exchange.method == "OPTIONS" and field_value(exchange.request_headers, "Access-Control-Request-Method"):
+        return False
     here = exchange.host == urlsplit(server()).hostname or is_loopback(exchange.host)
     return here and exchange.path in contract()["paths"]

@@ -25,5 +25,8 @@ class Finding:
     kind: Kind = "fault"
 
     def __str__(self) -> str:
-        """In one line."""
-        return f"{self.where}: {self.message}"
+        """In one line of ASCII, whatever names a foreign HAR or request brought along."""
+        text = f"{self.where}: {self.message}"
+        return "".join(
+            each if each.isascii() and each.isprintable() else each.encode("unicode_escape").decode() for each in text
+        )

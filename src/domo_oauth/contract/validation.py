@@ -185,7 +185,7 @@ def _parameters(exchange: Exchange, unnamed: Kind) -> Iterator[Finding]:
     operation = contract()["paths"].get(exchange.path, {}).get(exchange.method.lower())
     if operation is None:
         return
-    known = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "query"}
+    known = {parameter["name"] for parameter in operation.get("parameters", ()) if parameter["in"] == "query"}
     names = [name for name, _ in exchange.query]
     for name in dict.fromkeys(names):
         if name not in known:

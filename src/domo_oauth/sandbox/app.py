@@ -34,7 +34,7 @@ _LOG = logging.getLogger("domo_oauth.sandbox")
 def create_app(settings: Settings) -> Starlette:
     """The application: the token endpoint, one protected resource, and ``/_sandbox/…`` to look inside."""
     sandbox = _Sandbox(settings)
-    every_method = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]  # credentials are looked at first
+    every_method = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]  # credentials are looked at first
     return Starlette(
         routes=[
             Route(token_endpoint.PATH, sandbox.token, methods=every_method),
@@ -141,4 +141,4 @@ def _validated(exchange: Exchange, answer: Answer, response: Response) -> Respon
 
 
 def _one_line(findings: list[Finding]) -> str:
-    return ascii("; ".join(map(str, findings)))[1:-1]
+    return "; ".join(map(str, findings))
