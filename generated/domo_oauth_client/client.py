@@ -1,8 +1,11 @@
 """The client: how requests are sent, and how much of an answer is read."""
 
+import math
+import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator
-from threading import Lock
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import suppress
+from threading import Lock, Timer
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +18,9 @@ from .types import Response
 
 # A compressed body is unpacked in pieces of this many bytes, as each can stand for a thousand times as many.
 _PIECE = 1024
+
+# Those codings whose pieces stand for a thousand times as many bytes and not for millions, as those of others do.
+_CODINGS = ("gzip", "deflate", "identity")
 
 
 @define(eq=False)
@@ -35,6 +41,9 @@ class AuthenticatedClient:
         httpx_args (dict[str, Any]): Further arguments of `httpx.Client` and `httpx.AsyncClient` (`proxy`, ...), which
             win over those above.
         raise_on_unexpected_status (bool): Raise errors.UnexpectedStatus for a status that the contract does not name.
+        max_header_seconds (float): How long it may take until the header fields of the response are complete. What
+            `timeout` says holds for each read alone, and each may bring one byte. In a synchronous call it holds for a
+            connection that is made for the request, and not for one that was kept alive and has served before.
         max_response_bytes (int): How much of a body is read, counted after decompression.
         max_response_seconds (float): How long a body may take as a whole, from its first byte on. It is looked at
             after each read, and a read may take as long as `timeout` says.
@@ -49,6 +58,7 @@ class AuthenticatedClient:
     _verify_ssl: ssl.SSLContext | str | bool = field(alias="verify_ssl", default=True, kw_only=True)
     _httpx_args: dict[str, Any] = field(alias="httpx_args", factory=dict[str, Any], kw_only=True, repr=False)
     raise_on_unexpected_status: bool = field(default=False, kw_only=True)
+    max_header_seconds: float = field(default=60.0, kw_only=True)
     max_response_bytes: int = field(default=1_048_576, kw_only=True)
     max_response_seconds: float = field(default=60.0, kw_only=True)
     _client: httpx.Client | None = field(default=None, init=False, repr=False)
@@ -103,17 +113,25 @@ class AuthenticatedClient:
             httpx.HTTPError: No response came, or the body of a success broke off or took too long. That of an error
                 may: what came of it is kept, as its status tells enough.
         """
-        with self.get_httpx_client().stream(**kwargs, **self._request_args()) as response:
+        limit = _HeaderLimit(self.max_header_seconds)
+        args: dict[str, Any] = {**kwargs, **self._request_args(), "extensions": {"trace": limit.trace}}
+        with limit, self.get_httpx_client().stream(**args) as response:
+            limit.lift()
             body = _Body(response, self)
             body.read()
         return body.to_response()
 
     async def async_request(self, **kwargs: Any) -> Response[None]:
         """Do what `request` does, on asyncio or trio."""
-        async with self.get_async_httpx_client().stream(**kwargs, **self._request_args()) as response:
-            body = _Body(response, self)
-            await body.aread()
-        return body.to_response()
+        from anyio import move_on_after  # httpx's own; slow to import, and needed here only
+
+        with move_on_after(self.max_header_seconds) as limit:
+            async with self.get_async_httpx_client().stream(**kwargs, **self._request_args()) as response:
+                limit.deadline = math.inf
+                body = _Body(response, self)
+                await body.aread()
+            return body.to_response()
+        raise httpx.ReadTimeout(_HEADERS_TOOK_TOO_LONG)
 
     def close(self) -> None:
         """Close the httpx client, be it made here or set."""
@@ -140,6 +158,60 @@ class AuthenticatedClient:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+_HEADERS_TOOK_TOO_LONG = "The header fields took too long as a whole"
+
+
+class _HeaderLimit:
+    """Shuts down the connection of a request whose response does not begin in time, which wakes whoever reads from it.
+
+    httpx has no limit for a request as a whole. Its trace extension tells of every connection that is made.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._timer: Timer | None = None
+        self._lock = Lock()
+        self._socket: socket.socket | None = None
+        self._expired = False
+
+    def trace(self, _event: str, info: Mapping[str, Any]) -> None:
+        connection: Any = info.get("return_value")
+        if not hasattr(connection, "get_extra_info"):
+            return
+        with self._lock:
+            self._socket = connection.get_extra_info("socket")
+            self._shut_down_if_expired()
+        if self._timer is None:
+            self._timer = Timer(self._seconds, self._expire)
+            self._timer.daemon = True
+            with suppress(RuntimeError):  # no thread can be started, as when Python ends: no limit beats no request
+                self._timer.start()
+
+    def _expire(self) -> None:
+        with self._lock:
+            self._expired = True
+            self._shut_down_if_expired()
+
+    def _shut_down_if_expired(self) -> None:
+        if self._expired and self._socket is not None:
+            with suppress(OSError):  # it is closed by now
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # SSLSocket's own would go on, unencrypted
+
+    def lift(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.lift()
+        if self._expired and isinstance(exc, httpx.TransportError):
+            raise httpx.ReadTimeout(_HEADERS_TOOK_TOO_LONG) from None
 
 
 class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
@@ -196,6 +268,9 @@ class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
     def _pieces(self, chunk: bytes) -> Iterator[bytes]:
         if monotonic() > self._deadline:
             raise httpx.ReadTimeout("The body took too long as a whole", request=self._response.request)
+        codings = self._response.headers.get_list("Content-Encoding", split_commas=True)
+        if len(codings) > 1 or not {coding.strip().lower() for coding in codings} <= set(_CODINGS):
+            raise httpx.DecodingError("expected gzip or deflate, and once", request=self._response.request)
         for start in range(0, len(chunk), _PIECE):
             yield chunk[start : start + _PIECE]
 

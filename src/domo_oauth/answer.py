@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
@@ -37,6 +37,8 @@ __all__ = ["Sent", "broken_answer", "clean", "read_answer"]
 _RETRYABLE = frozenset({429, 500, 502, 503, 504})
 _LONGEST_DETAIL = 300
 """Characters of a server's text that go into a message."""
+_LONGEST_DATE = 64
+"""Characters of a date; dateutil takes a minute for a megabyte."""
 
 
 class Sent(NamedTuple):
@@ -143,19 +145,25 @@ def _diagnosis(
     status: int, details: _Details, retry_after: float | None, sent: Sent
 ) -> tuple[type[TokenRequestError], str]:
     """The error's class, and what to do."""
-    if details.error == "invalid_scope":
+    # An error code beside one of these statuses does not change that the same request may succeed later.
+    error = None if status in _RETRYABLE else details.error
+    if error == "invalid_scope":
         asked = " ".join(sent.scopes or ()) or "all scopes of the client"
         has = f" The client has: {details.scope}." if details.scope else ""
         return InvalidScopeError, (
             f"Asked for: {asked}.{has} Ask for fewer scopes, or add the missing one to the client in Domo's developer "
             "portal. Repeating the request does not help."
         )
-    if status == HTTPStatus.UNAUTHORIZED or details.error == "invalid_client":
-        return InvalidClientError, (
-            f"Domo does not accept the client id ({sent.credentials.masked_client_id}) and its secret: one of them is "
-            f"wrong, or the client was deleted. Compare {CLIENT_ID_VARIABLE} and {CLIENT_SECRET_VARIABLE} with Domo's "
-            "developer portal. Repeating the request does not help."
-        )
+    if status == HTTPStatus.UNAUTHORIZED or error in {"invalid_client", "unauthorized_client"}:
+        client_id = sent.credentials.masked_client_id
+        if error == "unauthorized_client":
+            what = f"Domo does not let the client ({client_id}) use the client credentials grant: look at it in"
+        else:
+            what = (
+                f"Domo does not accept the client id ({client_id}) and its secret: one of them is wrong, or the client "
+                f"was deleted. Compare {CLIENT_ID_VARIABLE} and {CLIENT_SECRET_VARIABLE} with"
+            )
+        return InvalidClientError, f"{what} Domo's developer portal. Repeating the request does not help."
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         wait = "a while" if retry_after is None else f"{retry_after:g} s"
         return RateLimitedError, (
@@ -243,8 +251,9 @@ def _retry_after(value: str | None, sent_at: datetime) -> float | None:
     if re.fullmatch(r"[0-9]{1,9}", value.strip()):
         return float(value)
     try:
-        # A date begins with the day of the week; dateutil alone would take "-5" for one.
-        return max(0.0, (_date(value) - sent_at).total_seconds()) if value.strip()[:3].isalpha() else None
+        # A date begins with the day of the week and has a time; dateutil alone would take "-5" or "May" for one.
+        is_date = value.strip()[:3].isalpha() and ":" in value
+        return max(0.0, (_date(value) - sent_at).total_seconds()) if is_date else None
     except (ValueError, OverflowError):
         return None
 
@@ -252,5 +261,16 @@ def _retry_after(value: str | None, sent_at: datetime) -> float | None:
 def _date(text: str) -> datetime:
     from dateutil.parser import parse  # slow to import, and needed for errors only
 
-    moment = parse(text)
+    if len(text) > _LONGEST_DATE:
+        raise ValueError
+    moment = parse(text, tzinfos=_zone)
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _zone(name: str | None, seconds: int | None) -> timezone | None:
+    """The time zone of a date, as dateutil asks for it. Names are ambiguous, and dateutil would only warn of that."""
+    if seconds is not None:
+        return timezone(timedelta(seconds=seconds))
+    if name is not None:
+        raise ValueError
+    return None

@@ -7,6 +7,7 @@ header, and tools that print tracebacks with locals (rich, Sentry) would show it
 from __future__ import annotations
 
 import logging
+import re
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -52,15 +53,18 @@ def request_token(
         scopes: What the token is for: a subset of the client's scopes; None for all of them.
         base_url: Where Domo's API is; else ``DOMO_API_URL``, else ``https://api.domo.com``.
         httpx_args: Arguments for the ``httpx.Client``: ``proxy``, ``verify`` (an ``ssl.SSLContext``), ``timeout``
-            (seconds, or an ``httpx.Timeout``; 10 s else), ``cert``, ``trust_env``, ``transport``, …
+            (seconds for each read and write, or an ``httpx.Timeout``; 10 s else; a minute for all header fields and a
+            minute for the body hold besides), ``cert``, ``trust_env``, ``transport``, …; not ``base_url`` or ``auth``.
 
     Raises:
         ConfigurationError: Nothing was sent, because an argument makes no sense.
         TransportError: No answer came.
         TokenRequestError: The endpoint answered, and gave no token; its subclasses tell the common cases apart.
     """
-    endpoint = TokenEndpoint(credentials, scopes, base_url=base_url, httpx_args=httpx_args)
-    del httpx_args  # a proxy's password may be in it, and a traceback with locals shows this frame
+    try:
+        endpoint = TokenEndpoint(credentials, scopes, base_url=base_url, httpx_args=httpx_args)
+    finally:
+        del httpx_args  # a proxy's password may be in it, and a traceback with locals shows this frame
     with endpoint:
         return endpoint.request()
 
@@ -76,8 +80,10 @@ async def arequest_token(
 
     See :func:`request_token`; ``httpx_args`` are those of an ``httpx.AsyncClient``.
     """
-    endpoint = TokenEndpoint(credentials, scopes, base_url=base_url, httpx_args=httpx_args)
-    del httpx_args  # see request_token
+    try:
+        endpoint = TokenEndpoint(credentials, scopes, base_url=base_url, httpx_args=httpx_args)
+    finally:
+        del httpx_args  # see request_token
     async with endpoint:
         return await endpoint.arequest()
 
@@ -93,16 +99,22 @@ class TokenEndpoint:
         base_url: str | None = None,
         httpx_args: Mapping[str, Any] | None = None,
     ) -> None:
-        url = resolve_base_url(base_url)
-        self._credentials = credentials
-        self._scopes = scope_names(scopes)
-        self._request = f"GET {url}/oauth/token"
-        self._client = AuthenticatedClient(
-            base_url=url,
-            username=credentials.client_id,
-            password=credentials.client_secret,
-            httpx_args=_httpx_args(url, httpx_args or {}),
-        )
+        try:
+            url = resolve_base_url(base_url)
+            self._credentials = credentials
+            self._scopes = scope_names(scopes)
+            self._request = f"GET {url}/oauth/token"
+            self._client = AuthenticatedClient(
+                base_url=_url(url),
+                username=credentials.client_id,
+                password=credentials.client_secret,
+                httpx_args=_httpx_args(url, httpx_args or {}),
+            )
+        except ConfigurationError as error:
+            error.__context__ = None
+            raise error.with_traceback(None) from None  # whose frames hold the httpx_args
+        finally:
+            del httpx_args  # see request_token
 
     def request(self) -> Token:
         """Ask for a token. For the errors see :func:`request_token`."""
@@ -122,7 +134,7 @@ class TokenEndpoint:
     def _open(self, get_client: Callable[[], object], sent: Sent) -> ConfigurationError | None:
         try:
             get_client()
-        except (AttributeError, ImportError, OSError, TypeError, ValueError, httpx.InvalidURL) as error:
+        except Exception as error:  # noqa: BLE001 -- httpx and ssl do not agree on a type
             return ConfigurationError(f"httpx cannot be set up with these httpx_args: {_told(error, sent)}.")
         return None
 
@@ -168,14 +180,35 @@ def _raise_or_return(outcome: Token | DomoOAuthError, sent: Sent) -> Token:
     if isinstance(outcome, DomoOAuthError):
         _log.debug("%s: %s after %.3f s", sent.request, type(outcome).__name__, took)
         raise outcome
-    _log.debug("%s: granted for %d s after %.3f s, jti %s", sent.request, outcome.expires_in, took, outcome.jti)
+    _log.debug(
+        "%s: granted for %d s after %.3f s, jti %s",
+        sent.request,
+        outcome.expires_in,
+        took,
+        clean(str(outcome.jti), sent),
+    )
     return outcome
 
 
+def _url(url: str) -> httpx.URL:
+    """The URL as httpx reads it, which is stricter than the standard library."""
+    try:
+        parsed = httpx.URL(url)
+        parsed.host  # noqa: B018 -- decoded only now
+    except (httpx.InvalidURL, ValueError):
+        raise ConfigurationError("The base URL is not a URL: httpx cannot read it, or its host name.") from None
+    return parsed
+
+
 def _httpx_args(url: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    args = dict(given)
-    headers = httpx.Headers({"User-Agent": f"domo-oauth/{__version__} python-httpx/{httpx.__version__}"})
-    headers.update(args.get("headers"))
+    try:
+        args = dict(given)
+        headers = httpx.Headers({"User-Agent": f"domo-oauth/{__version__} python-httpx/{httpx.__version__}"})
+        headers.update(args.get("headers"))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ConfigurationError(f"httpx cannot be set up with these httpx_args: {error}.") from None
+    if args.keys() & {"base_url", "auth"}:
+        raise ConfigurationError("httpx_args cannot have base_url or auth: pass base_url and credentials beside it.")
     args["headers"] = headers
     if url.startswith("http://"):
         args.setdefault("trust_env", False)  # no proxy of the environment may see the secret on its way to loopback
@@ -205,8 +238,11 @@ def _told(error: BaseException, sent: Sent) -> str:
     while behind is not None and not str(behind):
         behind = behind.__cause__ or behind.__context__
     text = clean(str(behind or ""), sent).rstrip(".")
-    if isinstance(error, httpx.RemoteProtocolError):
-        text = text.partition(":")[0]  # what follows are bytes of the server's, perhaps a token
+    if isinstance(error, httpx.ProtocolError):
+        text = re.split(r":| b['\"]", text)[0]  # what follows are bytes of the server's or of a header, perhaps a token
+    if isinstance(error, httpx.InvalidURL):
+        text = "a proxy's URL is none; in its user name and password, percent-encode what is not a letter or digit"
+    text = text.partition(" URL(")[0]  # what follows may hold a proxy's password
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
@@ -225,6 +261,10 @@ def _failure(error: BaseException, sent: Sent) -> DomoOAuthError:
         case _:
             # Cancelled, interrupted, or an error of the libraries': not ours to rename, only to rid of its frames.
             error.__context__ = None
+            behind = error.__cause__
+            while behind is not None:
+                behind.__traceback__ = None
+                behind = behind.__cause__ or behind.__context__
             raise error.with_traceback(None)
 
 

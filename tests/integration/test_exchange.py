@@ -6,11 +6,13 @@ import contextlib
 import gzip
 import itertools
 import json
+import logging
 import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import anyio
@@ -30,6 +32,8 @@ from domo_oauth import (
     arequest_token,
     request_token,
 )
+from domo_oauth_client import AuthenticatedClient
+from domo_oauth_client.api.oauth import get_access_token
 
 GRANTED = {
     "access_token": "eyJ0.canary-token-5a1e.c2ln",
@@ -144,6 +148,12 @@ BROKEN = [
     Case("expires_in negative", answer(200, granted(expires_in=-1)), UnexpectedResponseError, "expires_in"),
     Case("expires_in NaN", answer(200, granted(expires_in=float("nan"))), UnexpectedResponseError, "JSON"),
     Case("userId a string", answer(200, granted(userId="7")), UnexpectedResponseError, "userId"),
+    Case(
+        "packed twice",
+        answer(200, gzip.compress(gzip.compress(granted())), JSON, "Content-Encoding: gzip, gzip"),
+        UnexpectedResponseError,
+        "Content-Encoding is broken",
+    ),
     Case("204", b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n", UnexpectedResponseError, "204 No Content"),
     Case("418", answer(418, b"short and stout", "text/plain"), UnexpectedResponseError, "418"),
     Case("999", answer(999, b""), ServerError, "answered 999"),
@@ -189,6 +199,37 @@ REFUSED = [
         InvalidClientError,
         "does not accept the client id (cana…) and its secret",
     ),
+    Case(
+        "unauthorized_client",
+        answer(400, refused(error="unauthorized_client")),
+        InvalidClientError,
+        "use the client credentials grant",
+    ),
+    Case(
+        "a refusal that passes",
+        answer(429, refused(error="invalid_client")),
+        RateLimitedError,
+        has={"error": "invalid_client", "retryable": True},
+    ),
+    Case("503 with a code", answer(503, refused(error="invalid_scope")), ServerError, has={"retryable": True}),
+    Case(
+        "a time without end",
+        answer(401, refused(timestamp="2019-02-19" + " " * 64)),
+        InvalidClientError,
+        has={"timestamp": None},
+    ),
+    Case(
+        "a time in a zone of many",
+        answer(401, refused(timestamp="2019-02-19 14:23:03 IST")),
+        InvalidClientError,
+        has={"timestamp": None},
+    ),
+    Case(
+        "a time without a zone",
+        answer(401, refused(timestamp="2019-02-19 14:23:03")),
+        InvalidClientError,
+        has={"timestamp": datetime(2019, 2, 19, 14, 23, 3, 0, UTC)},
+    ),
     Case("invalid_client with 400", answer(400, refused(error="invalid_client")), InvalidClientError),
     Case(
         "a time in milliseconds",
@@ -230,7 +271,10 @@ REFUSED = [
         RateLimitedError,
         has={"retry_after": None},
     ),
-    Case("429 with nonsense", answer(429, b"", None, "Retry-After: Soon"), RateLimitedError, has={"retry_after": None}),
+    Case(
+        "429 with nonsense", answer(429, b"", None, "Retry-After: Soon: 7"), RateLimitedError, has={"retry_after": None}
+    ),
+    Case("429 with a month", answer(429, b"", None, "Retry-After: May"), RateLimitedError, has={"retry_after": None}),
     Case(
         "429 until a date that has passed",
         answer(429, b"", None, "Retry-After: Wed, 21 Oct 2015 07:28:00 GMT"),
@@ -428,13 +472,30 @@ def test_a_proxy_that_refuses(wire, credentials, ask):
         ({"no_such_argument": 1}, "no_such_argument"),
         ({"proxy": "ftp://user:canary-secret@proxy.test"}, "Unknown scheme"),
         ({"proxy": "http://proxy.test:port"}, "InvalidURL"),
-        ({"headers": {"X": "a\nb"}}, "cannot be sent"),
+        ({"headers": {"X": "canary-secret\n"}}, "cannot be sent"),
+        ({"headers": {"X": "\xe9"}}, "ascii"),
+        ({"headers": 5}, "not iterable"),
+        ({"proxy": "http://user:canary-secret/x@proxy.test:1"}, "percent-encode"),
+        ({"base_url": "http://elsewhere.test"}, "base_url"),
+        ({"auth": ("other", "other")}, "auth"),
     ],
 )
 def test_arguments_that_httpx_does_not_take(httpx_args, said, wire, ask):
     with pytest.raises(ConfigurationError, match=said) as caught:
         ask(wire(answer(200, granted())).url, **httpx_args)
     assert "canary-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["https://" + "a" * 70_000, "https://xn--"])
+def test_a_base_url_that_httpx_does_not_take(url, ask):
+    with pytest.raises(ConfigurationError, match="not a URL"):
+        ask(url)
+
+
+def test_an_answer_adds_no_line_to_the_log(wire, ask, caplog):
+    caplog.set_level(logging.DEBUG, "domo_oauth")
+    assert ask(wire(answer(200, granted(jti="a\nforged"))).url).jti == "a\nforged"
+    assert "jti a forged" in caplog.text
 
 
 def test_a_base_url_with_a_path(wire, ask):
@@ -448,6 +509,22 @@ def test_a_certificate_that_nobody_vouches_for(ask, tls_server):
         ask(tls_server.url)
     assert not caught.value.retryable
     assert "SSL_CERT_FILE" in str(caught.value)
+
+
+@pytest.mark.parametrize("way", ["sync", "asyncio", "trio"])
+def test_a_hanging_server_is_left_over_tls_too(way, tls_server):
+    tls_server.answer, tls_server.then = b"HTTP/1.1 103 Early Hints\r\n\r\n", "hang"
+    client = AuthenticatedClient(
+        tls_server.url,
+        username="id",
+        password="secret",
+        timeout=None,
+        max_header_seconds=0.5,
+        verify_ssl=ssl.create_default_context(cafile=tls_server.authority),
+    )
+    asking = get_access_token.sync if way == "sync" else get_access_token.asyncio
+    with pytest.raises(httpx.ReadTimeout):
+        asking(client=client) if way == "sync" else anyio.run(partial(asking, client=client), backend=way)
 
 
 def test_a_certificate_authority_of_ones_own(ask, tls_server):

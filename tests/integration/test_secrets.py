@@ -11,6 +11,7 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 import anyio
+import httpx
 import pytest
 import sentry_sdk
 from rich.console import Console
@@ -154,6 +155,13 @@ WRONG = {
         ClientCredentials.from_env(), base_url=url, httpx_args={"proxy": f"ftp://user:{CLIENT_SECRET}@proxy.test"}
     ),
     "scope": lambda url: request_token(ClientCredentials.from_env(), "no-such-scope"),
+    "scope beside a proxy": lambda url: request_token(
+        ClientCredentials.from_env(), "no-such-scope", httpx_args={"proxy": f"http://user:{CLIENT_SECRET}@proxy.test"}
+    ),
+    "header beside a proxy": lambda url: request_token(
+        ClientCredentials.from_env(), httpx_args={"proxy": f"http://user:{CLIENT_SECRET}@proxy.test", "headers": 5}
+    ),
+    "base URL": lambda url: request_token(ClientCredentials.from_env(), base_url="https://" + "é" * 64),
 }
 
 
@@ -163,6 +171,31 @@ def test_tracebacks_of_wrong_arguments(name, wire):
     # The caller's own frame shows what the caller wrote; the frames behind it are ours.
     error.__traceback__ = error.__traceback__.tb_next.tb_next
     assert error.__traceback__ is not None
+    assert leaks(as_error_tools_show_it(error)) == set()
+
+
+class Transport(httpx.BaseTransport):
+    """Somebody else's, with an error of its own."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            self.send(request, request.headers["Authorization"].removeprefix("Basic "))
+        except OSError as error:
+            raise RuntimeError from error
+
+    def send(self, request: httpx.Request, credentials: str) -> None:
+        raise OSError(len(credentials))
+
+
+def test_tracebacks_of_the_errors_behind_an_error():
+    error = caught(
+        lambda url: request_token(
+            ClientCredentials.from_env(), base_url=url, httpx_args={"transport": Transport(), "verify": False}
+        ),
+        "https://api.domo.test",
+    )
+    assert isinstance(error, RuntimeError)
+    assert isinstance(error.__cause__, OSError)
     assert leaks(as_error_tools_show_it(error)) == set()
 
 

@@ -46,6 +46,10 @@ def test_plain_http_to_this_machine(url):
         ("http://127.0.0.1\\@elsewhere.test", "not an absolute URL"),
         ("http://127.0.0.1\n.elsewhere.test", "not an absolute URL"),
         ("https://api.dömo.com", "not an absolute URL"),
+        ("https://api.domo.com?", "query or fragment"),
+        ("https://api.domo.com/#", "query or fragment"),
+        ("http://local\thost:1", "not an absolute URL"),
+        ("https://api.domo.com/a b", "not an absolute URL"),
     ],
 )
 def test_what_is_not_safe_or_not_a_url_is_refused(url, said):

@@ -126,6 +126,7 @@ class TestRequest:
         (request,) = server.requests
         assert request.startswith("GET /oauth/token?grant_type=client_credentials HTTP/1.1\r\n")
         assert "\r\nAccept: application/json\r\n" in request
+        assert "\r\nAccept-Encoding: gzip, deflate\r\n" in request
         (credentials,) = re.findall("\r\nAuthorization: Basic (.*)\r\n", request)
         assert b64decode(credentials).decode() == "idé:pä:ss"
 
@@ -186,6 +187,41 @@ class TestRequest:
         with pytest.raises(httpx.ReadTimeout):
             get(server.client(timeout=0.05))
         released.set()
+
+    def test_is_limited_in_time_until_the_header_is_there(self, server: Server, get: Get) -> None:
+        server.answer = forever(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n" * 64)
+        with pytest.raises(httpx.ReadTimeout, match="as a whole"):
+            get(server.client(max_header_seconds=0.2))
+
+    def test_is_limited_in_time_even_if_no_read_is(self, server: Server, get: Get) -> None:
+        released = threading.Event()
+        server.answer = (http(200, GOOD) for _ in iter(released.wait, None))
+        with pytest.raises(httpx.ReadTimeout, match="as a whole"):
+            get(server.client(timeout=None, max_header_seconds=0.2))
+        released.set()
+
+    def test_is_limited_in_time_before_it_is_connected(self, server: Server, get: Get) -> None:
+        released = threading.Event()
+        server.answer = (http(200, GOOD) for _ in iter(released.wait, None))
+        with pytest.raises(httpx.ReadTimeout, match="as a whole"):
+            get(server.client(timeout=None, max_header_seconds=0.0))
+        released.set()
+
+    def test_needs_no_thread(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(_: threading.Timer) -> None:
+            raise RuntimeError
+
+        monkeypatch.setattr(threading.Timer, "start", refuse)
+        with server.client() as client:
+            assert isinstance(get_access_token.sync(client=client), AccessTokenResponse)
+
+    def test_leaves_no_thread_behind(self, server: Server) -> None:
+        with server.client(max_header_seconds=3600.0) as client:
+            get_access_token.sync(client=client)
+        for thread in threading.enumerate():
+            if isinstance(thread, threading.Timer):
+                thread.join(60.0)
+                assert not thread.is_alive()
 
 
 class TestHttpxClient:
@@ -352,6 +388,22 @@ class TestBrokenAnswer:
     def test_that_cannot_be_unpacked_is_an_error_of_httpx(self, server: Server, get: Get) -> None:
         server.answer = http(200, GOOD, "Content-Encoding: gzip")
         with pytest.raises(httpx.DecodingError):
+            get(server.client())
+
+    @pytest.mark.parametrize("codings", [["gzip, gzip"], ["gzip", "deflate"], ["br"], ["x-gzip"]], ids=str)
+    def test_that_could_be_a_larger_bomb_is_not_unpacked(self, server: Server, get: Get, codings: list[str]) -> None:
+        bomb = gzip.compress(gzip.compress(bytes(2**25)))
+        server.answer = http(200, bomb, *(f"Content-Encoding: {coding}" for coding in codings))
+        with pytest.raises(httpx.DecodingError, match="gzip or deflate"):
+            get(server.client())
+        server.answer = server.answer.replace(b" 200 ", b" 401 ")
+        response = get(server.client())
+        assert (response.status_code, response.content) == (401, b"")
+
+    def test_is_not_searched_for_a_charset_far_into_the_media_type(self, server: Server, get: Get) -> None:
+        media_type = "application/json; a=" + "b" * 256 + "; charset=iso-8859-1"
+        server.answer = http(200, b'"\xe9"', media_type=media_type)
+        with pytest.raises(ResponseValidationError, match="expected UTF-8"):
             get(server.client())
 
     def test_error_survives_pickle(self) -> None:

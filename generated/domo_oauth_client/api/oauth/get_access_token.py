@@ -31,6 +31,7 @@ def _get_kwargs(
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     headers["Accept"] = "application/json"
+    headers["Accept-Encoding"] = "gzip, deflate"  # not what else httpx could unpack: see client._CODINGS
 
     params: dict[str, Any] = {}
 
