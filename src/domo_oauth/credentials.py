@@ -61,8 +61,8 @@ class ClientCredentials(Value):
 
     @property
     def masked_client_id(self) -> str:
-        """The first four characters of a long client id: enough to tell clients apart."""
-        return f"{self.client_id[:4]}…" if len(self.client_id) >= 12 else "…"  # noqa: PLR2004 -- a third at most
+        """The first characters of the client id, four or a third of it: enough to tell clients apart."""
+        return f"{self.client_id[: min(4, len(self.client_id) // 3)]}…"
 
     def __repr__(self) -> str:
         return f"ClientCredentials(client_id='{self.masked_client_id}', client_secret=hidden)"

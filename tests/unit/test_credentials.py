@@ -58,7 +58,7 @@ def test_repr_tells_clients_apart_and_shows_nothing_of_the_secret():
     assert repr(ClientCredentials("abcdefghijkl", "secret")) == (
         "ClientCredentials(client_id='abcd…', client_secret=hidden)"
     )
-    assert "shortid" not in repr(ClientCredentials("shortid", "secret"))
+    assert ClientCredentials("shortid", "secret").masked_client_id == "sh…"
 
 
 def test_they_are_a_value():
