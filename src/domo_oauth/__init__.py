@@ -10,6 +10,7 @@ from ._version import __version__
 TYPE_CHECKING = False  # type checkers know the name; typing itself takes longer to import than all of this
 
 if TYPE_CHECKING:
+    from .adapters.httpx import DomoAuth
     from .credentials import ClientCredentials
     from .errors import (
         ConfigurationError,
@@ -23,12 +24,14 @@ if TYPE_CHECKING:
         UnexpectedResponseError,
     )
     from .exchange import arequest_token, request_token
+    from .provider import TokenProvider
     from .scopes import Scope
     from .token import Token
 
 __all__ = [
     "ClientCredentials",
     "ConfigurationError",
+    "DomoAuth",
     "DomoOAuthError",
     "InvalidClientError",
     "InvalidScopeError",
@@ -36,6 +39,7 @@ __all__ = [
     "Scope",
     "ServerError",
     "Token",
+    "TokenProvider",
     "TokenRequestError",
     "TransportError",
     "UnexpectedResponseError",
@@ -45,9 +49,11 @@ __all__ = [
 ]
 
 _HOMES = {
+    "DomoAuth": "adapters.httpx",
     "ClientCredentials": "credentials",
     "Scope": "scopes",
     "Token": "token",
+    "TokenProvider": "provider",
     "arequest_token": "exchange",
     "request_token": "exchange",
 }

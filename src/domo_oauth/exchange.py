@@ -180,13 +180,7 @@ def _raise_or_return(outcome: Token | DomoOAuthError, sent: Sent) -> Token:
     if isinstance(outcome, DomoOAuthError):
         _log.debug("%s: %s after %.3f s", sent.request, type(outcome).__name__, took)
         raise outcome
-    _log.debug(
-        "%s: granted for %d s after %.3f s, jti %s",
-        sent.request,
-        outcome.expires_in,
-        took,
-        clean(str(outcome.jti), sent),
-    )
+    _log.debug("%s: granted for %d s after %.3f s", sent.request, outcome.expires_in, took)
     return outcome
 
 

@@ -5,6 +5,7 @@ pytest loads this module in every run, wherever domo-oauth is installed, so it i
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,11 +35,13 @@ def _domo_sandbox_process() -> Iterator[Sandbox]:
 def domo_sandbox(_domo_sandbox_process: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     """A local server that behaves like Domo's token endpoint; DOMO_API_URL and the credentials are set for it.
 
-    Its counts start at zero in each test.
+    Each test starts with counts of zero, and with providers that hold no token of an earlier test.
     ``.url``, ``.client_id``, ``.client_secret`` and ``.env`` lead to it; ``.stats()`` tells what it was asked,
     ``.revoke_tokens()`` makes its tokens invalid, ``.reset()`` sets the counts to zero.
     """
     _domo_sandbox_process.reset()
+    if provider := sys.modules.get("domo_oauth.provider"):
+        provider.forget_tokens()
     for name, value in _domo_sandbox_process.env.items():
         monkeypatch.setenv(name, value)
     return _domo_sandbox_process

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -75,9 +75,9 @@ def scope_parameter(names: tuple[str, ...] | None) -> str | None:
     return None if names is None else " ".join(names)
 
 
-def _split(item: object) -> list[str]:
+def _split(item: object) -> Sequence[str]:
     if isinstance(item, CustomScope):
-        return [str(item)]
+        return [item]
     if not isinstance(item, str):
         raise ConfigurationError(f"A scope must be a str such as 'data', not {type(item).__name__}.")
     names = item.replace(",", " ").split()

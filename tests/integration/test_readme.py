@@ -33,12 +33,21 @@ def run(command: list[str], code: str, sandbox) -> str:
     return ended.stdout
 
 
-WRAPPER, GENERATED, TEST = blocks("python")
+HTTPX, REQUESTS, AIOHTTP, HTTPX2, WRAPPER, GENERATED, TEST = blocks("python")
 (SHELL,) = blocks("sh")
 
 
+def test_httpx(domo_sandbox):
+    assert run([sys.executable, "-"], HTTPX, domo_sandbox).startswith("['Sample: ")
+
+
+@pytest.mark.parametrize("code", [REQUESTS, AIOHTTP, HTTPX2], ids=["requests", "aiohttp", "httpx2"])
+def test_the_other_clients(code, domo_sandbox):
+    assert run([sys.executable, "-"], code, domo_sandbox) == "200\n"
+
+
 def test_the_wrapper(domo_sandbox):
-    assert run([sys.executable, "-"], WRAPPER, domo_sandbox).startswith("sandbox ['Sample: ")
+    assert run([sys.executable, "-"], WRAPPER, domo_sandbox).startswith("sandbox ['data', 'user'] ")
 
 
 def test_the_generated_client(domo_sandbox):

@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, assert_type
 
+import httpx
+
 from domo_oauth import (
     ClientCredentials,
+    DomoAuth,
     RateLimitedError,
     Scope,
     Token,
+    TokenProvider,
     TokenRequestError,
     arequest_token,
     request_token,
@@ -41,6 +45,16 @@ request_token(credentials, 7)  # type: ignore[arg-type]  # pyright: ignore[repor
 
 async def in_a_loop() -> None:
     assert_type(await arequest_token(credentials), Token)
+
+
+async def provided() -> None:
+    with TokenProvider.from_env(scopes="data") as provider:
+        assert_type(provider, TokenProvider)
+        assert_type(provider.get_token(), Token)
+        assert_type(await provider.aget_token(), Token)
+        assert_type(provider.stats().expires_in, float | None)
+        httpx.Client(auth=DomoAuth(provider, hosts=["example.domo.com"]))
+    httpx.AsyncClient(auth=DomoAuth.from_env(scopes={Scope.DATA}))
 
 
 def errors(error: TokenRequestError, limited: RateLimitedError) -> None:

@@ -1,0 +1,108 @@
+"""The auth flow of httpx and of httpx2, which differ in name only."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from domo_oauth.provider import TokenProvider
+
+from ._origins import Origins
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator, Iterable, Mapping
+    from typing import Self
+
+    from domo_oauth.scopes import Scopes
+    from domo_oauth.token import Token
+
+__all__ = ["AuthFlow"]
+
+_UNAUTHORIZED = 401
+_log = logging.getLogger("domo_oauth")
+
+
+class AuthFlow:
+    """Sends a valid token with each request to Domo, and with no other.
+
+    A 401 to a request that carried the token means that Domo does not take it any more: another is fetched, and the
+    request is sent once more if its body can be. A second 401 goes to the caller.
+
+    Args:
+        provider: Where the tokens come from; shared with as many clients as you like.
+        hosts: Hosts besides the provider's base URL that take the token, by HTTPS.
+
+    Raises:
+        ConfigurationError: A host is none.
+    """
+
+    _bytes: ClassVar[type]
+    """The library's stream of bytes: what ``json``, ``data`` and no body at all become."""
+
+    def __init__(self, provider: TokenProvider, *, hosts: Iterable[str] = ()) -> None:
+        self._provider = provider
+        self._origins = Origins(provider.base_url, hosts)
+
+    @classmethod
+    def from_env(
+        cls,
+        *,
+        scopes: Scopes | None = None,
+        base_url: str | None = None,
+        httpx_args: Mapping[str, Any] | None = None,
+        hosts: Iterable[str] = (),
+    ) -> Self:
+        """With the credentials of ``DOMO_CLIENT_ID`` and ``DOMO_CLIENT_SECRET``; see ``TokenProvider.from_env``."""
+        return cls(TokenProvider.from_env(scopes=scopes, base_url=base_url, httpx_args=httpx_args), hosts=hosts)
+
+    def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
+        """Send the request with a token; what a client calls."""
+        url = request.url
+        if not self._origins.allows(url.scheme, url.host, url.port):
+            yield request
+            return
+        token = self._provider.get_token()
+        _authorize(request, token)
+        response = yield request
+        if response.status_code == _UNAUTHORIZED and self._refused(token, response):
+            _authorize(response.request, self._provider.get_token())
+            yield response.request  # what was refused: after a redirect not what was asked for first
+
+    async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
+        """Send the request with a token; what an asynchronous client calls."""
+        url = request.url
+        if not self._origins.allows(url.scheme, url.host, url.port):
+            yield request
+            return
+        token = await self._provider.aget_token()
+        _authorize(request, token)
+        response = yield request
+        if response.status_code == _UNAUTHORIZED and self._refused(token, response):
+            _authorize(response.request, await self._provider.aget_token())
+            yield response.request
+
+    def _refused(self, token: Token, response: Any) -> bool:
+        """Give the token up if it was what this answer refused. Whether the request can be sent once more."""
+        request = response.request
+        if request.headers.get("Authorization") != _bearer(token):
+            return False  # the answer of somebody else, after a redirect, which the token was not sent to
+        self._provider.invalidate(token)
+        again = isinstance(request.stream, self._bytes) or _can_be_rewound(request.stream)
+        _log.info("401 from %s: %s", request.url.host, "sent once more" if again else "its body cannot be sent again")
+        return again
+
+
+def _can_be_rewound(body: Any) -> bool:
+    """Whether this is a multipart body, which the library rewinds, of nothing but text, bytes and seekable files."""
+    files = [getattr(part, "file", b"") for part in getattr(body, "fields", ())]
+    return bool(files) and all(
+        isinstance(file, str | bytes) or (hasattr(file, "seekable") and file.seekable()) for file in files
+    )
+
+
+def _authorize(request: Any, token: Token) -> None:
+    request.headers["Authorization"] = _bearer(token)
+
+
+def _bearer(token: Token) -> str:
+    return f"Bearer {token.access_token}"

@@ -1,0 +1,147 @@
+"""``requests.get(url, auth=DomoAuth(provider))``, or for all requests of a session: ``session.auth = ...``."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from domo_oauth.errors import ConfigurationError
+from domo_oauth.provider import TokenProvider
+
+from ._origins import Origins
+
+try:
+    import requests
+    from requests.auth import AuthBase
+except ModuleNotFoundError as error:
+    raise ConfigurationError("requests is not installed here: pip install 'domo-oauth[requests]'") from error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Self
+
+    from domo_oauth.scopes import Scopes
+    from domo_oauth.token import Token
+
+__all__ = ["DomoAuth"]
+
+_UNAUTHORIZED = 401
+_log = logging.getLogger("domo_oauth")
+
+
+class DomoAuth(AuthBase):
+    """Sends a valid token with each request to Domo, and with no other.
+
+    A 401 to a request that carried the token means that Domo does not take it any more: another is fetched, and the
+    request is sent once more if its body can be. A second 401 goes to the caller, and the first is in the ``history``
+    of whatever comes of the second request.
+
+    Args:
+        provider: Where the tokens come from; shared with as many sessions as you like.
+        hosts: Hosts besides the provider's base URL that take the token, by HTTPS.
+
+    Raises:
+        ConfigurationError: A host is none.
+    """
+
+    def __init__(self, provider: TokenProvider, *, hosts: Iterable[str] = ()) -> None:
+        self._provider = provider
+        self._origins = Origins(provider.base_url, hosts)
+
+    @classmethod
+    def from_env(
+        cls,
+        *,
+        scopes: Scopes | None = None,
+        base_url: str | None = None,
+        httpx_args: Mapping[str, Any] | None = None,
+        hosts: Iterable[str] = (),
+    ) -> Self:
+        """With the credentials of ``DOMO_CLIENT_ID`` and ``DOMO_CLIENT_SECRET``; see ``TokenProvider.from_env``."""
+        return cls(TokenProvider.from_env(scopes=scopes, base_url=base_url, httpx_args=httpx_args), hosts=hosts)
+
+    def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Put the token on a request; what ``requests`` calls. Redirects to other hosts leave it behind by themselves.
+
+        Raises:
+            DomoOAuthError: There is no token to be had.
+        """
+        url = urlsplit(r.url or "")
+        if self._origins.allows(url.scheme, url.hostname or "", url.port):
+            token = self._provider.get_token()
+            r.headers["Authorization"] = _bearer(token)
+            r.register_hook("response", _Replay(self._provider, token, _position(r.body)))
+        return r
+
+
+class _Replay:
+    """The hook of one request, and of those that it is redirected to."""
+
+    __slots__ = ("_position", "_provider", "_token")
+
+    def __init__(self, provider: TokenProvider, token: Token, position: int | None) -> None:
+        self._provider = provider
+        self._token = token
+        self._position = position
+
+    def __call__(self, response: requests.Response, **send_args: Any) -> requests.Response:
+        request = response.request
+        carried = request.headers.get("Authorization") == _bearer(self._token)
+        if response.status_code != _UNAUTHORIZED or not carried:
+            return response
+        self._provider.invalidate(self._token)
+        again = _rewind(request.body, self._position)
+        host = urlsplit(response.url).hostname
+        _log.info("401 from %s: %s", host, "sent once more" if again else "its body cannot be sent again")
+        if not again:
+            return response
+        request = request.copy()
+        request.headers["Authorization"] = _bearer(self._provider.get_token())
+        _drain(response)
+        second: requests.Response = response.connection.send(request, **send_args)
+        second.history.append(response)
+        return second
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Who pickles a response pickles its request and the hooks of that, and does not expect credentials in there.
+        return partial, (_left_behind,)
+
+
+def _left_behind(response: requests.Response, **_: Any) -> requests.Response:
+    return response
+
+
+def _position(body: Any) -> int | None:
+    """Where a body that is a file is sent from; None if it is none, or if that cannot be told."""
+    try:
+        return int(body.tell())
+    except (AttributeError, OSError):
+        return None
+
+
+def _rewind(body: Any, position: int | None) -> bool:
+    """Make a body ready to be sent again. Whether it is: bytes always are, and files that can be set back."""
+    if body is None or isinstance(body, str | bytes):
+        return True
+    if position is None:
+        return False
+    try:
+        body.seek(position)
+    except (AttributeError, OSError, ValueError):  # not to be set back, or closed
+        return False
+    return True
+
+
+def _drain(response: requests.Response) -> None:
+    """Read the rest, so that the connection can be used again, as ``requests`` does before it follows a redirect."""
+    try:
+        _ = response.content
+    except requests.RequestException as error:
+        _log.debug("The body of the 401 broke off: %s", type(error).__name__)
+    response.close()
+
+
+def _bearer(token: Token) -> str:
+    return f"Bearer {token.access_token}"

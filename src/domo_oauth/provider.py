@@ -1,0 +1,433 @@
+"""A token that is always valid: when to fetch, who fetches, who waits.
+
+A token is fresh, then stale for the last part of its life, then spent shortly before it expires. Fresh, it is handed
+out from memory. Stale, it is handed out all the same, while one thread in the background fetches the next. Spent, or
+where there is none, callers wait for one fetch: a thread that asks does it itself, tasks leave it to a thread, so that
+no event loop is held up and none that is cancelled or closed takes the fetch along.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+import random
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakSet
+
+from .base_url import resolve_base_url
+from .credentials import ClientCredentials
+from .errors import DomoOAuthError
+from .scopes import scope_names
+from .single_flight import Flight
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Self, TypeAlias
+
+    from .exchange import TokenEndpoint
+    from .scopes import Scopes
+    from .token import Token
+
+    _Outcome: TypeAlias = Token | Exception
+
+__all__ = ["Clock", "Stats", "TokenProvider", "forget_tokens"]
+
+_log = logging.getLogger("domo_oauth")
+
+# Seconds, and the shares of a token's lifetime that take their place where the lifetime is short.
+_STALE, _STALE_SHARE = 300.0, 1 / 5
+_SPENT, _SPENT_SHARE = 30.0, 1 / 10
+_JITTER_SHARE = 1 / 4
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+_LONGEST_RETRY_AFTER = 300.0
+_TRIES, _RETRY_SECONDS = 4, 20.0
+_FIRST_BACKOFF, _LONGEST_BACKOFF = 0.5, 8.0
+
+
+class Clock(NamedTuple):
+    """Time and chance, as a provider sees them; tests pass their own."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    """Seconds that no change of the clock moves, but that stand still while the machine sleeps."""
+    wall: Callable[[], float] = time.time
+    """Seconds that run while the machine sleeps, but that somebody may change."""
+    sleep: Callable[[float], object] = time.sleep
+    random: Callable[[], float] = random.random
+    """A number from 0 to 1, without 1."""
+
+
+class Stats(NamedTuple):
+    """What a provider has done since it was made; for those who export metrics."""
+
+    requests: int
+    """Requests to the token endpoint, retries included."""
+    refreshes: int
+    """Tokens fetched while the one before was still good."""
+    waits: int
+    """Callers that waited for a fetch of another."""
+    failures: int
+    """Fetches that ended with an error."""
+    expires_in: float | None
+    """Seconds until the token at hand expires; None where there is none."""
+
+
+class _Held(NamedTuple):
+    """A token at hand. It is as old as the older of two clocks says, counted from before it was asked for."""
+
+    token: Token
+    stale_at: float
+    stale_at_wall: float
+    sent: float
+    sent_wall: float
+    spent: float
+    """The age at which nobody is given it any more, if another can be had."""
+
+    def age(self, now: float, now_wall: float) -> float:
+        return max(now - self.sent, now_wall - self.sent_wall)
+
+
+class _Failure(NamedTuple):
+    """An error that callers are given without another request, until the pause is over."""
+
+    error: Exception
+    pause: float
+    until: float
+
+
+class _Shared:
+    """What all providers of this process for one client, one set of scopes and one base URL have in common."""
+
+    def __init__(self) -> None:
+        self.held: _Held | None = None
+        self.failure: _Failure | None = None
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Forget the threads that a child does not have."""
+        self.lock = threading.Lock()
+        self.flight: Flight[_Outcome] | None = None
+
+
+_registry: dict[tuple[object, ...], _Shared] = {}
+_registry_lock = threading.Lock()
+_providers: WeakSet[TokenProvider] = WeakSet()
+
+
+class TokenProvider:
+    """Gives a valid token to everybody who asks, on threads, asyncio and trio at once. Making one costs no I/O.
+
+    Providers for the same base URL, client and scopes share one token within a process. A provider can be pickled: the
+    pickle carries the credentials and never a token.
+
+    Args:
+        credentials: Who asks.
+        scopes: What the token is for; None for all scopes of the client.
+        base_url: Where Domo's API is; else ``DOMO_API_URL``, else ``https://api.domo.com``.
+        httpx_args: Arguments for the ``httpx.Client`` that fetches tokens, as for ``request_token``.
+        clock: Time and chance, for tests.
+
+    Raises:
+        ConfigurationError: An argument makes no sense.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_clock",
+        "_credentials",
+        "_endpoint",
+        "_failures",
+        "_from_env",
+        "_httpx_args",
+        "_monotonic",
+        "_refreshes",
+        "_requests",
+        "_scopes",
+        "_shared",
+        "_waits",
+        "_wall",
+        "base_url",
+    )
+
+    def __init__(
+        self,
+        credentials: ClientCredentials,
+        *,
+        scopes: Scopes | None = None,
+        base_url: str | None = None,
+        httpx_args: Mapping[str, Any] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._credentials, self._scopes, self.base_url = credentials, None, ""  # for a repr in a traceback with locals
+        try:
+            self.base_url = resolve_base_url(base_url)
+            self._scopes = scope_names(scopes)
+            self._httpx_args = dict(httpx_args or {})
+        finally:
+            del httpx_args  # a proxy's password may be in it, and a traceback with locals shows this frame
+        self._clock = clock or Clock()
+        self._monotonic, self._wall = self._clock.monotonic, self._clock.wall
+        self._shared = _share((self.base_url, credentials, self._scopes, self._clock))
+        self._endpoint: TokenEndpoint | None = None
+        self._from_env = False
+        self._requests = self._refreshes = self._waits = self._failures = 0
+        _providers.add(self)
+
+    @classmethod
+    def from_env(
+        cls,
+        *,
+        scopes: Scopes | None = None,
+        base_url: str | None = None,
+        httpx_args: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Make a provider with the credentials of ``DOMO_CLIENT_ID`` and ``DOMO_CLIENT_SECRET``.
+
+        Pickled, it says that they are in the environment, and holds none.
+
+        Raises:
+            ConfigurationError: A variable is missing, or an argument makes no sense.
+        """
+        try:
+            provider = cls(ClientCredentials.from_env(), scopes=scopes, base_url=base_url, httpx_args=httpx_args)
+        finally:
+            del httpx_args  # see __init__
+        provider._from_env = True
+        return provider
+
+    def get_token(self) -> Token:
+        """A valid token. Waits only where there is none at hand, or the one at hand is about to expire.
+
+        Raises:
+            DomoOAuthError: There is no token to be had; the same error for a pause, without another request.
+        """
+        held = self._shared.held
+        if held is not None and self._monotonic() < held.stale_at and self._wall() < held.stale_at_wall:
+            return held.token
+        while True:
+            found, leads = self._join()
+            if not isinstance(found, Flight):
+                return found
+            if leads:
+                found.run(self._fetch_and_keep)
+            outcome = found.wait()
+            if outcome is not None:
+                return _token_or_raise(outcome)
+
+    async def aget_token(self) -> Token:
+        """A valid token, under asyncio or trio. See :meth:`get_token`."""
+        held = self._shared.held
+        if held is not None and self._monotonic() < held.stale_at and self._wall() < held.stale_at_wall:
+            return held.token
+        while True:
+            found, leads = self._join()
+            if not isinstance(found, Flight):
+                return found
+            if leads:
+                self._start(found)
+            outcome = await found.arrive()
+            if outcome is not None:
+                return _token_or_raise(outcome)
+
+    def invalidate(self, token: Token) -> None:
+        """Do not hand out this token any more: an API refused it. Nothing happens if there is another by now."""
+        with self._shared.lock:
+            held = self._shared.held
+            if held is not None and held.token.access_token == token.access_token:
+                self._shared.held = None
+
+    def reset(self) -> None:
+        """Forget the token, and the error that callers are given for a pause."""
+        with self._shared.lock:
+            self._shared.held = self._shared.failure = None
+
+    def stats(self) -> Stats:
+        """What this provider has done so far."""
+        held = self._shared.held
+        left = None if held is None else held.token.expires_in - held.age(self._monotonic(), self._wall())
+        return Stats(self._requests, self._refreshes, self._waits, self._failures, left)
+
+    def close(self) -> None:
+        """Close the connections. The token stays, and the next fetch opens another."""
+        endpoint, self._endpoint = self._endpoint, None
+        if endpoint is not None:
+            endpoint.close()
+
+    async def aclose(self) -> None:
+        """Close the connections, as :meth:`close` does."""
+        self.close()
+
+    def __del__(self) -> None:
+        # Whoever hands DomoAuth.from_env() to a client has nothing to close.
+        with suppress(Exception):
+            self.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        scopes = "all" if self._scopes is None else " ".join(self._scopes)
+        return f"TokenProvider({self._credentials!r}, scopes={scopes!r}, base_url={self.base_url!r})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        credentials = None if self._from_env else self._credentials
+        return _unpickled, (credentials, self._scopes, self.base_url, self._httpx_args)
+
+    def _join(self) -> tuple[Token | Flight[_Outcome], bool]:
+        """A token to hand out, or a flight to wait for and whether the caller has to see to it."""
+        shared = self._shared
+        with shared.lock:
+            held, failure, now, now_wall = shared.held, shared.failure, self._monotonic(), self._wall()
+            failed = failure is not None and now < failure.until
+            if shared.flight is not None and shared.flight.landed:
+                shared.flight = None  # an interrupt came before the one who flew it could say so
+            if held is not None and held.age(now, now_wall) < (held.token.expires_in if failed else held.spent):
+                stale = now >= held.stale_at or now_wall >= held.stale_at_wall
+                if not stale or shared.flight is not None or failed:
+                    return held.token, False
+                flight = shared.flight = Flight()
+                self._refreshes += 1
+            elif shared.flight is not None:
+                self._waits += 1
+                return shared.flight, False
+            elif failure is not None and failed:
+                raise _twin(failure.error)
+            else:
+                shared.flight = Flight()
+                return shared.flight, True
+        self._start(flight)
+        return held.token, False
+
+    def _start(self, flight: Flight[_Outcome]) -> None:
+        """See to a flight on a thread of its own, which does not keep the process from ending."""
+        thread = threading.Thread(target=flight.run, args=(self._fetch_and_keep,), name="domo-oauth", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # none can be started, as when Python ends
+            flight.run(self._fetch_and_keep)
+
+    def _fetch_and_keep(self) -> _Outcome:
+        """Fetch a token, and keep it, or why there is none, for those who ask from now on."""
+        shared = self._shared
+        try:
+            fetched = self._fetch()
+        except BaseException:
+            with shared.lock:
+                shared.flight = None  # whoever waits takes over
+            raise
+        with shared.lock:
+            shared.flight = None
+            if isinstance(fetched, _Held):
+                shared.held, shared.failure = fetched, None
+                return fetched.token
+            self._remember(fetched)
+            held = shared.held
+            usable = held is not None and held.age(self._monotonic(), self._wall()) < held.token.expires_in
+            return held.token if held is not None and usable else fetched
+
+    def _fetch(self) -> _Held | Exception:
+        """Ask, and ask again where that may help (full jitter), within a bound of tries and of time."""
+        started = self._monotonic()
+        attempt = 1
+        while True:
+            sent, sent_wall = self._monotonic(), self._wall()
+            self._requests += 1
+            try:
+                return self._hold(self._open().request(), sent, sent_wall)
+            except Exception as error:  # noqa: BLE001 -- all who wait get it, whatever it is
+                failure = error
+            pause = self._clock.random() * min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2**attempt)
+            pause = max(pause, getattr(failure, "retry_after", None) or 0.0)
+            late = self._monotonic() - started + pause > _RETRY_SECONDS
+            if attempt == _TRIES or late or not getattr(failure, "retryable", False):
+                return failure
+            _log.info("Asking again in %.1f s, as attempt %d failed: %s", pause, attempt, failure)
+            self._clock.sleep(pause)
+            attempt += 1
+
+    def _open(self) -> TokenEndpoint:
+        if self._endpoint is None:
+            from .exchange import TokenEndpoint
+
+            self._endpoint = TokenEndpoint(
+                self._credentials, self._scopes, base_url=self.base_url, httpx_args=self._httpx_args
+            )
+        return self._endpoint
+
+    def _hold(self, token: Token, sent: float, sent_wall: float) -> _Held:
+        """Reckon how long the token is good, from before it was asked for."""
+        lifetime = float(token.expires_in)
+        window = min(_STALE, lifetime * _STALE_SHARE)
+        stale = lifetime - window + window * _JITTER_SHARE * self._clock.random()
+        spent = lifetime - min(_SPENT, lifetime * _SPENT_SHARE)
+        _log.info("Fetched a token for %d s in %.3f s", lifetime, self._monotonic() - sent)
+        return _Held(token, sent + stale, sent_wall + stale, sent, sent_wall, spent)
+
+    def _remember(self, error: Exception) -> None:
+        """Keep an error for a pause that grows, so that no loop of callers can hammer the endpoint."""
+        before = self._shared.failure
+        pause = _FIRST_PAUSE if before is None else min(_LONGEST_PAUSE, before.pause * 2)
+        asked = min(getattr(error, "retry_after", None) or 0.0, _LONGEST_RETRY_AFTER)
+        self._shared.failure = _Failure(error, pause, self._monotonic() + max(pause, asked))
+        self._failures += 1
+        log = _log.warning if before is None else _log.debug
+        log("No token; nobody asks again for %.1f s: %s", max(pause, asked), error)
+
+
+def _token_or_raise(outcome: _Outcome) -> Token:
+    if isinstance(outcome, Exception):
+        raise _twin(outcome)
+    return outcome
+
+
+def _twin(error: Exception) -> Exception:
+    """A copy, as an exception that is raised by several callers at once collects the frames of all."""
+    return copy.copy(error) if isinstance(error, DomoOAuthError) else error
+
+
+def _share(key: tuple[object, ...]) -> _Shared:
+    with _registry_lock:
+        return _registry.setdefault(key, _Shared())
+
+
+def _unpickled(
+    credentials: ClientCredentials | None, scopes: Scopes | None, base_url: str, httpx_args: Mapping[str, Any]
+) -> TokenProvider:
+    try:
+        if credentials is None:
+            return TokenProvider.from_env(scopes=scopes, base_url=base_url, httpx_args=httpx_args)
+        return TokenProvider(credentials, scopes=scopes, base_url=base_url, httpx_args=httpx_args)
+    finally:
+        del httpx_args  # see TokenProvider.__init__
+
+
+def forget_tokens() -> None:
+    """Forget the tokens and errors of all providers of this process, as tests want it between one and the next."""
+    for shared in list(_registry.values()):
+        with shared.lock:
+            shared.held = shared.failure = None
+
+
+def _after_fork_in_child() -> None:
+    global _registry_lock  # noqa: PLW0603 -- the one that another thread may have held
+    _registry_lock = threading.Lock()
+    for shared in _registry.values():
+        shared.after_fork()
+    for provider in _providers:
+        provider._endpoint = None  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] -- the parent's connection
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,298 @@
+"""The provider against a real server in a process of its own: threads, loops, processes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+import warnings
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from domo_oauth import ClientCredentials, InvalidClientError, TokenProvider
+from domo_oauth.provider import Clock
+from domo_oauth.sandbox import Sandbox, running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import httpx
+
+PATIENCE = 20.0
+"""Seconds after which a test that waits for others gives up; far more than it takes."""
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+
+
+@pytest.fixture(scope="module")
+def slow_sandbox() -> Iterator[Sandbox]:
+    with running(delay=0.1, quiet=True) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(slow_sandbox, monkeypatch) -> Sandbox:
+    """One that takes a tenth of a second, so that all who ask at once ask while a request is under way."""
+    slow_sandbox.reset()
+    for name, value in slow_sandbox.env.items():
+        monkeypatch.setenv(name, value)
+    return slow_sandbox
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock of its own: providers share a token only where they have one clock, so no test meets another's."""
+    return Clock(random=lambda: 0.0)
+
+
+@pytest.fixture
+def provider(sandbox, clock) -> Iterator[TokenProvider]:
+    with TokenProvider(ClientCredentials.from_env(), clock=clock) as provider:
+        yield provider
+
+
+def ask(provider: TokenProvider, number: int, barrier: threading.Barrier) -> set[str]:
+    """The tokens of as many threads that ask at once."""
+
+    def run() -> str:
+        barrier.wait(PATIENCE)
+        return provider.get_token().access_token
+
+    with ThreadPoolExecutor(number) as threads:
+        return {each.result(PATIENCE) for each in [threads.submit(run) for _ in range(number)]}
+
+
+async def ask_in_tasks(provider: TokenProvider, number: int) -> set[str]:
+    tokens = set()
+
+    async def run() -> None:
+        tokens.add((await provider.aget_token()).access_token)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(number):
+            tasks.start_soon(run)
+    return tokens
+
+
+def wait_for_a_request(sandbox: Sandbox) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not sandbox.stats().token_requests:
+        assert time.monotonic() < deadline
+
+
+def test_64_threads(provider, sandbox):
+    assert len(ask(provider, 64, threading.Barrier(64))) == 1
+    assert sandbox.stats().token_requests == 1
+
+
+def test_1000_tasks(provider, sandbox, anyio_backend):
+    assert len(anyio.run(ask_in_tasks, provider, 1000, backend=anyio_backend)) == 1
+    assert sandbox.stats().token_requests == 1
+
+
+def test_8_threads_and_two_loops_at_once(provider, sandbox):
+    barrier = threading.Barrier(10)
+
+    def loop(backend: str) -> set[str]:
+        async def main() -> set[str]:
+            barrier.wait(PATIENCE)
+            return await ask_in_tasks(provider, 100)
+
+        return anyio.run(main, backend=backend)
+
+    with ThreadPoolExecutor(3) as drivers:
+        asked = [drivers.submit(loop, "asyncio"), drivers.submit(loop, "trio")]
+        asked.append(drivers.submit(ask, provider, 8, barrier))
+        tokens = set().union(*(each.result(PATIENCE) for each in asked))
+    assert len(tokens) == 1
+    assert sandbox.stats().token_requests == 1
+
+
+def test_64_callers_are_refused_after_one_request(sandbox, clock):
+    provider = TokenProvider(ClientCredentials(sandbox.client_id, "wrong"), clock=clock)
+    barrier = threading.Barrier(64)
+
+    def run() -> InvalidClientError:
+        barrier.wait(PATIENCE)
+        with pytest.raises(InvalidClientError) as caught:
+            provider.get_token()
+        return caught.value
+
+    with provider, ThreadPoolExecutor(64) as threads:
+        errors = [each.result(PATIENCE) for each in [threads.submit(run) for _ in range(64)]]
+    assert len({id(error) for error in errors}) == 64
+    assert sandbox.stats().token_requests == 1
+
+
+def test_a_loop_that_ends_while_the_request_is_under_way(provider, sandbox):
+    async def give_up() -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(provider.aget_token(), 0)
+
+    async def leave() -> None:
+        task = asyncio.create_task(provider.aget_token())
+        await asyncio.sleep(0)
+        assert not task.done()
+
+    asyncio.run(leave())
+    asyncio.run(give_up())
+    assert provider.get_token() is anyio.run(provider.aget_token, backend="trio")
+    assert sandbox.stats().token_requests == 1
+
+
+def test_two_providers_and_one_request(provider, sandbox, clock):
+    with TokenProvider(ClientCredentials.from_env(), clock=clock) as other:
+        assert other.get_token() is provider.get_token()
+    assert sandbox.stats().token_requests == 1
+
+
+def test_closed_while_a_request_is_under_way(provider, sandbox):
+    """The request ends however it ends; whoever waits has a token."""
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(provider.get_token)
+        wait_for_a_request(sandbox)
+        provider.close()
+        assert waiting.result(PATIENCE) is provider.get_token()
+
+
+def in_child(work: Callable[[], object]) -> object:
+    """What this function gives in a child of this process, after a fork."""
+    reading, writing = os.pipe()
+    with warnings.catch_warnings():
+        # From Python 3.12 on: fork in a process with threads warns of what is tried here.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
+    if not pid:
+        signal.alarm(int(PATIENCE))  # a child that waits for ever is a failure, not a hanging test
+        try:
+            outcome = json.dumps(work())
+        except BaseException as error:
+            outcome = json.dumps(f"{type(error).__name__}: {error}")
+        os.write(writing, outcome.encode())
+        os._exit(0)  # nothing of pytest's is the child's business
+    os.close(writing)
+    with os.fdopen(reading) as answer:
+        outcome = answer.read()
+    os.waitpid(pid, 0)
+    assert outcome, "the child was stopped, for it waited for ever"
+    return json.loads(outcome)
+
+
+@needs_fork
+def test_a_child_has_the_token_and_a_connection_of_its_own(provider, sandbox):
+    token = provider.get_token()
+    assert in_child(lambda: provider.get_token().access_token) == token.access_token
+    assert sandbox.stats().token_requests == 1
+
+    def another() -> str:
+        provider.invalidate(provider.get_token())
+        return provider.get_token().access_token
+
+    childs = in_child(another)
+    assert sandbox.stats().token_requests == 2
+    parents = another()
+    assert sandbox.stats().token_requests == 3
+    assert len({token.access_token, childs, parents}) == 3
+
+
+class Gate:
+    """Holds this process's requests up until it is opened; those of a child go through."""
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+        self.reached, self.opened = threading.Event(), threading.Event()
+
+    def __call__(self, request: httpx.Request) -> None:
+        if os.getpid() == self._pid:
+            self.reached.set()
+            assert self.opened.wait(PATIENCE)
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return Gate()
+
+
+@pytest.fixture
+def gated(sandbox, clock, gate) -> Iterator[TokenProvider]:
+    args = {"event_hooks": {"request": [gate]}}
+    with TokenProvider(ClientCredentials.from_env(), clock=clock, httpx_args=args) as provider:
+        yield provider
+
+
+@needs_fork
+def test_a_child_of_a_fork_in_mid_flight(gated, gate, sandbox):
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(gated.get_token)
+        assert gate.reached.wait(PATIENCE)
+        childs = in_child(lambda: gated.get_token().access_token)
+        assert sandbox.stats().tokens_issued == 1
+        gate.opened.set()
+        parents = waiting.result(PATIENCE).access_token
+    assert childs.startswith("ey")
+    assert parents != childs
+    assert sandbox.stats().token_requests == 2
+
+
+@needs_fork
+def test_a_child_of_a_fork_in_mid_flight_with_tasks(gated, gate, sandbox, anyio_backend):
+    async def main() -> str:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(gated.aget_token)
+            assert await anyio.to_thread.run_sync(gate.reached.wait, PATIENCE)
+            childs = in_child(lambda: gated.get_token().access_token)
+            gate.opened.set()
+        return childs
+
+    childs = anyio.run(main, backend=anyio_backend)
+    assert childs.startswith("ey")
+    assert gated.get_token().access_token != childs
+    assert sandbox.stats().token_requests == 2
+
+
+@pytest.mark.parametrize("from_env", [True, False])
+def test_a_pool_of_processes(sandbox, from_env):
+    provider = TokenProvider.from_env() if from_env else TokenProvider(ClientCredentials.from_env())
+    provider.reset()
+    token = provider.get_token()
+    pickled = pickle.dumps(provider)
+    assert token.access_token.encode() not in pickled
+    assert (sandbox.client_secret.encode() in pickled) is not from_env
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        first, second = pool.map(TokenProvider.get_token, [provider, provider])
+    assert first == second
+    assert first != token
+    assert sandbox.stats().token_requests == 2
+    provider.close()
+
+
+def test_however_threads_are_scheduled(sandbox):
+    """The threads change places a million times a second instead of two hundred times."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(5):
+            clock = Clock(random=lambda: 0.0)
+            with TokenProvider(ClientCredentials.from_env(), clock=clock) as provider:
+                assert len(ask(provider, 16, threading.Barrier(16))) == 1
+    finally:
+        sys.setswitchinterval(interval)
+    assert sandbox.stats().token_requests == 5
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_the_fixture_of_a_test_gives_nothing_to_the_next(domo_sandbox, turn):
+    with TokenProvider.from_env(scopes="user") as provider:
+        provider.get_token()
+    assert domo_sandbox.stats().token_requests == 1

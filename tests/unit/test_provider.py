@@ -1,0 +1,849 @@
+"""The rules of the provider, with a clock that the test sets and an endpoint that answers what the test says."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import pickle
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+import httpx
+import pytest
+
+from domo_oauth import (
+    ClientCredentials,
+    ConfigurationError,
+    DomoOAuthError,
+    InvalidClientError,
+    RateLimitedError,
+    Scope,
+    ServerError,
+    TokenProvider,
+    TransportError,
+)
+from domo_oauth import provider as provider_module
+from domo_oauth.provider import Clock
+from domo_oauth.single_flight import Flight
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+HOUR, DAY, TEN_YEARS = 3600, 86400, 10 * 365 * 86400
+ALMOST_ONE = 0.999999
+PATIENCE = 20.0
+"""Seconds after which a test that waits for another thread gives up; far more than it takes."""
+
+
+class Time:
+    """A clock that runs when it is told to."""
+
+    def __init__(self) -> None:
+        self.now, self.now_wall, self.chance = 1_000.0, 1_700_000_000.0, 0.0
+        self.slept: list[float] = []
+        self.clock = Clock(lambda: self.now, lambda: self.now_wall, self.sleep, lambda: self.chance)
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+        self.now_wall += seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.advance(seconds)
+
+
+class Endpoint:
+    """A token endpoint below the real client: httpx hands it the request."""
+
+    def __init__(self) -> None:
+        self.lifetime = HOUR
+        self.answers: list[httpx.Response | BaseException] = []
+        """What it answers next; when there is none left, a token."""
+        self.always: Callable[[], httpx.Response | BaseException] | None = None
+        """What it answers in place of a token."""
+        self.requests = 0
+        self.asked = threading.Semaphore(0)
+        self.open = threading.Event()
+        """Unset, nobody gets an answer."""
+        self.open.set()
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests += 1
+        number = self.requests
+        self.asked.release()
+        assert self.open.wait(PATIENCE)
+        answer = self.answers.pop(0) if self.answers else self.always() if self.always else self.token(number)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def token(self, number: int) -> httpx.Response:
+        fields = {"access_token": f"canary-token-{number}", "token_type": "bearer", "expires_in": self.lifetime}
+        return httpx.Response(200, json=fields | {"customer": "acmecompany", "jti": f"jti-{number}"})
+
+    def wait_until_asked(self) -> None:
+        assert self.asked.acquire(timeout=PATIENCE)
+
+
+def refused() -> httpx.Response:
+    return httpx.Response(401, json={"error": "invalid_client"})
+
+
+def unavailable() -> httpx.Response:
+    return httpx.Response(503, json={})
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for something in another thread that has no event."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def background() -> None:
+    """Wait for the threads that fetch in the background."""
+    for thread in threading.enumerate():
+        if thread.name == "domo-oauth":
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+
+
+@pytest.fixture(name="time")
+def _time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Endpoint]:
+    endpoint = Endpoint()
+    yield endpoint
+    endpoint.open.set()
+    background()
+
+
+@pytest.fixture
+def make(credentials, time, endpoint) -> Callable[..., TokenProvider]:
+    def make(credentials=credentials, **args) -> TokenProvider:
+        args = {"clock": time.clock, "httpx_args": {"transport": httpx.MockTransport(endpoint)}} | args
+        return TokenProvider(credentials, **args)
+
+    return make
+
+
+@pytest.fixture
+def provider(make) -> TokenProvider:
+    return make()
+
+
+@pytest.fixture(params=["sync", "asyncio", "trio"])
+def get(request) -> Callable[[TokenProvider], object]:
+    """How a caller asks: on a thread, or in a task."""
+    if request.param == "sync":
+        return TokenProvider.get_token
+    return lambda provider: anyio.run(provider.aget_token, backend=request.param)
+
+
+def in_threads(number: int, ask: Callable[[], object]) -> list[object]:
+    """What as many threads get that ask at once: a token or an error."""
+    barrier = threading.Barrier(number)
+
+    def run() -> object:
+        barrier.wait(PATIENCE)
+        try:
+            return ask()
+        except DomoOAuthError as error:
+            return error
+
+    with ThreadPoolExecutor(number) as threads:
+        return [each.result(PATIENCE) for each in [threads.submit(run) for _ in range(number)]]
+
+
+# Fresh, stale, spent.
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.5, ALMOST_ONE])
+@pytest.mark.parametrize(
+    ("lifetime", "window", "spent"),
+    [(1, 0.2, 0.9), (2, 0.4, 1.8), (HOUR, 300, HOUR - 30), (TEN_YEARS, 300, TEN_YEARS - 30)],
+)
+def test_fresh_then_stale_then_spent(provider, endpoint, time, get, lifetime, window, spent, chance):
+    endpoint.lifetime, time.chance = lifetime, chance
+    stale = lifetime - window + window / 4 * chance
+    first = get(provider)
+    time.advance(stale - 0.001)
+    assert get(provider) is first
+    background()
+    assert endpoint.requests == 1
+
+    time.advance(0.002)
+    assert get(provider) is first
+    background()
+    assert endpoint.requests == 2
+    second = get(provider)
+    assert second.access_token == "canary-token-2"
+
+    time.advance(spent - 0.001)
+    assert get(provider) is second
+    background()
+    third = get(provider)
+    time.advance(spent + 0.001)
+    assert get(provider).access_token == "canary-token-4"
+    assert third.access_token == "canary-token-3"
+
+
+def test_a_token_without_a_lifetime_is_handed_out_once(provider, endpoint, get):
+    endpoint.lifetime = 0
+    assert get(provider).access_token == "canary-token-1"
+    assert endpoint.requests == 1
+    assert get(provider).access_token == "canary-token-2"
+    assert endpoint.requests == 2
+
+
+def test_all_who_wait_get_a_token_however_short_it_lives(provider, endpoint):
+    endpoint.lifetime = 0
+    endpoint.open.clear()
+    with ThreadPoolExecutor(8) as threads:
+        waiting = [threads.submit(provider.get_token) for _ in range(8)]
+        until(lambda: provider.stats().waits == 7)
+        endpoint.open.set()
+        assert len({each.result(PATIENCE) for each in waiting}) == 1
+    assert endpoint.requests == 1
+
+
+def test_stale_nobody_waits_and_one_thread_fetches(provider, endpoint, time):
+    first = provider.get_token()
+    endpoint.wait_until_asked()
+    time.advance(HOUR - 200)
+    endpoint.open.clear()
+    assert in_threads(64, provider.get_token) == [first] * 64
+    endpoint.wait_until_asked()
+    assert [thread.daemon for thread in threading.enumerate() if thread.name == "domo-oauth"] == [True]
+    endpoint.open.set()
+    background()
+    assert endpoint.requests == 2
+    assert provider.get_token().access_token == "canary-token-2"
+    assert provider.stats().refreshes == 1
+
+
+def test_age_counts_from_before_the_request_was_sent(provider, endpoint, time):
+    def slow() -> httpx.Response:
+        time.advance(HOUR - 29)
+        return endpoint.token(endpoint.requests)
+
+    endpoint.always = slow
+    provider.get_token()
+    provider.get_token()
+    assert endpoint.requests == 2
+
+
+# Clocks.
+
+
+def test_the_clock_is_set_back_an_hour(provider, endpoint, time):
+    first = provider.get_token()
+    time.now_wall -= HOUR
+    time.advance(HOUR - 301)
+    assert provider.get_token() is first
+    time.advance(300)
+    assert provider.get_token() is not first
+    assert endpoint.requests == 2
+
+
+def test_the_clock_is_set_forward_a_day(provider, endpoint, time):
+    first = provider.get_token()
+    time.now_wall += DAY
+    second = provider.get_token()
+    assert second is not first
+    time.now_wall -= DAY
+    assert provider.get_token() is second
+    assert endpoint.requests == 2
+
+
+def test_the_machine_was_suspended(provider, endpoint, time):
+    first = provider.get_token()
+    time.now_wall += HOUR - 200
+    assert provider.get_token() is first
+    background()
+    assert endpoint.requests == 2
+    time.now_wall += HOUR
+    assert provider.get_token().access_token == "canary-token-3"
+
+
+# Failures.
+
+
+def test_a_refresh_that_fails_is_told_once_and_tried_after_a_growing_pause(provider, endpoint, time, caplog):
+    first = provider.get_token()
+    endpoint.always = refused
+    time.advance(HOUR - 299)
+    started, asked = time.now, []
+    while time.now < started + 250:
+        before = endpoint.requests
+        assert provider.get_token() is first
+        background()
+        if endpoint.requests > before:
+            asked.append(time.now - started)
+        time.advance(1)
+    assert asked == [0, 1, 3, 7, 15, 31, 61, 91, 121, 151, 181, 211, 241]
+    (warning,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert warning.levelno == logging.WARNING
+    assert "refused" in warning.getMessage() or "401" in warning.getMessage()
+
+    time.advance(45)  # spent, and the pause is over: who asks waits, and gets the old one all the same
+    requests = endpoint.requests
+    assert provider.get_token() is first
+    assert provider.get_token() is first
+    assert endpoint.requests == requests + 1
+    time.advance(5)  # expired
+    with pytest.raises(InvalidClientError):
+        provider.get_token()
+    assert endpoint.requests == requests + 1
+    endpoint.always = None
+    time.advance(30)
+    assert provider.get_token() is not first
+
+
+def test_a_token_that_has_expired_is_not_handed_out_when_its_refresh_fails(provider, endpoint, time, get):
+    get(provider)
+    endpoint.always = refused
+    time.advance(HOUR)
+    with pytest.raises(InvalidClientError):
+        get(provider)
+
+
+def test_after_a_success_the_pause_is_short_and_a_failure_is_told_again(provider, endpoint, time, caplog):
+    for _ in range(2):
+        endpoint.answers = [refused(), refused()]
+        for pause in (1, 2):
+            with pytest.raises(InvalidClientError):
+                provider.get_token()
+            time.advance(pause)
+        provider.invalidate(provider.get_token())
+    assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) == 2
+
+
+def test_a_refusal_is_shared_and_each_gets_a_copy(provider, endpoint):
+    endpoint.always = refused
+    endpoint.open.clear()
+    with ThreadPoolExecutor(1) as helper:
+        opener = helper.submit(lambda: (endpoint.wait_until_asked(), endpoint.open.set()))
+        errors = in_threads(64, provider.get_token)
+        opener.result(PATIENCE)
+    assert endpoint.requests == 1
+    assert {type(error) for error in errors} == {InvalidClientError}
+    assert {error.status for error in errors} == {401}
+    assert len({id(error) for error in errors}) == 64
+    assert len({str(error) for error in errors}) == 1
+
+
+def test_a_refusal_is_shared_by_tasks(provider, endpoint, anyio_backend):
+    endpoint.always = refused
+    endpoint.open.clear()
+    errors = []
+
+    async def ask():
+        with pytest.raises(InvalidClientError) as caught:
+            await provider.aget_token()
+        errors.append(caught.value)
+
+    async def main():
+        async with anyio.create_task_group() as tasks:
+            for _ in range(64):
+                tasks.start_soon(ask)
+            await anyio.to_thread.run_sync(endpoint.wait_until_asked)
+            endpoint.open.set()
+
+    anyio.run(main, backend=anyio_backend)
+    assert endpoint.requests == 1
+    assert len({id(error) for error in errors}) == 64
+
+
+def test_a_loop_against_wrong_credentials(provider, endpoint, time):
+    endpoint.always = refused
+    end = time.now + 10
+    while time.now < end:
+        with pytest.raises(InvalidClientError):
+            provider.get_token()
+        time.advance(0.05)
+    assert 2 <= endpoint.requests <= 6
+
+
+def test_an_unknown_error_is_given_as_it_is(provider, endpoint, get):
+    endpoint.answers = [LookupError("odd")]
+    for _ in range(2):
+        with pytest.raises(LookupError, match="odd"):
+            get(provider)
+    assert endpoint.requests == 1
+
+
+def test_a_setting_that_cannot_work_is_an_error_of_the_caller(make, endpoint, get):
+    provider = make(httpx_args={"no_such_argument": 1})
+    with pytest.raises(ConfigurationError):
+        get(provider)
+
+
+def test_reset_forgets_token_and_error(provider, endpoint):
+    endpoint.answers = [refused()]
+    with pytest.raises(InvalidClientError):
+        provider.get_token()
+    provider.reset()
+    first = provider.get_token()
+    provider.reset()
+    assert provider.get_token() is not first
+    assert endpoint.requests == 3
+
+
+# Retries.
+
+
+@pytest.mark.parametrize(("chance", "pauses"), [(0.0, [0, 0, 0]), (0.5, [0.5, 1, 2]), (1.0, [1, 2, 4])])
+@pytest.mark.parametrize(
+    "fault",
+    [unavailable, lambda: httpx.ConnectError("no"), lambda: httpx.ReadTimeout("late")],
+    ids=["503", "no connection", "too late"],
+)
+def test_what_may_pass_is_tried_four_times_with_full_jitter(provider, endpoint, time, fault, chance, pauses):
+    time.chance = chance
+    endpoint.always = fault
+    with pytest.raises((ServerError, TransportError)):
+        provider.get_token()
+    assert endpoint.requests == 4
+    assert time.slept == pauses
+
+
+def test_a_retry_that_helps(provider, endpoint, get):
+    endpoint.answers = [unavailable(), httpx.ConnectError("no")]
+    assert get(provider).access_token == "canary-token-3"
+    assert provider.stats().failures == 0
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_what_would_be_answered_the_same_is_not_tried_again(provider, endpoint, time, status):
+    endpoint.always = lambda: httpx.Response(status, json={})
+    with pytest.raises(DomoOAuthError):
+        provider.get_token()
+    assert endpoint.requests == 1
+    assert time.slept == []
+
+
+def test_retries_end_after_twenty_seconds(provider, endpoint, time):
+    def slow() -> httpx.Response:
+        time.advance(7)
+        return unavailable()
+
+    endpoint.always = slow
+    with pytest.raises(ServerError):
+        provider.get_token()
+    assert endpoint.requests == 3
+
+
+def test_retry_after_is_waited_for(provider, endpoint, time):
+    endpoint.answers = [httpx.Response(429, headers={"Retry-After": "5"}, json={})]
+    provider.get_token()
+    assert time.slept == [5]
+
+
+@pytest.mark.parametrize(("asked", "pause"), [(60, 60), (4000, 300)])
+def test_a_long_retry_after_holds_for_all_who_ask(provider, endpoint, time, asked, pause):
+    endpoint.answers = [httpx.Response(429, headers={"Retry-After": str(asked)}, json={})]
+    with pytest.raises(RateLimitedError):
+        provider.get_token()
+    time.advance(pause - 0.01)
+    with pytest.raises(RateLimitedError) as caught:
+        provider.get_token()
+    assert caught.value.retry_after == asked
+    assert (endpoint.requests, time.slept) == (1, [])
+    time.advance(0.02)
+    assert provider.get_token().access_token == "canary-token-2"
+
+
+# Invalidating, sharing.
+
+
+def test_only_the_token_at_hand_can_be_made_invalid(provider, endpoint):
+    first = provider.get_token()
+    provider.invalidate(first)
+    second = provider.get_token()
+    provider.invalidate(first)
+    assert provider.get_token() is second
+    assert endpoint.requests == 2
+
+
+def test_invalidate_without_a_token(provider, endpoint):
+    first = provider.get_token()
+    provider.reset()
+    provider.invalidate(first)
+    assert provider.stats().expires_in is None
+
+
+def test_a_token_that_was_refused_is_not_handed_out_when_its_refresh_fails(provider, endpoint, time):
+    first = provider.get_token()
+    endpoint.wait_until_asked()
+    time.advance(HOUR - 100)
+    endpoint.open.clear()
+    endpoint.always = refused
+    provider.get_token()
+    endpoint.wait_until_asked()
+    provider.invalidate(first)
+    endpoint.open.set()
+    with pytest.raises(InvalidClientError):
+        provider.get_token()
+
+
+def test_the_same_client_scopes_and_base_url_share_a_token(make, endpoint):
+    first = make(scopes="data user").get_token()
+    assert make(scopes=[Scope.USER, "data"]).get_token() is first
+    assert endpoint.requests == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"credentials": ClientCredentials("canary-client-7f3d91", "another secret".replace(" ", "-"))},
+        {"credentials": ClientCredentials("another", "canary-secret-c0ffee5ec2e7")},
+        {"scopes": "data"},
+        {"base_url": "https://api.elsewhere.test"},
+    ],
+    ids=["secret", "client", "scopes", "base URL"],
+)
+def test_another_client_secret_scope_or_base_url_does_not(make, provider, endpoint, other):
+    first = provider.get_token()
+    assert make(**other).get_token() is not first
+    assert endpoint.requests == 2
+
+
+# Who waits, and who stops waiting.
+
+
+def test_a_waiter_leaves_and_the_first_caller_leaves(provider, endpoint, anyio_backend):
+    """The one who started the fetch is cancelled, then one who waited; a third one gets the token."""
+    endpoint.open.clear()
+    got = []
+
+    async def ask(scope: anyio.CancelScope):
+        with scope:
+            got.append(await provider.aget_token())
+
+    async def main():
+        scopes = [anyio.CancelScope() for _ in range(3)]
+        async with anyio.create_task_group() as tasks:
+            for number, scope in enumerate(scopes):
+                tasks.start_soon(ask, scope)
+                await anyio.to_thread.run_sync(until, lambda number=number: provider.stats().waits == number)
+                if number == 0:
+                    await anyio.to_thread.run_sync(endpoint.wait_until_asked)
+            scopes[0].cancel()
+            scopes[1].cancel()
+            await anyio.wait_all_tasks_blocked()
+            endpoint.open.set()
+
+    anyio.run(main, backend=anyio_backend)
+    assert [token.access_token for token in got] == ["canary-token-1"]
+    assert endpoint.requests == 1
+
+
+def test_the_fetch_goes_on_when_all_who_wanted_it_have_gone(provider, endpoint, anyio_backend):
+    endpoint.open.clear()
+
+    async def main():
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(provider.aget_token)
+            await anyio.to_thread.run_sync(endpoint.wait_until_asked)
+            tasks.cancel_scope.cancel()
+
+    anyio.run(main, backend=anyio_backend)
+    endpoint.open.set()
+    background()
+    assert provider.get_token().access_token == "canary-token-1"
+    assert endpoint.requests == 1
+
+
+def test_a_loop_that_closes_meanwhile(provider, endpoint, caplog):
+    endpoint.open.clear()
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(provider.aget_token())
+    loop.run_until_complete(asyncio.sleep(0))
+    endpoint.wait_until_asked()
+    loop.close()
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(provider.get_token)
+        until(lambda: provider.stats().waits == 1)
+        endpoint.open.set()
+        assert waiting.result(PATIENCE).access_token == "canary-token-1"
+    background()
+    assert endpoint.requests == 1
+    task._log_destroy_pending = False
+    task.get_coro().close()
+
+
+def test_a_leader_that_is_interrupted_leaves_the_fetch_to_those_who_wait(provider, endpoint):
+    endpoint.answers = [KeyboardInterrupt()]
+    endpoint.open.clear()
+    with ThreadPoolExecutor(9) as threads:
+        leader = threads.submit(provider.get_token)
+        endpoint.wait_until_asked()
+        waiting = [threads.submit(provider.get_token) for _ in range(7)]
+        waiting.append(threads.submit(anyio.run, provider.aget_token))
+        until(lambda: provider.stats().waits == 8)
+        endpoint.open.set()
+        assert {each.result(PATIENCE).access_token for each in waiting} == {"canary-token-2"}
+        with pytest.raises(KeyboardInterrupt):
+            leader.result(PATIENCE)
+    assert endpoint.requests == 2
+
+
+def test_a_thread_in_the_background_that_ends_is_replaced(provider, endpoint, anyio_backend, monkeypatch):
+    died = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: died.append(args.exc_type))
+    endpoint.answers = [GeneratorExit()]
+    assert anyio.run(provider.aget_token, backend=anyio_backend).access_token == "canary-token-2"
+    assert died == [GeneratorExit]
+
+
+def test_a_sync_call_inside_a_running_loop(provider, endpoint, anyio_backend):
+    """A task waits for the same token: neither may hold up the other."""
+    endpoint.open.clear()
+
+    def open_when_both_wait() -> None:
+        until(lambda: provider.stats().waits == 1)
+        endpoint.open.set()
+
+    async def main():
+        got = []
+
+        async def ask():
+            got.append(await provider.aget_token())
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            await anyio.to_thread.run_sync(endpoint.wait_until_asked)
+            opener = threading.Thread(target=open_when_both_wait)
+            opener.start()
+            got.append(provider.get_token())
+        opener.join()
+        return got
+
+    first, second = anyio.run(main, backend=anyio_backend)
+    assert first is second
+    assert endpoint.requests == 1
+
+
+def test_a_sync_call_is_the_first_inside_a_running_loop(provider, endpoint, anyio_backend):
+    async def main():
+        return provider.get_token(), await provider.aget_token()
+
+    first, second = anyio.run(main, backend=anyio_backend)
+    assert first is second
+    assert endpoint.requests == 1
+
+
+def test_where_no_thread_can_be_started_the_caller_fetches(provider, endpoint, time, anyio_backend, monkeypatch):
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    first = anyio.run(provider.aget_token, backend=anyio_backend)
+    time.advance(HOUR - 100)
+    assert provider.get_token() is first
+    assert provider.get_token().access_token == "canary-token-2"
+    assert endpoint.requests == 2
+
+
+# Forking, pickling, closing.
+
+
+def test_a_child_does_not_wait_for_its_parents_threads(provider, endpoint):
+    """What runs after a fork, run here: the other thread's fetch, and whatever lock it holds, are of no concern."""
+    endpoint.open.clear()
+    with ThreadPoolExecutor(1) as threads:
+        parents = threads.submit(provider.get_token)
+        endpoint.wait_until_asked()
+        provider._shared.lock.acquire()
+        provider_module._registry_lock.acquire()
+        parents_endpoint, lock = provider._endpoint, provider._shared.lock
+        registry_lock = provider_module._registry_lock
+        provider_module._after_fork_in_child()
+        lock.release()
+        registry_lock.release()
+        assert provider._shared.flight is None
+        assert provider._shared.lock is not lock
+        assert provider_module._registry_lock is not registry_lock
+        assert provider._endpoint is not parents_endpoint
+        endpoint.open.set()
+        assert provider.get_token().access_token
+        parents.result(PATIENCE)
+    assert endpoint.requests == 2
+
+
+def test_without_fork():
+    """As on Windows."""
+    code = """
+import os, random, threading, logging, concurrent.futures.thread
+vars(os).pop("register_at_fork", None)
+from domo_oauth import ClientCredentials, TokenProvider
+TokenProvider(ClientCredentials("a", "b"))
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+def test_a_pickle_carries_no_token(credentials, endpoint):
+    provider = TokenProvider(credentials, scopes=["data", Scope.custom("new")], base_url="https://api.elsewhere.test")
+    provider._endpoint = endpoint  # the pickle must not carry it
+    pickled = pickle.dumps(provider)
+    assert b"canary-token" not in pickled
+    assert b"canary-secret" in pickled
+    copy = pickle.loads(pickled)
+    assert repr(copy) == repr(provider)
+    assert copy._shared is provider._shared
+    assert copy._endpoint is None
+
+
+def test_a_pickle_names_the_environment(monkeypatch, credentials):
+    monkeypatch.setenv("DOMO_CLIENT_ID", credentials.client_id)
+    monkeypatch.setenv("DOMO_CLIENT_SECRET", credentials.client_secret)
+    provider = TokenProvider.from_env(scopes="data")
+    for _ in range(2):
+        pickled = pickle.dumps(provider)
+        assert b"canary" not in pickled
+        provider = pickle.loads(pickled)
+    monkeypatch.setenv("DOMO_CLIENT_SECRET", "changed")
+    assert pickle.loads(pickled)._credentials.client_secret == "changed"
+    monkeypatch.delenv("DOMO_CLIENT_SECRET")
+    with pytest.raises(ConfigurationError, match="DOMO_CLIENT_SECRET"):
+        pickle.loads(pickled)
+
+
+def test_nothing_shows_a_secret(provider, endpoint, caplog):
+    caplog.set_level(logging.DEBUG)
+    provider.get_token()
+    with pytest.raises(TypeError):
+        vars(provider)
+    shown = [repr(provider), repr(vars(provider._shared)), repr(provider.stats()), caplog.text]
+    endpoint.always = refused
+    provider.reset()
+    with pytest.raises(InvalidClientError) as caught:
+        provider.get_token()
+    shown.append("".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format()))
+    shown.append(caplog.text)
+    for text in shown:
+        assert "canary-token" not in text
+        assert "canary-secret" not in text
+
+
+def test_a_server_cannot_get_a_secret_into_the_log(provider, endpoint, caplog):
+    caplog.set_level(logging.DEBUG)
+    fields = {"access_token": "canary-token", "token_type": "bearer", "expires_in": HOUR, "customer": "acmecompany"}
+    endpoint.answers = [httpx.Response(200, json=fields | {"jti": "canary-secret-c0ffee5ec2e7"})]
+    provider.get_token()
+    assert "Fetched a token" in caplog.text
+    assert "canary-secret" not in caplog.text
+
+
+def test_a_proxys_password_is_not_in_the_traceback(make, monkeypatch, credentials):
+    monkeypatch.setenv("DOMO_CLIENT_ID", credentials.client_id)
+    monkeypatch.setenv("DOMO_CLIENT_SECRET", credentials.client_secret)
+    args = {"proxy": "http://name:canary-password@localhost:1"}
+    for broken in (
+        lambda: TokenProvider(credentials, scopes="nonsense", httpx_args=args),
+        lambda: TokenProvider.from_env(scopes="nonsense", httpx_args=args),
+        lambda: provider_module._unpickled(credentials, "nonsense", "https://api.domo.com", args),
+        lambda: provider_module._unpickled(None, "nonsense", "https://api.domo.com", args),
+    ):
+        with pytest.raises(ConfigurationError) as caught:
+            broken()
+        told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+        ours = [frame for frame in told.stack if "domo_oauth" in frame.filename]
+        assert ours
+        assert "canary-password" not in str([frame.locals for frame in ours])
+
+
+def test_after_close_the_token_stays_and_the_next_fetch_opens_another(provider, endpoint):
+    with provider as same:
+        assert same is provider
+        first = provider.get_token()
+    assert provider._endpoint is None
+    assert provider.get_token() is first
+    provider.invalidate(first)
+    assert provider.get_token().access_token == "canary-token-2"
+    provider.close()
+    provider.close()
+    assert provider._endpoint is None
+
+
+def test_close_in_a_task(provider, endpoint, anyio_backend):
+    async def main():
+        async with provider as same:
+            assert same is provider
+            await provider.aget_token()
+        assert provider._endpoint is None
+        return await provider.aget_token()
+
+    assert anyio.run(main, backend=anyio_backend).access_token == "canary-token-1"
+
+
+def test_a_provider_that_nobody_has_any_more_is_let_go(make):
+    before = len(provider_module._providers)
+    providers = [make() for _ in range(3)]
+    assert len(provider_module._providers) == before + 3
+    del providers
+    gc.collect()
+    assert len(provider_module._providers) <= before
+
+
+def test_a_provider_that_is_let_go_closes_its_connections(make):
+    closed = []
+
+    class Transport(httpx.MockTransport):
+        def close(self) -> None:
+            closed.append(True)
+
+    provider = make(httpx_args={"transport": Transport(Endpoint())})
+    provider.get_token()
+    assert closed == []
+    del provider
+    gc.collect()
+    assert closed == [True]
+
+
+def test_making_one_does_nothing(provider, endpoint):
+    assert endpoint.requests == 0
+    assert provider._endpoint is None
+    assert repr(provider) == (
+        "TokenProvider(ClientCredentials(client_id='cana…', client_secret=hidden), "
+        "scopes='all', base_url='https://api.domo.com')"
+    )
+
+
+def test_stats(provider, endpoint, time):
+    assert provider.stats() == (0, 0, 0, 0, None)
+    provider.get_token()
+    time.advance(600)
+    assert provider.stats() == (1, 0, 0, 0, HOUR - 600)
+    time.now_wall += 60
+    assert provider.stats().expires_in == HOUR - 660
+    time.advance(HOUR - 860)
+    provider.get_token()
+    background()
+    assert provider.stats() == (2, 1, 0, 0, HOUR)
+    provider.reset()
+    endpoint.always = unavailable
+    with pytest.raises(ServerError):
+        provider.get_token()
+    assert provider.stats() == (6, 1, 0, 1, None)
+
+
+def test_a_flight_that_an_interrupt_left_behind_holds_nobody_up(provider, endpoint, get):
+    left_behind = Flight()
+    left_behind.run(lambda: None)
+    provider._shared.flight = left_behind
+    assert get(provider).access_token == "canary-token-1"
+    assert endpoint.requests == 1
