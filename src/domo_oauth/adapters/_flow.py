@@ -62,7 +62,7 @@ class AuthFlow:
             yield request
             return
         token = self._provider.get_token()
-        _authorize(request, token)
+        request.headers["Authorization"] = f"Bearer {token.access_token}"  # inline: this is the hot path
         response = yield request
         if response.status_code == _UNAUTHORIZED and self._refused(token, response):
             _authorize(response.request, self._provider.get_token())
@@ -75,7 +75,7 @@ class AuthFlow:
             yield request
             return
         token = await self._provider.aget_token()
-        _authorize(request, token)
+        request.headers["Authorization"] = f"Bearer {token.access_token}"
         response = yield request
         if response.status_code == _UNAUTHORIZED and self._refused(token, response):
             _authorize(response.request, await self._provider.aget_token())

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from domo_oauth.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["Origins"]
 
@@ -32,25 +32,29 @@ class Origins:
     __slots__ = ("_allowed", "_told")
 
     def __init__(self, base_url: str, hosts: Iterable[str] = ()) -> None:
-        self._allowed = frozenset({_origin(base_url), *(_origin(f"https://{_checked(host)}") for host in hosts)})
+        urls = [base_url, *(f"https://{_checked(host)}" for host in hosts)]
+        # Each as clients tell it, with its port and, if that is the scheme's own, without: one look is enough then.
+        self._allowed = frozenset(origin for url in urls for origin in _spellings(url))
         self._told: set[tuple[str, str, int | None]] = set()
 
     def allows(self, scheme: str, host: str, port: int | None) -> bool:
         """Whether a request to this origin carries the token. The first to each other origin is logged."""
-        origin = (scheme, host, port or _PORTS.get(scheme))
+        origin = (scheme, host, port)
         if origin in self._allowed:
             return True
         if origin not in self._told:
             self._told.add(origin)
-            _log.warning(
-                "Sent without a token, as it is not for %s://%s:%s; name it in hosts if it is", scheme, host, origin[2]
-            )
+            at = host if port is None else f"{host}:{port}"
+            _log.warning("Sent without a token, as it is not for %s://%s; name it in hosts if it is", scheme, at)
         return False
 
 
-def _origin(url: str) -> tuple[str, str, int | None]:
+def _spellings(url: str) -> Iterator[tuple[str, str, int | None]]:
     parts = urlsplit(url)
-    return parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme]
+    default = _PORTS[parts.scheme]
+    yield parts.scheme, parts.hostname or "", parts.port or default
+    if parts.port in {None, default}:
+        yield parts.scheme, parts.hostname or "", None
 
 
 def _checked(host: str) -> str:
