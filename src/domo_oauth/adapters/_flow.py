@@ -5,15 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from domo_oauth.provider import TokenProvider
-
-from ._origins import Origins
+from ._adapter import Adapter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator, Iterable, Mapping
-    from typing import Self
+    from collections.abc import AsyncGenerator, Generator
 
-    from domo_oauth.scopes import Scopes
     from domo_oauth.token import Token
 
 __all__ = ["AuthFlow"]
@@ -22,38 +18,15 @@ _UNAUTHORIZED = 401
 _log = logging.getLogger("domo_oauth")
 
 
-class AuthFlow:
+class AuthFlow(Adapter):
     """Sends a valid token with each request to Domo, and with no other.
 
     A 401 to a request that carried the token means that Domo does not take it any more: another is fetched, and the
     request is sent once more if its body can be. A second 401 goes to the caller.
-
-    Args:
-        provider: Where the tokens come from; shared with as many clients as you like.
-        hosts: Hosts besides the provider's base URL that take the token, by HTTPS.
-
-    Raises:
-        ConfigurationError: A host is none.
     """
 
     _bytes: ClassVar[type]
     """The library's stream of bytes: what ``json``, ``data`` and no body at all become."""
-
-    def __init__(self, provider: TokenProvider, *, hosts: Iterable[str] = ()) -> None:
-        self._provider = provider
-        self._origins = Origins(provider.base_url, hosts)
-
-    @classmethod
-    def from_env(
-        cls,
-        *,
-        scopes: Scopes | None = None,
-        base_url: str | None = None,
-        httpx_args: Mapping[str, Any] | None = None,
-        hosts: Iterable[str] = (),
-    ) -> Self:
-        """With the credentials of ``DOMO_CLIENT_ID`` and ``DOMO_CLIENT_SECRET``; see ``TokenProvider.from_env``."""
-        return cls(TokenProvider.from_env(scopes=scopes, base_url=base_url, httpx_args=httpx_args), hosts=hosts)
 
     def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
         """Send the request with a token; what a client calls."""

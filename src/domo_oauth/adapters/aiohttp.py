@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from domo_oauth.errors import ConfigurationError
-from domo_oauth.provider import TokenProvider
 
-from ._origins import Origins
+from ._adapter import Adapter
 
 try:
     from aiohttp import MultipartWriter
@@ -17,12 +16,8 @@ except ModuleNotFoundError as error:
     raise ConfigurationError("aiohttp is not installed here: pip install 'domo-oauth[aiohttp]'") from error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from typing import Self
-
     from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
-    from domo_oauth.scopes import Scopes
     from domo_oauth.token import Token
 
 __all__ = ["DomoAuth"]
@@ -31,35 +26,12 @@ _UNAUTHORIZED = 401
 _log = logging.getLogger("domo_oauth")
 
 
-class DomoAuth:
+class DomoAuth(Adapter):
     """Sends a valid token with each request to Domo, and with no other. A client middleware.
 
     A 401 to a request that carried the token means that Domo does not take it any more: another is fetched, and the
     request is sent once more if its body can be. A second 401 goes to the caller.
-
-    Args:
-        provider: Where the tokens come from; shared with as many sessions as you like.
-        hosts: Hosts besides the provider's base URL that take the token, by HTTPS.
-
-    Raises:
-        ConfigurationError: A host is none.
     """
-
-    def __init__(self, provider: TokenProvider, *, hosts: Iterable[str] = ()) -> None:
-        self._provider = provider
-        self._origins = Origins(provider.base_url, hosts)
-
-    @classmethod
-    def from_env(
-        cls,
-        *,
-        scopes: Scopes | None = None,
-        base_url: str | None = None,
-        httpx_args: Mapping[str, Any] | None = None,
-        hosts: Iterable[str] = (),
-    ) -> Self:
-        """With the credentials of ``DOMO_CLIENT_ID`` and ``DOMO_CLIENT_SECRET``; see ``TokenProvider.from_env``."""
-        return cls(TokenProvider.from_env(scopes=scopes, base_url=base_url, httpx_args=httpx_args), hosts=hosts)
 
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         """Send the request with a token; what ``aiohttp`` calls, for each request that it is redirected to, too.

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from domo_oauth.errors import ConfigurationError
-from domo_oauth.provider import TokenProvider
 
-from ._origins import Origins
+from ._adapter import Adapter
 
 try:
     import requests
@@ -19,10 +18,7 @@ except ModuleNotFoundError as error:
     raise ConfigurationError("requests is not installed here: pip install 'domo-oauth[requests]'") from error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from typing import Self
-
-    from domo_oauth.scopes import Scopes
+    from domo_oauth.provider import TokenProvider
     from domo_oauth.token import Token
 
 __all__ = ["DomoAuth"]
@@ -31,36 +27,13 @@ _UNAUTHORIZED = 401
 _log = logging.getLogger("domo_oauth")
 
 
-class DomoAuth(AuthBase):
+class DomoAuth(Adapter, AuthBase):
     """Sends a valid token with each request to Domo, and with no other.
 
     A 401 to a request that carried the token means that Domo does not take it any more: another is fetched, and the
     request is sent once more if its body can be. A second 401 goes to the caller, and the first is in the ``history``
     of whatever comes of the second request.
-
-    Args:
-        provider: Where the tokens come from; shared with as many sessions as you like.
-        hosts: Hosts besides the provider's base URL that take the token, by HTTPS.
-
-    Raises:
-        ConfigurationError: A host is none.
     """
-
-    def __init__(self, provider: TokenProvider, *, hosts: Iterable[str] = ()) -> None:
-        self._provider = provider
-        self._origins = Origins(provider.base_url, hosts)
-
-    @classmethod
-    def from_env(
-        cls,
-        *,
-        scopes: Scopes | None = None,
-        base_url: str | None = None,
-        httpx_args: Mapping[str, Any] | None = None,
-        hosts: Iterable[str] = (),
-    ) -> Self:
-        """With the credentials of ``DOMO_CLIENT_ID`` and ``DOMO_CLIENT_SECRET``; see ``TokenProvider.from_env``."""
-        return cls(TokenProvider.from_env(scopes=scopes, base_url=base_url, httpx_args=httpx_args), hosts=hosts)
 
     def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
         """Put the token on a request; what ``requests`` calls. Redirects to other hosts leave it behind by themselves.
