@@ -135,6 +135,28 @@ class TestRequest:
             assert isinstance(get_access_token.sync(client=client, scope="data user"), AccessTokenResponse)
         assert "scope=data+user" in server.requests[0] or "scope=data%20user" in server.requests[0]
 
+    def test_goes_where_it_is_told_each_time(self, server: Server) -> None:
+        params = {"scope": "data"}
+        with server.client() as client:
+            for url, changed in [("/a", None), ("/a", None), ("/a", "user"), ("/b", "user"), ("/b", "audit")]:
+                params |= {"scope": changed} if changed else {}
+                client.request(method="get", url=url, params=params)
+            client.request(method="get", url="/c?scope=data")
+            client.get_httpx_client().base_url = f"{server.url}/base"
+            client.request(method="get", url="/c?scope=data")
+            client.get_httpx_client().params = {"always": "1"}
+            client.request(method="get", url="/d", params=params)
+        assert [request.split()[1] for request in server.requests] == [
+            "/a?scope=data",
+            "/a?scope=data",
+            "/a?scope=user",
+            "/b?scope=user",
+            "/b?scope=audit",
+            "/c?scope=data",
+            "/base/c?scope=data",
+            "/base/d?always=1&scope=audit",
+        ]
+
     @pytest.mark.anyio
     async def test_asyncio_returns_the_body(self, server: Server) -> None:
         async with server.client() as client:
