@@ -113,7 +113,8 @@ class DomoOAuth(Subject):
 
     def make_stale(self, it: Any) -> None:
         shared = it._shared
-        shared.held = shared.held._replace(stale_at=0.0)
+        held = shared.held
+        shared.held = type(held)(held.token, held.sent, held.sent_wall, 0.0, held.spent)
 
     def step(self, it: Any, request: Any) -> Callable[[], object]:
         auth = import_module("domo_oauth").DomoAuth(it)

@@ -14,15 +14,18 @@ import os
 import random
 import threading
 import time
+from _thread import start_new_thread
+from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
-from weakref import WeakSet
+from weakref import WeakSet, WeakValueDictionary
 
 from .base_url import resolve_base_url
 from .credentials import ClientCredentials
 from .errors import DomoOAuthError
 from .scopes import scope_names
 from .single_flight import Flight
+from .values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 
     from .exchange import TokenEndpoint
     from .scopes import Scopes
+    from .stores import Store
+    from .stores.vault import Stored, Vault
     from .token import Token
 
     _Outcome: TypeAlias = Token | Exception
@@ -44,6 +49,8 @@ _SPENT, _SPENT_SHARE = 30.0, 1 / 10
 _JITTER_SHARE = 1 / 4
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 _LONGEST_RETRY_AFTER = 300.0
+_FORGIVEN = 60.0
+"""Seconds without a token that an API refused, after which the next one is believed at once."""
 _TRIES, _RETRY_SECONDS = 4, 20.0
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.5, 8.0
 
@@ -67,6 +74,8 @@ class Stats(NamedTuple):
     """Requests to the token endpoint, retries included."""
     refreshes: int
     """Tokens fetched while the one before was still good."""
+    stored: int
+    """Tokens that came from the store, where another process had left them."""
     waits: int
     """Callers that waited for a fetch of another."""
     failures: int
@@ -75,8 +84,10 @@ class Stats(NamedTuple):
     """Seconds until the token at hand expires; None where there is none."""
 
 
-class _Held(NamedTuple):
+class _Held(Value):
     """A token at hand. It is as old as the older of two clocks says, counted from before it was asked for."""
+
+    __slots__ = ("sent", "sent_wall", "spent", "stale_at", "stale_at_wall", "token")
 
     token: Token
     stale_at: float
@@ -85,6 +96,9 @@ class _Held(NamedTuple):
     sent_wall: float
     spent: float
     """The age at which nobody is given it any more, if another can be had."""
+
+    def __init__(self, token: Token, sent: float, sent_wall: float, stale: float, spent: float) -> None:
+        self._set(sent, sent_wall, spent, sent + stale, sent_wall + stale, token)
 
     def age(self, now: float, now_wall: float) -> float:
         return max(now - self.sent, now_wall - self.sent_wall)
@@ -98,12 +112,24 @@ class _Failure(NamedTuple):
     until: float
 
 
+class _Refusal(NamedTuple):
+    """A token that an API refused. The next one is not given up for that, until the pause is over."""
+
+    access_token: str
+    pause: float
+    until: float
+
+    def __repr__(self) -> str:
+        return f"_Refusal(pause={self.pause}, until={self.until})"
+
+
 class _Shared:
     """What all providers of this process for one client, one set of scopes and one base URL have in common."""
 
     def __init__(self) -> None:
         self.held: _Held | None = None
         self.failure: _Failure | None = None
+        self.refusal: _Refusal | None = None
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -112,7 +138,9 @@ class _Shared:
         self.flight: Flight[_Outcome] | None = None
 
 
-_registry: dict[tuple[object, ...], _Shared] = {}
+_registry: WeakValueDictionary[tuple[object, ...], _Shared] = WeakValueDictionary()
+_latest: deque[_Shared] = deque(maxlen=1000)
+"""Tokens outlive their providers, as a notebook's cell makes a new one each time, but not for ever."""
 _registry_lock = threading.Lock()
 _providers: WeakSet[TokenProvider] = WeakSet()
 
@@ -126,12 +154,13 @@ class TokenProvider:
     Args:
         credentials: Who asks.
         scopes: What the token is for; None for all scopes of the client.
+        store: Where the token is shared with other processes: a ``FileStore``, a ``RedisStore``, or your own.
         base_url: Where Domo's API is; else ``DOMO_API_URL``, else ``https://api.domo.com``.
         httpx_args: Arguments for the ``httpx.Client`` that fetches tokens, as for ``request_token``.
         clock: Time and chance, for tests.
 
     Raises:
-        ConfigurationError: An argument makes no sense.
+        ConfigurationError: An argument makes no sense, or what the store needs is not installed.
     """
 
     __slots__ = (
@@ -147,6 +176,9 @@ class TokenProvider:
         "_requests",
         "_scopes",
         "_shared",
+        "_store",
+        "_stored",
+        "_vault",
         "_waits",
         "_wall",
         "base_url",
@@ -157,6 +189,7 @@ class TokenProvider:
         credentials: ClientCredentials,
         *,
         scopes: Scopes | None = None,
+        store: Store | None = None,
         base_url: str | None = None,
         httpx_args: Mapping[str, Any] | None = None,
         clock: Clock | None = None,
@@ -171,9 +204,10 @@ class TokenProvider:
         self._clock = clock or Clock()
         self._monotonic, self._wall = self._clock.monotonic, self._clock.wall
         self._shared = _share((self.base_url, credentials, self._scopes, self._clock))
+        self._store, self._vault = store, _vault(store, credentials, self._scopes, self.base_url)
         self._endpoint: TokenEndpoint | None = None
         self._from_env = False
-        self._requests = self._refreshes = self._waits = self._failures = 0
+        self._requests = self._refreshes = self._stored = self._waits = self._failures = 0
         _providers.add(self)
 
     @classmethod
@@ -181,6 +215,7 @@ class TokenProvider:
         cls,
         *,
         scopes: Scopes | None = None,
+        store: Store | None = None,
         base_url: str | None = None,
         httpx_args: Mapping[str, Any] | None = None,
     ) -> Self:
@@ -192,7 +227,8 @@ class TokenProvider:
             ConfigurationError: A variable is missing, or an argument makes no sense.
         """
         try:
-            provider = cls(ClientCredentials.from_env(), scopes=scopes, base_url=base_url, httpx_args=httpx_args)
+            credentials = ClientCredentials.from_env()
+            provider = cls(credentials, scopes=scopes, store=store, base_url=base_url, httpx_args=httpx_args)
         finally:
             del httpx_args  # see __init__
         provider._from_env = True
@@ -211,9 +247,12 @@ class TokenProvider:
             found, leads = self._join()
             if not isinstance(found, Flight):
                 return found
+            began = self._monotonic()
             if leads:
                 found.run(self._fetch_and_keep)
             outcome = found.wait()
+            if not leads:
+                _log.debug("Waited %.3f s for the fetch of another", self._monotonic() - began)
             if outcome is not None:
                 return _token_or_raise(outcome)
 
@@ -226,29 +265,41 @@ class TokenProvider:
             found, leads = self._join()
             if not isinstance(found, Flight):
                 return found
+            began = self._monotonic()
             if leads:
                 self._start(found)
             outcome = await found.arrive()
+            _log.debug("Waited %.3f s for a fetch", self._monotonic() - began)
             if outcome is not None:
                 return _token_or_raise(outcome)
 
     def invalidate(self, token: Token) -> None:
-        """Do not hand out this token any more: an API refused it. Nothing happens if there is another by now."""
+        """Do not hand out this token any more: an API refused it. Nothing happens if there is another by now.
+
+        Where an API refuses one token after the other, the fault is not theirs: within a pause that grows, the token
+        stays, so that calls which are refused do not become as many requests for a token.
+        """
         with self._shared.lock:
-            held = self._shared.held
-            if held is not None and held.token.access_token == token.access_token:
-                self._shared.held = None
+            held, before, now = self._shared.held, self._shared.refusal, self._monotonic()
+            if held is None or held.token.access_token != token.access_token:
+                return
+            if before is not None and now < before.until:
+                _log.debug("A token was refused right after another; kept for %.1f s", before.until - now)
+                return
+            grows = before is not None and now < before.until + _FORGIVEN
+            pause = min(_LONGEST_PAUSE, before.pause * 2) if before is not None and grows else _FIRST_PAUSE
+            self._shared.held, self._shared.refusal = None, _Refusal(token.access_token, pause, now + pause)
 
     def reset(self) -> None:
-        """Forget the token, and the error that callers are given for a pause."""
+        """Forget the token, and the error that callers are given for a pause. What is in the store stays there."""
         with self._shared.lock:
-            self._shared.held = self._shared.failure = None
+            self._shared.held = self._shared.failure = self._shared.refusal = None
 
     def stats(self) -> Stats:
         """What this provider has done so far."""
         held = self._shared.held
         left = None if held is None else held.token.expires_in - held.age(self._monotonic(), self._wall())
-        return Stats(self._requests, self._refreshes, self._waits, self._failures, left)
+        return Stats(self._requests, self._refreshes, self._stored, self._waits, self._failures, left)
 
     def close(self) -> None:
         """Close the connections. The token stays, and the next fetch opens another."""
@@ -283,7 +334,7 @@ class TokenProvider:
 
     def __reduce__(self) -> tuple[object, ...]:
         credentials = None if self._from_env else self._credentials
-        return _unpickled, (credentials, self._scopes, self.base_url, self._httpx_args)
+        return _unpickled, (credentials, self._scopes, self._store, self.base_url, self._httpx_args)
 
     def _join(self) -> tuple[Token | Flight[_Outcome], bool]:
         """A token to hand out, or a flight to wait for and whether the caller has to see to it."""
@@ -303,6 +354,7 @@ class TokenProvider:
                 self._waits += 1
                 return shared.flight, False
             elif failure is not None and failed:
+                _log.debug("Refused without a request, for %.1f s yet: %s", failure.until - now, failure.error)
                 raise _twin(failure.error)
             else:
                 shared.flight = Flight()
@@ -311,11 +363,19 @@ class TokenProvider:
         return held.token, False
 
     def _start(self, flight: Flight[_Outcome]) -> None:
-        """See to a flight on a thread of its own, which does not keep the process from ending."""
+        """See to a flight in the background."""
+        try:
+            # Thread.start() waits for the new thread's first turn, which is long in coming where many are at work.
+            start_new_thread(self._start_thread, (flight,))
+        except RuntimeError:  # none can be started, as when Python ends
+            flight.run(self._fetch_and_keep)
+
+    def _start_thread(self, flight: Flight[_Outcome]) -> None:
+        """See to a flight on a thread with a name, which does not keep the process from ending."""
         thread = threading.Thread(target=flight.run, args=(self._fetch_and_keep,), name="domo-oauth", daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # none can be started, as when Python ends
+        except RuntimeError:
             flight.run(self._fetch_and_keep)
 
     def _fetch_and_keep(self) -> _Outcome:
@@ -338,6 +398,35 @@ class TokenProvider:
             return held.token if held is not None and usable else fetched
 
     def _fetch(self) -> _Held | Exception:
+        """Take what another process left in the store, or ask as the only one of all that share it."""
+        if self._vault is None:
+            return self._ask()
+        with self._vault.turn(self._is_wanted) as turn:
+            if turn.found is not None:
+                token, left = turn.found
+                age = token.expires_in - left
+                self._stored += 1
+                _log.info("Took a token from the store, good for %d s", left)
+                return self._hold(token, self._monotonic() - age, self._wall() - age)
+            fetched = self._ask()
+            if isinstance(fetched, _Held):
+                turn.save(fetched.token, fetched.age(self._monotonic(), self._wall()))
+            return fetched
+
+    def _is_wanted(self, stored: Stored) -> bool:
+        """Whether a token from the store is better than the one at hand."""
+        held, refusal = self._shared.held, self._shared.refusal
+        lifetime = stored.token.expires_in
+        if stored.left <= min(_SPENT, lifetime * _SPENT_SHARE):
+            return False
+        if refusal is not None and refusal.access_token == stored.token.access_token:
+            return False
+        if held is None:
+            return True
+        newer = stored.left > held.token.expires_in - held.age(self._monotonic(), self._wall())
+        return newer and stored.token.access_token != held.token.access_token
+
+    def _ask(self) -> _Held | Exception:
         """Ask, and ask again where that may help (full jitter), within a bound of tries and of time."""
         started = self._monotonic()
         attempt = 1
@@ -345,7 +434,9 @@ class TokenProvider:
             sent, sent_wall = self._monotonic(), self._wall()
             self._requests += 1
             try:
-                return self._hold(self._open().request(), sent, sent_wall)
+                token = self._open().request()
+                _log.info("Fetched a token for %d s in %.3f s", token.expires_in, self._monotonic() - sent)
+                return self._hold(token, sent, sent_wall)
             except Exception as error:  # noqa: BLE001 -- all who wait get it, whatever it is
                 failure = error
             pause = self._clock.random() * min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2**attempt)
@@ -372,8 +463,7 @@ class TokenProvider:
         window = min(_STALE, lifetime * _STALE_SHARE)
         stale = lifetime - window + window * _JITTER_SHARE * self._clock.random()
         spent = lifetime - min(_SPENT, lifetime * _SPENT_SHARE)
-        _log.info("Fetched a token for %d s in %.3f s", lifetime, self._monotonic() - sent)
-        return _Held(token, sent + stale, sent_wall + stale, sent, sent_wall, spent)
+        return _Held(token, sent, sent_wall, stale, spent)
 
     def _remember(self, error: Exception) -> None:
         """Keep an error for a pause that grows, so that no loop of callers can hammer the endpoint."""
@@ -397,18 +487,36 @@ def _twin(error: Exception) -> Exception:
     return copy.copy(error) if isinstance(error, DomoOAuthError) else error
 
 
+def _vault(
+    store: Store | None, credentials: ClientCredentials, scopes: tuple[str, ...] | None, base_url: str
+) -> Vault | None:
+    if store is None:
+        return None
+    from .stores.vault import Vault
+
+    return Vault(store, credentials, scopes, base_url)
+
+
 def _share(key: tuple[object, ...]) -> _Shared:
     with _registry_lock:
-        return _registry.setdefault(key, _Shared())
+        shared = _registry.get(key)
+        if shared is None:
+            shared = _registry[key] = _Shared()
+            _latest.append(shared)
+        return shared
 
 
 def _unpickled(
-    credentials: ClientCredentials | None, scopes: Scopes | None, base_url: str, httpx_args: Mapping[str, Any]
+    credentials: ClientCredentials | None,
+    scopes: Scopes | None,
+    store: Store | None,
+    base_url: str,
+    httpx_args: Mapping[str, Any],
 ) -> TokenProvider:
     try:
         if credentials is None:
-            return TokenProvider.from_env(scopes=scopes, base_url=base_url, httpx_args=httpx_args)
-        return TokenProvider(credentials, scopes=scopes, base_url=base_url, httpx_args=httpx_args)
+            return TokenProvider.from_env(scopes=scopes, store=store, base_url=base_url, httpx_args=httpx_args)
+        return TokenProvider(credentials, scopes=scopes, store=store, base_url=base_url, httpx_args=httpx_args)
     finally:
         del httpx_args  # see TokenProvider.__init__
 
@@ -417,13 +525,13 @@ def forget_tokens() -> None:
     """Forget the tokens and errors of all providers of this process, as tests want it between one and the next."""
     for shared in list(_registry.values()):
         with shared.lock:
-            shared.held = shared.failure = None
+            shared.held = shared.failure = shared.refusal = None
 
 
 def _after_fork_in_child() -> None:
     global _registry_lock  # noqa: PLW0603 -- the one that another thread may have held
     _registry_lock = threading.Lock()
-    for shared in _registry.values():
+    for shared in list(_registry.values()):
         shared.after_fork()
     for provider in _providers:
         provider._endpoint = None  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] -- the parent's connection

@@ -121,6 +121,14 @@ async def test_a_body_that_can_be_is_sent_once_more(name, auth, api):
     assert first.startswith("Bearer ")
 
 
+async def test_an_api_that_refuses_every_token_does_not_get_one_after_the_other(auth, domo_sandbox, api):
+    api.refuse = 9
+    for _ in range(3):
+        assert await ask(auth, "GET", f"{api.url}/x") == 401
+    assert len(api.seen) == 4
+    assert domo_sandbox.stats().token_requests == 2
+
+
 async def test_a_file_is_sent_once_more_from_where_it_stood(auth, api):
     api.refuse = 1
     content = bytes(range(256)) * 4000

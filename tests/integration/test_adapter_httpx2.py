@@ -133,6 +133,16 @@ class OnlyRead:
         return self.chunks.pop()
 
 
+def test_an_api_that_refuses_every_token_does_not_get_one_after_the_other(call, provider, domo_sandbox, serve_api):
+    api = serve_api()
+    api.refuse = 9
+    auth = DomoAuth(provider)
+    auth._origins = Origins(api.url)
+    assert call(auth, "GET", f"{api.url}/x", times=3).status_code == 401
+    assert len(api.seen) == 4
+    assert domo_sandbox.stats().token_requests == 2
+
+
 def one_shot(way: str):
     def chunks():
         yield b"con"

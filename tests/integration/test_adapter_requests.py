@@ -89,6 +89,14 @@ def test_a_body_that_can_be_is_sent_once_more(name, session, auth, api):
     assert first.startswith("Bearer ")
 
 
+def test_an_api_that_refuses_every_token_does_not_get_one_after_the_other(session, auth, domo_sandbox, api):
+    api.refuse = 9
+    for _ in range(3):
+        assert session.get(f"{api.url}/x", auth=auth).status_code == 401
+    assert len(api.seen) == 4
+    assert domo_sandbox.stats().token_requests == 2
+
+
 def test_a_file_is_sent_once_more_from_where_it_stood(session, auth, api):
     api.refuse = 1
     with tempfile.TemporaryFile() as file:

@@ -111,6 +111,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 def background() -> None:
     """Wait for the threads that fetch in the background."""
+    until(lambda: all(shared.flight is None for shared in list(provider_module._registry.values())))
     for thread in threading.enumerate():
         if thread.name == "domo-oauth":
             thread.join(PATIENCE)
@@ -478,6 +479,58 @@ def test_only_the_token_at_hand_can_be_made_invalid(provider, endpoint):
     assert endpoint.requests == 2
 
 
+def test_tokens_that_are_all_refused_do_not_become_as_many_requests(provider, endpoint, time, caplog):
+    """An API that answers each call with a 401, whatever the token, for ten minutes."""
+    caplog.set_level(logging.DEBUG, logger="domo_oauth")
+    for _ in range(600):
+        provider.invalidate(provider.get_token())
+        time.advance(1.0)
+    assert endpoint.requests == 25  # after 0, 1, 3, 7, 15 and 31 seconds, and then each thirty
+    assert "A token was refused right after another; kept for 28.0 s" in caplog.text
+
+
+def test_a_refusal_is_believed_at_once_after_a_while_without_one(provider, endpoint, time):
+    for pause in (0.0, 1.0, 0.0, 2.0 + 60.0, 0.0, 1.0):
+        time.advance(pause)
+        provider.invalidate(provider.get_token())
+    assert endpoint.requests == 4
+    provider.invalidate(provider.get_token())
+    provider.get_token()
+    assert endpoint.requests == 5
+
+
+def test_reset_forgets_a_refusal(provider, endpoint):
+    for _ in range(3):
+        provider.invalidate(provider.get_token())
+        provider.reset()
+    assert endpoint.requests == 3
+
+
+def test_waiting_and_being_refused_is_told(provider, endpoint, anyio_backend, caplog):
+    caplog.set_level(logging.DEBUG, logger="domo_oauth")
+    anyio.run(provider.aget_token, backend=anyio_backend)
+    assert "Waited 0.000 s for a fetch" in caplog.text
+    provider.reset()
+    endpoint.answers = [refused()]
+    for _ in range(2):
+        with pytest.raises(InvalidClientError):
+            provider.get_token()
+    assert "Refused without a request, for 1.0 s yet: GET https://api.domo.com/oauth/token answered 401" in caplog.text
+
+
+def test_tokens_of_a_thousand_clients_outlive_their_providers(make, endpoint):
+    def registered() -> int:
+        gc.collect()
+        return len(provider_module._registry)
+
+    for number in range(1001):
+        make(ClientCredentials(f"client-{number}", "canary-secret-c0ffee5ec2e7"))
+    assert registered() <= 1001
+    before = registered()
+    make(ClientCredentials("one-more", "canary-secret-c0ffee5ec2e7"))
+    assert registered() == before
+
+
 def test_invalidate_without_a_token(provider, endpoint):
     first = provider.get_token()
     provider.reset()
@@ -646,16 +699,31 @@ def test_a_sync_call_is_the_first_inside_a_running_loop(provider, endpoint, anyi
     assert endpoint.requests == 1
 
 
-def test_where_no_thread_can_be_started_the_caller_fetches(provider, endpoint, time, anyio_backend, monkeypatch):
-    def start(thread: threading.Thread) -> None:
+@pytest.mark.parametrize(("where", "name"), [(provider_module, "start_new_thread"), (threading.Thread, "start")])
+def test_where_no_thread_can_be_started_one_that_is_there_fetches(
+    provider, endpoint, time, anyio_backend, monkeypatch, where, name
+):
+    def start(*args: object) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(threading.Thread, "start", start)
+    monkeypatch.setattr(where, name, start)
     first = anyio.run(provider.aget_token, backend=anyio_backend)
     time.advance(HOUR - 100)
     assert provider.get_token() is first
+    background()
     assert provider.get_token().access_token == "canary-token-2"
     assert endpoint.requests == 2
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_the_thread_of_a_fetch(provider, endpoint, monkeypatch, refuses):
+    """What runs on a thread that Python's tracing does not see."""
+    flight = provider._shared.flight = Flight()
+    if refuses:
+        monkeypatch.setattr(threading.Thread, "start", lambda _: (_ for _ in ()).throw(RuntimeError))
+    provider._start_thread(flight)
+    assert flight.wait().access_token == "canary-token-1"
+    assert endpoint.requests == 1
 
 
 # Forking, pickling, closing.
@@ -728,6 +796,8 @@ def test_nothing_shows_a_secret(provider, endpoint, caplog):
     with pytest.raises(TypeError):
         vars(provider)
     shown = [repr(provider), repr(vars(provider._shared)), repr(provider.stats()), caplog.text]
+    provider.invalidate(provider.get_token())
+    shown.append(repr(vars(provider._shared)))
     endpoint.always = refused
     provider.reset()
     with pytest.raises(InvalidClientError) as caught:
@@ -755,8 +825,8 @@ def test_a_proxys_password_is_not_in_the_traceback(make, monkeypatch, credential
     for broken in (
         lambda: TokenProvider(credentials, scopes="nonsense", httpx_args=args),
         lambda: TokenProvider.from_env(scopes="nonsense", httpx_args=args),
-        lambda: provider_module._unpickled(credentials, "nonsense", "https://api.domo.com", args),
-        lambda: provider_module._unpickled(None, "nonsense", "https://api.domo.com", args),
+        lambda: provider_module._unpickled(credentials, "nonsense", None, "https://api.domo.com", args),
+        lambda: provider_module._unpickled(None, "nonsense", None, "https://api.domo.com", args),
     ):
         with pytest.raises(ConfigurationError) as caught:
             broken()
@@ -824,21 +894,21 @@ def test_making_one_does_nothing(provider, endpoint):
 
 
 def test_stats(provider, endpoint, time):
-    assert provider.stats() == (0, 0, 0, 0, None)
+    assert provider.stats() == (0, 0, 0, 0, 0, None)
     provider.get_token()
     time.advance(600)
-    assert provider.stats() == (1, 0, 0, 0, HOUR - 600)
+    assert provider.stats() == (1, 0, 0, 0, 0, HOUR - 600)
     time.now_wall += 60
     assert provider.stats().expires_in == HOUR - 660
     time.advance(HOUR - 860)
     provider.get_token()
     background()
-    assert provider.stats() == (2, 1, 0, 0, HOUR)
+    assert provider.stats() == (2, 1, 0, 0, 0, HOUR)
     provider.reset()
     endpoint.always = unavailable
     with pytest.raises(ServerError):
         provider.get_token()
-    assert provider.stats() == (6, 1, 0, 1, None)
+    assert provider.stats() == (6, 1, 0, 0, 1, None)
 
 
 def test_a_flight_that_an_interrupt_left_behind_holds_nobody_up(provider, endpoint, get):

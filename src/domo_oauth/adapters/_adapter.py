@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from domo_oauth.provider import TokenProvider
@@ -13,8 +14,12 @@ if TYPE_CHECKING:
     from typing import Self
 
     from domo_oauth.scopes import Scopes
+    from domo_oauth.stores import Store
+    from domo_oauth.token import Token
 
 __all__ = ["Adapter"]
+
+_log = logging.getLogger("domo_oauth")
 
 
 class Adapter:
@@ -37,9 +42,24 @@ class Adapter:
         cls,
         *,
         scopes: Scopes | None = None,
+        store: Store | None = None,
         base_url: str | None = None,
         httpx_args: Mapping[str, Any] | None = None,
         hosts: Iterable[str] = (),
     ) -> Self:
         """With the credentials of ``DOMO_CLIENT_ID`` and ``DOMO_CLIENT_SECRET``; see ``TokenProvider.from_env``."""
-        return cls(TokenProvider.from_env(scopes=scopes, base_url=base_url, httpx_args=httpx_args), hosts=hosts)
+        provider = TokenProvider.from_env(scopes=scopes, store=store, base_url=base_url, httpx_args=httpx_args)
+        return cls(provider, hosts=hosts)
+
+    def _give_up(self, token: Token, host: str, *, again: bool) -> None:
+        """Do not use this token any more, as the host refused it."""
+        if not again:
+            _log.info("401 from %s: given back, as its body cannot be sent again", host)
+        self._provider.invalidate(token)
+
+    @staticmethod
+    def _is_another(token: Token, another: Token, host: str) -> bool:
+        """Whether it makes sense to send the request once more."""
+        differs = another.access_token != token.access_token
+        _log.info("401 from %s: %s", host, "sent once more" if differs else "given back, as there is no other token")
+        return differs

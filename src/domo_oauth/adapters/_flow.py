@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ._adapter import Adapter
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 __all__ = ["AuthFlow"]
 
 _UNAUTHORIZED = 401
-_log = logging.getLogger("domo_oauth")
 
 
 class AuthFlow(Adapter):
@@ -31,37 +29,42 @@ class AuthFlow(Adapter):
     def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
         """Send the request with a token; what a client calls."""
         url = request.url
-        if not self._origins.allows(url.scheme, url.host, url.port):
+        if not self._origins[url.scheme, url.host, url.port]:
             yield request
             return
         token = self._provider.get_token()
         request.headers["Authorization"] = f"Bearer {token.access_token}"  # inline: this is the hot path
         response = yield request
         if response.status_code == _UNAUTHORIZED and self._refused(token, response):
-            _authorize(response.request, self._provider.get_token())
-            yield response.request  # what was refused: after a redirect not what was asked for first
+            another = self._provider.get_token()
+            request = response.request  # what was refused: after a redirect not what was asked for first
+            if self._is_another(token, another, request.url.host):
+                request.headers["Authorization"] = f"Bearer {another.access_token}"
+                yield request
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
         """Send the request with a token; what an asynchronous client calls."""
         url = request.url
-        if not self._origins.allows(url.scheme, url.host, url.port):
+        if not self._origins[url.scheme, url.host, url.port]:
             yield request
             return
         token = await self._provider.aget_token()
         request.headers["Authorization"] = f"Bearer {token.access_token}"
         response = yield request
         if response.status_code == _UNAUTHORIZED and self._refused(token, response):
-            _authorize(response.request, await self._provider.aget_token())
-            yield response.request
+            another = await self._provider.aget_token()
+            request = response.request
+            if self._is_another(token, another, request.url.host):
+                request.headers["Authorization"] = f"Bearer {another.access_token}"
+                yield request
 
     def _refused(self, token: Token, response: Any) -> bool:
         """Give the token up if it was what this answer refused. Whether the request can be sent once more."""
         request = response.request
-        if request.headers.get("Authorization") != _bearer(token):
+        if request.headers.get("Authorization") != f"Bearer {token.access_token}":
             return False  # the answer of somebody else, after a redirect, which the token was not sent to
-        self._provider.invalidate(token)
         again = isinstance(request.stream, self._bytes) or _can_be_rewound(request.stream)
-        _log.info("401 from %s: %s", request.url.host, "sent once more" if again else "its body cannot be sent again")
+        self._give_up(token, request.url.host, again=again)
         return again
 
 
@@ -71,11 +74,3 @@ def _can_be_rewound(body: Any) -> bool:
     return bool(files) and all(
         isinstance(file, str | bytes) or (hasattr(file, "seekable") and file.seekable()) for file in files
     )
-
-
-def _authorize(request: Any, token: Token) -> None:
-    request.headers["Authorization"] = _bearer(token)
-
-
-def _bearer(token: Token) -> str:
-    return f"Bearer {token.access_token}"

@@ -18,8 +18,11 @@ _log = logging.getLogger("domo_oauth")
 _PORTS = {"http": 80, "https": 443}
 
 
-class Origins:
-    """The origins (scheme, host and port; RFC 6454) that a token is for.
+class Origins(dict[tuple[str, str, int | None], bool]):
+    """Whether an origin (scheme, host and port; RFC 6454) is one that a token is for.
+
+    A dictionary, as to look in one is the quickest there is, and each request does it. The first request to each other
+    origin is logged.
 
     Args:
         base_url: Where Domo's API is.
@@ -29,23 +32,16 @@ class Origins:
         ConfigurationError: A host is none.
     """
 
-    __slots__ = ("_allowed", "_told")
-
     def __init__(self, base_url: str, hosts: Iterable[str] = ()) -> None:
         urls = [base_url, *(f"https://{_checked(host)}" for host in hosts)]
         # Each as clients tell it, with its port and, if that is the scheme's own, without: one look is enough then.
-        self._allowed = frozenset(origin for url in urls for origin in _spellings(url))
-        self._told: set[tuple[str, str, int | None]] = set()
+        super().__init__((origin, True) for url in urls for origin in _spellings(url))
 
-    def allows(self, scheme: str, host: str, port: int | None) -> bool:
-        """Whether a request to this origin carries the token. The first to each other origin is logged."""
-        origin = (scheme, host, port)
-        if origin in self._allowed:
-            return True
-        if origin not in self._told:
-            self._told.add(origin)
-            at = host if port is None else f"{host}:{port}"
-            _log.warning("Sent without a token, as it is not for %s://%s; name it in hosts if it is", scheme, at)
+    def __missing__(self, origin: tuple[str, str, int | None]) -> bool:
+        self[origin] = False
+        scheme, host, port = origin
+        at = host if port is None else f"{host}:{port}"
+        _log.warning("Sent without a token, as it is not for %s://%s; name it in hosts if it is", scheme, at)
         return False
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from domo_oauth.errors import ConfigurationError
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["DomoAuth"]
 
 _UNAUTHORIZED = 401
-_log = logging.getLogger("domo_oauth")
 
 
 class DomoAuth(Adapter):
@@ -40,21 +38,27 @@ class DomoAuth(Adapter):
             DomoOAuthError: There is no token to be had.
         """
         url = request.url
-        if not self._origins.allows(url.scheme, url.host or "", url.port):
+        if not self._origins[url.scheme, url.host or "", url.port]:
             return await handler(request)
         token = await self._provider.aget_token()
         _authorize(request, token)
         response = await handler(request)
         if response.status != _UNAUTHORIZED:
             return response
-        self._provider.invalidate(token)
         again = _can_be_sent_again(request.body)
-        _log.info("401 from %s: %s", url.host, "sent once more" if again else "its body cannot be sent again")
+        self._give_up(token, url.host or "", again=again)
         if not again:
+            return response
+        try:
+            another = await self._provider.aget_token()
+        except BaseException:
+            response.release()  # which nobody will see
+            raise
+        if not self._is_another(token, another, url.host or ""):
             return response
         response.release()
         await request.close()  # who still writes the first body must not read on in the same file
-        _authorize(request, await self._provider.aget_token())
+        _authorize(request, another)
         return await handler(request)
 
 

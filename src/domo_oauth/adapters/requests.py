@@ -18,7 +18,6 @@ except ModuleNotFoundError as error:
     raise ConfigurationError("requests is not installed here: pip install 'domo-oauth[requests]'") from error
 
 if TYPE_CHECKING:
-    from domo_oauth.provider import TokenProvider
     from domo_oauth.token import Token
 
 __all__ = ["DomoAuth"]
@@ -42,20 +41,28 @@ class DomoAuth(Adapter, AuthBase):
             DomoOAuthError: There is no token to be had.
         """
         url = urlsplit(r.url or "")
-        if self._origins.allows(url.scheme, url.hostname or "", url.port):
+        if self._origins[url.scheme, url.hostname or "", url.port]:
             token = self._provider.get_token()
             r.headers["Authorization"] = _bearer(token)
-            r.register_hook("response", _Replay(self._provider, token, _position(r.body)))
+            r.register_hook("response", _Replay(self, token, _position(r.body)))
         return r
+
+    def another(self, token: Token, host: str, *, again: bool) -> Token | None:
+        """Another token in the place of one that the host refused; None if the request is not to be sent once more."""
+        self._give_up(token, host, again=again)
+        if not again:
+            return None
+        another = self._provider.get_token()
+        return another if self._is_another(token, another, host) else None
 
 
 class _Replay:
     """The hook of one request, and of those that it is redirected to."""
 
-    __slots__ = ("_position", "_provider", "_token")
+    __slots__ = ("_auth", "_position", "_token")
 
-    def __init__(self, provider: TokenProvider, token: Token, position: int | None) -> None:
-        self._provider = provider
+    def __init__(self, auth: DomoAuth, token: Token, position: int | None) -> None:
+        self._auth = auth
         self._token = token
         self._position = position
 
@@ -64,14 +71,12 @@ class _Replay:
         carried = request.headers.get("Authorization") == _bearer(self._token)
         if response.status_code != _UNAUTHORIZED or not carried:
             return response
-        self._provider.invalidate(self._token)
         again = _rewind(request.body, self._position)
-        host = urlsplit(response.url).hostname
-        _log.info("401 from %s: %s", host, "sent once more" if again else "its body cannot be sent again")
-        if not again:
+        another = self._auth.another(self._token, urlsplit(response.url).hostname or "", again=again)
+        if another is None:
             return response
         request = request.copy()
-        request.headers["Authorization"] = _bearer(self._provider.get_token())
+        request.headers["Authorization"] = _bearer(another)
         _drain(response)
         second: requests.Response = response.connection.send(request, **send_args)
         second.history.append(response)

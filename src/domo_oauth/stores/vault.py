@@ -1,0 +1,142 @@
+"""The token of one client in a store: read, written, and renewed by one process at a time.
+
+Nothing that a store does wrong reaches those who ask for a token: it is logged, and they do without the store.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from time import monotonic
+from typing import TYPE_CHECKING, NamedTuple
+
+from .protocol import LEASE_SECONDS, StoreError
+from .seal import Seal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from domo_oauth.credentials import ClientCredentials
+    from domo_oauth.token import Token
+
+    from .protocol import Store
+
+__all__ = ["Stored", "Turn", "Vault"]
+
+_TOLERANCE = 1.0
+"""Seconds by which clocks may differ."""
+
+
+class Stored(NamedTuple):
+    """A token as it was found in a store."""
+
+    token: Token
+    left: float
+    """Seconds until it expires, by the store's clock."""
+
+
+class Vault:
+    """Where one client's token for one set of scopes is in a store."""
+
+    def __init__(
+        self, store: Store, credentials: ClientCredentials, scopes: tuple[str, ...] | None, base_url: str
+    ) -> None:
+        self.store = store
+        self.seal = Seal(credentials, scopes, base_url)
+
+    def load(self) -> Stored | None:
+        """The token in the store, if there is one that has not expired. Raises whatever the store raises."""
+        return self.read()[0]
+
+    def read(self) -> tuple[Stored | None, float]:
+        """What :meth:`load` gives, and the time by the store's clock."""
+        asked_at = monotonic()
+        sealed, now = self.store.load(self.seal.name)
+        opened = None if sealed is None else self.seal.open(sealed)
+        if opened is None:
+            return None, now
+        token, expires_at = opened
+        left = expires_at - now - (monotonic() - asked_at)
+        # An old entry that somebody put back says itself that it has expired, and one from the future was never saved.
+        believed = 0 < left <= token.expires_in + _TOLERANCE
+        return (Stored(token, min(left, token.expires_in)), now) if believed else (None, now)
+
+    def delete(self) -> None:
+        """Remove the token from the store. Raises whatever the store raises."""
+        self.store.delete(self.seal.name)
+
+    @contextmanager
+    def turn(self, wanted: Callable[[Stored], bool]) -> Generator[Turn, None, None]:
+        """Wait until a token is there that is wanted, or until it is this process's turn to ask for one.
+
+        Whoever has waited for ``LEASE_SECONDS`` asks without its turn: the one before may be lost, and is slow at best.
+        """
+        turn = Turn(self)
+        try:
+            turn.begin(wanted)
+        except Exception as error:  # noqa: BLE001 -- a store may raise anything
+            turn.give_up(error)
+        try:
+            yield turn
+        finally:
+            turn.end()
+
+
+class Turn:
+    """The time in which a process is the only one to ask for a token."""
+
+    def __init__(self, vault: Vault) -> None:
+        self.found: Stored | None = None
+        """The token that was there."""
+        self._store, self._name, self._vault = vault.store, vault.seal.name, vault
+        self._lease: object | None = None
+        self._broken = False
+        self._read_at = self._now = 0.0
+
+    def begin(self, wanted: Callable[[Stored], bool]) -> None:
+        """Look, and take the lease or wait for it, in turns."""
+        until = monotonic() + LEASE_SECONDS
+        while not self._look(wanted):
+            left = until - monotonic()
+            self._lease = self._store.lease(self._name)
+            if self._lease is not None:
+                self._look(wanted)  # what came between the look and the lease
+                return
+            if left <= 0:
+                return
+            self._store.wait(self._name, left)
+
+    def _look(self, wanted: Callable[[Stored], bool]) -> bool:
+        self._read_at = monotonic()
+        found, self._now = self._vault.read()
+        self.found = found if found is not None and wanted(found) else None
+        return self.found is not None
+
+    def save(self, token: Token, age: float) -> None:
+        """Leave a token to the others, which was asked for so many seconds ago."""
+        if self._broken:
+            return
+        expires_at = self._now + (monotonic() - self._read_at) - age + token.expires_in
+        try:
+            sealed = self._vault.seal.close(token, expires_at)
+            self._store.save(self._name, sealed, expires_at, self._lease)
+        except Exception as error:  # noqa: BLE001 -- a store may raise anything
+            self.give_up(error)
+
+    def end(self) -> None:
+        """Let the next one have its turn."""
+        lease, self._lease = self._lease, None
+        if lease is None:
+            return
+        try:
+            self._store.release(self._name, lease)
+        except Exception as error:  # noqa: BLE001 -- a store may raise anything
+            self.give_up(error)
+
+    def give_up(self, error: Exception) -> None:
+        """Do without the store from here on."""
+        from logging import getLogger  # slow to import, and needed here only
+
+        told = str(error) if isinstance(error, StoreError) else type(error).__name__  # its text may hold a password
+        if not self._broken:
+            getLogger("domo_oauth").warning("Doing without the store %r: %s", self._store, told)
+        self._broken = True

@@ -1,0 +1,496 @@
+"""How the provider uses a store: one process at a time, and never at the caller's cost. And the seal."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import itertools
+import logging
+import pickle
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from domo_oauth import ClientCredentials, ConfigurationError, Token, TokenProvider
+from domo_oauth.provider import Clock, forget_tokens
+from domo_oauth.stores import StoreError
+from domo_oauth.stores import vault as vault_module
+from domo_oauth.stores.seal import Seal
+from domo_oauth.stores.vault import Vault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BASE_URL = "https://api.domo.com"
+HOUR = 3600
+PATIENCE = 20.0
+
+
+class MemoryStore:
+    """A store in memory, with a clock that the test sets, which notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.now = 1_700_000_000.0
+        self.entries: dict[str, tuple[bytes, float]] = {}
+        self.leases: dict[str, object] = {}
+        self.asked: list[str] = []
+        self.broken: set[str] = set()
+        self.error: Exception = StoreError("The canary store is broken.")
+        self.waited: list[float] = []
+        self.meanwhile: Callable[[], object] = lambda: None
+        """What happens while somebody waits."""
+
+    def _note(self, what: str) -> None:
+        self.asked.append(what)
+        if what in self.broken:
+            raise self.error
+
+    def load(self, name: str) -> tuple[bytes | None, float]:
+        self._note("load")
+        sealed, expires_at = self.entries.get(name, (None, 0.0))
+        return (sealed if expires_at > self.now else None), self.now
+
+    def save(self, name: str, sealed: bytes, expires_at: float, lease: object | None) -> None:
+        self._note("save")
+        if self.leases.get(name) is lease:
+            self.entries[name] = sealed, expires_at
+
+    def delete(self, name: str) -> None:
+        self._note("delete")
+        self.entries.pop(name, None)
+
+    def lease(self, name: str) -> object | None:
+        self._note("lease")
+        lease = object()
+        return lease if self.leases.setdefault(name, lease) is lease else None
+
+    def release(self, name: str, lease: object) -> None:
+        self._note("release")
+        if self.leases.get(name) is lease:
+            del self.leases[name]
+
+    def wait(self, name: str, seconds: float) -> None:
+        self._note("wait")
+        self.waited.append(seconds)
+        self.meanwhile()
+
+
+class Process:
+    """What a process has for itself: a clock, a provider, and a count of its requests."""
+
+    numbers = itertools.count(1)
+
+    def __init__(self, store: object, credentials: ClientCredentials, **args: object) -> None:
+        self.now, self.now_wall = 1_000.0, 1_700_000_000.0
+        self.lifetime, self.requests = HOUR, 0
+        self.status = 200
+        self.in_flight: Callable[[], object] = lambda: None
+        clock = Clock(lambda: self.now, lambda: self.now_wall, self.advance, lambda: 0.0)
+        httpx_args = {"transport": httpx.MockTransport(self.answer)}
+        self.provider = TokenProvider(credentials, store=store, clock=clock, httpx_args=httpx_args, **args)
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+        self.now_wall += seconds
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        self.requests += 1
+        self.in_flight()
+        number = next(self.numbers)
+        fields = {"access_token": f"canary-token-{number}", "token_type": "bearer", "expires_in": self.lifetime}
+        return httpx.Response(self.status, json=fields | {"customer": "acmecompany", "scope": "data user", "env": "x"})
+
+    def get(self) -> Token:
+        return self.provider.get_token()
+
+    def background(self) -> None:
+        """Wait for a refresh."""
+        flight = self.provider._shared.flight
+        if flight is not None:
+            flight.wait()
+
+
+@pytest.fixture(autouse=True)
+def _no_time_passes(monkeypatch) -> None:
+    monkeypatch.setattr(vault_module, "monotonic", lambda: 0.0)
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def process(store, credentials) -> Callable[..., Process]:
+    return lambda **args: Process(store, credentials, **args)
+
+
+@pytest.fixture
+def vault(store, credentials) -> Vault:
+    return Vault(store, credentials, None, BASE_URL)
+
+
+@pytest.fixture(params=["all fields", "required fields"])
+def token(request) -> Token:
+    moment = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
+    if request.param == "required fields":
+        return Token("canary-token-0", expires_in=HOUR, expires_at=moment)
+    return Token(
+        "canary-token-0",
+        expires_in=HOUR,
+        expires_at=moment,
+        token_type="Bearer",
+        scopes=frozenset({"data", "user"}),
+        customer="acmecompany",
+        role="Admin",
+        user_id=27,
+        jti="jti",
+        extra={"env": ["prod1", {"a": None}]},
+    )
+
+
+# Two processes, one store.
+
+
+def test_the_second_takes_what_the_first_left(process, store):
+    one, two = process(), process()
+    granted = one.get()
+    store.now += 600
+    two.advance(600)
+    assert two.get() == granted
+    assert two.get() is two.get()
+    assert (one.requests, two.requests) == (1, 0)
+    assert two.provider.stats() == (0, 0, 1, 0, 0, HOUR - 600)
+    assert store.asked == ["load", "lease", "load", "save", "release", "load"]
+    assert not store.leases
+
+
+def test_age_goes_by_the_clock_of_the_store(process, store):
+    one, two = process(), process()
+    one.get()
+    store.now += 600
+    two.now_wall -= 86400
+    two.get()
+    assert two.provider.stats().expires_in == HOUR - 600
+
+
+def test_age_counts_from_before_the_request_was_sent(process, store):
+    one, two = process(), process()
+    one.in_flight = lambda: one.advance(50)  # nobody else's time runs
+    one.get()
+    two.get()
+    assert two.provider.stats().expires_in == HOUR - 50
+
+
+def test_a_token_about_to_expire_is_left_there(process, store):
+    one, two = process(), process()
+    one.get()
+    store.now += HOUR - 30
+    assert two.get().access_token != one.get().access_token
+    assert two.requests == 1
+
+
+def test_a_stale_token_of_the_store_is_handed_out_and_renewed(process, store):
+    one, two = process(), process()
+    granted = one.get()
+    store.now += HOUR - 100
+    assert two.get() == granted
+    assert two.requests == 0
+    assert two.get() == granted
+    two.background()
+    assert two.requests == 1
+    assert two.get() != granted
+
+
+def test_when_it_is_time_to_renew_one_asks_and_the_others_take_it(process, store):
+    processes = [process() for _ in range(5)]
+    first = {each.get().access_token for each in processes}
+    store.now += HOUR - 100
+    for each in processes:
+        each.advance(HOUR - 100)
+        assert {each.get().access_token} == first
+        each.background()
+    assert len({each.get().access_token for each in processes} - first) == 1
+    assert sum(each.requests for each in processes) == 2
+    assert [each.provider.stats().stored for each in processes] == [0, 2, 2, 2, 2]
+
+
+def test_a_token_that_an_api_refused_is_not_taken_from_the_store(process, store):
+    one, two = process(), process()
+    two_had = one.get(), two.get()
+    two.provider.invalidate(two_had[1])
+    fresh = two.get()
+    assert fresh not in two_had
+    one.provider.invalidate(two_had[0])
+    assert one.get() == fresh
+    assert (one.requests, two.requests) == (1, 1)
+
+
+def test_an_older_token_of_the_store_is_left_there(process, store):
+    one, two = process(), process()
+    older = one.get()
+    store.now += 100
+    store.broken = {"load"}
+    mine = two.get()
+    store.broken.clear()
+    store.now += HOUR - 250
+    two.advance(HOUR - 250)
+    assert two.get() == mine
+    two.background()
+    assert two.get() not in {older, mine}
+    assert two.requests == 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"scopes": "data"},
+        {"base_url": "https://api.example.com"},
+        {"credentials": ClientCredentials("canary-client-7f3d91", "another-secret")},
+        {"credentials": ClientCredentials("another-client", "canary-secret-c0ffee5ec2e7")},
+    ],
+)
+def test_another_client_secret_scope_or_base_url_has_an_entry_of_its_own(store, process, credentials, other):
+    one, two = process(), Process(store, **({"credentials": credentials} | other))
+    assert one.get() != two.get()
+    assert (one.requests, two.requests, len(store.entries)) == (1, 1, 2)
+
+
+def test_an_error_is_not_stored(process, store):
+    one = process()
+    one.status = 503
+    with pytest.raises(Exception, match="503"):
+        one.get()
+    assert not store.entries
+    assert not store.leases
+
+
+# Waiting for one's turn.
+
+
+def test_who_comes_second_waits_for_the_first(process, store):
+    one, two = process(), process()
+    store.meanwhile = one.get
+    store.leases[one.provider._vault.seal.name] = "of one"
+
+    def released() -> None:
+        store.leases.clear()
+        one.get()
+
+    store.meanwhile = released
+    assert two.get() == one.get()
+    assert (one.requests, two.requests) == (1, 0)
+    assert store.waited == [10.0]
+
+
+def test_what_comes_between_the_look_and_the_lease_is_seen(process, store):
+    one, two = process(), process()
+    lease = store.lease
+
+    def late(name: str) -> object | None:
+        store.lease = lease
+        one.get()
+        return lease(name)
+
+    store.lease = late
+    assert two.get() == one.get()
+    assert two.requests == 0
+    assert not store.leases
+
+
+def test_who_has_waited_long_enough_asks_without_its_turn(process, store, monkeypatch):
+    one = process()
+    now = [0.0]
+    monkeypatch.setattr(vault_module, "monotonic", lambda: now[0])
+    name = one.provider._vault.seal.name
+    store.leases[name] = "of somebody who is gone"
+    store.meanwhile = lambda: now.__setitem__(0, now[0] + 4.0)
+    one.get()
+    assert one.requests == 1
+    assert store.waited == [10.0, 6.0, 2.0]
+    assert store.leases == {name: "of somebody who is gone"}
+    assert not store.entries
+
+
+def test_a_leader_that_is_interrupted_gives_the_lease_back(process, store):
+    one = process()
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    one.in_flight = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        one.get()
+    assert not store.leases
+
+
+def test_threads_of_two_processes_and_one_request(process, store):
+    one, two = process(), process()
+    gate = threading.Barrier(16)
+
+    def ask(each: Process) -> Token:
+        gate.wait(PATIENCE)
+        return each.get()
+
+    with ThreadPoolExecutor(16) as threads:
+        asked = [threads.submit(ask, each) for each in (one, two) for _ in range(8)]
+        assert len({each.result(PATIENCE).access_token for each in asked}) == 1
+    assert one.requests + two.requests == 1
+
+
+# A store that does not work.
+
+
+@pytest.mark.parametrize("error", [StoreError("The canary store is broken."), OSError("canary-password")])
+@pytest.mark.parametrize("what", ["load", "lease", "save", "release"])
+def test_a_broken_store_costs_a_warning_and_a_request(process, store, caplog, what, error):
+    store.broken, store.error = {what}, error
+    one = process()
+    one.get()
+    assert one.get() is one.get()
+    assert one.requests == 1
+    (warning,) = (record for record in caplog.records if record.levelno >= logging.WARNING)
+    told = "The canary store is broken." if isinstance(error, StoreError) else "OSError"
+    assert warning.getMessage().startswith("Doing without the store <")
+    assert warning.getMessage().endswith(f": {told}")
+    assert "canary-password" not in caplog.text
+
+
+def test_a_store_that_breaks_while_it_waits(process, store):
+    one = process()
+    store.leases[one.provider._vault.seal.name] = "of another"
+    store.broken = {"wait"}
+    one.get()
+    assert one.requests == 1
+
+
+def test_nothing_is_asked_of_a_store_that_is_broken(process, store, caplog):
+    store.broken = {"load", "lease", "save", "release"}
+    process().get()
+    assert store.asked == ["load"]
+    store.broken, store.asked = {"save", "release"}, []
+    process().get()
+    assert store.asked == ["load", "lease", "load", "save", "release"]
+    assert len(caplog.records) == 2
+
+
+# What is in the store.
+
+
+def test_an_entry_that_expired_by_itself_is_passed_over(vault, store, token):
+    """However long whoever put it back says that it lives."""
+    name = vault.seal.name
+    store.entries[name] = vault.seal.close(token, store.now - 1), store.now + HOUR
+    assert vault.load() is None
+    store.entries[name] = vault.seal.close(token, store.now + HOUR + 1.5), store.now + HOUR
+    assert vault.load() is None
+    store.entries[name] = vault.seal.close(token, store.now + HOUR - 1), store.now + HOUR
+    assert vault.load().token == token
+
+
+def test_what_is_sealed_is_opened(vault, token):
+    sealed = vault.seal.close(token, 1234.5)
+    assert vault.seal.open(sealed) == (token, 1234.5)
+    assert vault.seal.open(sealed)[0].expires_at.tzinfo is UTC
+    assert vault.seal.close(token, 1234.5) != sealed
+
+
+def test_load_and_delete(vault, store, token):
+    assert vault.load() is None
+    store.entries[vault.seal.name] = vault.seal.close(token, store.now + 60), store.now + 60
+    stored = vault.load()
+    assert stored.token == token
+    assert stored.left == 60
+    vault.delete()
+    assert vault.load() is None
+
+
+def broken_entries() -> dict[str, bytes]:
+    seal = Seal(ClientCredentials("canary-client-7f3d91", "canary-secret-c0ffee5ec2e7"), None, BASE_URL)
+
+    def sealed(text: bytes) -> bytes:
+        return b"0" * 12 + seal._cipher.encrypt(b"0" * 12, text, None)
+
+    whole = seal.close(Token("t", expires_in=1, expires_at=datetime.now(UTC)), 1.0)
+    return {
+        "nothing": b"",
+        "a nonce": whole[:12],
+        "cut off": whole[:-1],
+        "too long": whole + b"x",
+        "another nonce": b"x" * 12 + whole[12:],
+        "a bit": whole[:50] + bytes([whole[50] ^ 1]) + whole[51:],
+        "text": b"garbage " * 100,
+        "no JSON": sealed(b"{"),
+        "no UTF-8": sealed(b"\xff"),
+        "no list": sealed(b"{}"),
+        "a short list": sealed(b"[1]"),
+        "a long list": sealed(b"[1, {}, 2]"),
+        "no fields": sealed(b'[1, {"expires_at": "2026-01-01T00:00:00+00:00", "scopes": []}]'),
+        "no date": sealed(b'[1, {"expires_at": "never", "scopes": []}]'),
+        "an unknown field": sealed(b'[1, {"expires_at": "2026-01-01T00:00:00+00:00", "scopes": [], "new": 1}]'),
+        "no time": sealed(
+            b'["x", {"expires_at": "2026-01-01T00:00:00+00:00", "scopes": [], "access_token": "t", "expires_in": 1}]'
+        ),
+        "nested": sealed(b"[" * 100_000),
+    }
+
+
+@pytest.mark.parametrize("what", broken_entries())
+def test_anything_else_is_passed_over(vault, store, process, what):
+    store.entries[vault.seal.name] = broken_entries()[what], store.now + 60
+    assert vault.load() is None
+    assert process().get()
+
+
+def test_the_seal_of_another_does_not_open(vault, token, credentials):
+    sealed = vault.seal.close(token, 1.0)
+    for other in (
+        Seal(credentials, ("data",), BASE_URL),
+        Seal(credentials, None, "https://api.example.com"),
+        Seal(ClientCredentials(credentials.client_id, "another"), None, BASE_URL),
+        Seal(ClientCredentials("another", credentials.client_secret), None, BASE_URL),
+    ):
+        assert other.open(sealed) is None
+        assert other.name != vault.seal.name
+    assert Seal(credentials, None, BASE_URL).open(sealed) == (token, 1.0)
+
+
+def test_nothing_tells_what_is_in_it(vault, token, credentials):
+    sealed = vault.seal.close(token, 1.0)
+    for secret in (token.access_token, credentials.client_id, credentials.client_secret, "expires_at", "acmecompany"):
+        for form in (secret.encode(), base64.b64encode(secret.encode()), secret[::-1].encode()):
+            assert form not in sealed
+            assert form.hex() not in vault.seal.name
+    assert len(sealed) == 12 + 512 + 16
+    assert len(vault.seal.name) == 32
+    shown = repr(vault) + repr(vault.seal) + repr(vault.store)
+    assert credentials.client_secret not in shown
+
+
+def test_without_cryptography(monkeypatch, credentials):
+    for name in ("domo_oauth.stores.vault", "domo_oauth.stores.seal"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "cryptography.exceptions", None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'domo-oauth\[file\]'"):
+        TokenProvider(credentials, store=MemoryStore())
+    with pytest.raises(ConfigurationError, match="cryptography"):
+        importlib.import_module("domo_oauth.stores.seal")
+
+
+class Picklable:
+    """A store that is told apart by its name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+def test_a_pickle_carries_the_store(credentials):
+    provider = pickle.loads(pickle.dumps(TokenProvider(credentials, store=Picklable("here"))))
+    assert provider._store.name == "here"
+    assert provider._vault.store is provider._store
+    forget_tokens()
