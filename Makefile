@@ -12,7 +12,7 @@ SPEC := openapi/domo-oauth.yaml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test sdk lint-spec lint types drift coverage check package bench record surface lock format clean test-pythons
+.PHONY: help demo test sdk lint-spec lint types drift coverage check package bench repeat record surface lock format clean test-pythons
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -83,6 +83,9 @@ test-pythons: ## Run the tests on every other Python from 3.12 on that is instal
 
 bench: $(READY) ## Measure beside other libraries and update the README's table (QUICK=1 ends in five minutes)
 	@$(PY) -m benchmarks $(if $(filter 1,$(QUICK)),--quick) --update-readme
+
+repeat: $(READY) ## Run the tests of concurrency again and again (TIMES=200)
+	@$(PY) tools/repeat.py $(or $(TIMES),200)
 
 record: $(READY) ## Ask the real endpoint (DOMO_CLIENT_ID, DOMO_CLIENT_SECRET) and write redacted recordings: OUT=folder
 	@$(BIN)/domo-oauth record --out "$(or $(OUT),recordings)"
