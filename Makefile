@@ -8,11 +8,13 @@ READY := $(VENV)/.ready
 NODE_READY := node_modules/.ready
 # Node.js comes as a Python package; no tool may report home or look for updates.
 NODE := PATH="$(CURDIR)/$(BIN):$$PATH" REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true REDOCLY_SUPPRESS_NOTIFICATIONS=true NO_UPDATE_NOTIFIER=1
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+SYSTEM := redis-server iproute2 zsh fish man-db curl
 SPEC := openapi/domo-oauth.yaml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test sdk lint-spec lint types drift coverage check package bench repeat record surface lock format clean test-pythons
+.PHONY: help demo test sdk lint-spec lint types drift coverage check package bench contract-diff release-spec repeat system record surface lock format clean test-pythons
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -68,7 +70,7 @@ coverage: $(READY) ## Run all tests and measure line and branch coverage of src/
 package: $(READY) ## Build sdist and wheel, check them, and install the wheel into an empty environment
 	$(PY) tools/check_package.py
 
-check: lint types lint-spec drift coverage package ## Everything that CI checks
+check: lint types lint-spec drift contract-diff coverage package ## Everything that CI checks
 
 test-pythons: ## Run the tests on every other Python from 3.12 on that is installed
 	@for minor in 12 13 14; do \
@@ -83,6 +85,16 @@ test-pythons: ## Run the tests on every other Python from 3.12 on that is instal
 
 bench: $(READY) ## Measure beside other libraries and update the README's table (QUICK=1 ends in five minutes)
 	@$(PY) -m benchmarks $(if $(filter 1,$(QUICK)),--quick) --update-readme
+
+contract-diff: $(READY) ## Show what changed in the contract since its last release, or since BASE; needs Go
+	@$(PY) tools/contract_diff.py $(BASE)
+
+release-spec: $(READY) ## Write the files of a release of the contract to dist/: YAML, JSON, recordings, checksums
+	@$(PY) tools/release_spec.py
+
+system: ## Install what some tests need beside Python, with apt-get: a Redis server, shells, network namespaces
+	$(SUDO) apt-get update -qq
+	$(SUDO) apt-get install -y -qq --no-install-recommends $(SYSTEM)
 
 repeat: $(READY) ## Run the tests of concurrency again and again (TIMES=200)
 	@$(PY) tools/repeat.py $(or $(TIMES),200)

@@ -1,0 +1,51 @@
+"""Write the files of a release of the contract to `dist/`: what `make release-spec` runs.
+
+`domo-oauth-VERSION.yaml`, the contract as it is written; `.json`, the same for tools that read no YAML;
+`-recordings.zip`; and `.sha256`, their checksums, for `sha256sum --check`. The same contract gives the same bytes, on
+every machine.
+"""
+
+import argparse
+import hashlib
+import json
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+CONTRACT = ROOT / "openapi" / "domo-oauth.yaml"
+RECORDINGS = ROOT / "openapi" / "recordings"
+
+
+def recordings() -> bytes:
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:  # stored, as what zlib makes of the same depends on its version
+        for path in sorted(RECORDINGS.glob("*.har")):
+            info = zipfile.ZipInfo(f"recordings/{path.name}")  # the time in it is 1980
+            info.create_system, info.external_attr = 3, 0o644 << 16  # Unix, whatever this is
+            archive.writestr(info, path.read_bytes())
+    return packed.getvalue()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Write the files of a release of the contract.")
+    parser.add_argument("--out", type=Path, default=ROOT / "dist", help="where to (default: dist)")
+    out: Path = parser.parse_args().out
+    contract = yaml.safe_load(CONTRACT.read_bytes())
+    name = f"domo-oauth-{contract['info']['version']}"
+    files = {
+        f"{name}.json": (json.dumps(contract, indent=2, ensure_ascii=False) + "\n").encode(),
+        f"{name}.yaml": CONTRACT.read_bytes(),
+        f"{name}-recordings.zip": recordings(),
+    }
+    sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {file}\n" for file, content in sorted(files.items()))
+    out.mkdir(parents=True, exist_ok=True)
+    for file, content in (files | {f"{name}.sha256": sums.encode()}).items():
+        (out / file).write_bytes(content)
+        print(out / file)
+
+
+if __name__ == "__main__":
+    main()
