@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from .exchange import arequest_token, request_token
     from .provider import TokenProvider
     from .scopes import Scope
+    from .stores import Store, StoreError
+    from .stores.file import FileStore
+    from .stores.redis import RedisStore
     from .token import Token
 
 __all__ = [
@@ -33,11 +36,15 @@ __all__ = [
     "ConfigurationError",
     "DomoAuth",
     "DomoOAuthError",
+    "FileStore",
     "InvalidClientError",
     "InvalidScopeError",
     "RateLimitedError",
+    "RedisStore",
     "Scope",
     "ServerError",
+    "Store",
+    "StoreError",
     "Token",
     "TokenProvider",
     "TokenRequestError",
@@ -51,7 +58,11 @@ __all__ = [
 _HOMES = {
     "DomoAuth": "adapters.httpx",
     "ClientCredentials": "credentials",
+    "FileStore": "stores.file",
+    "RedisStore": "stores.redis",
     "Scope": "scopes",
+    "Store": "stores",
+    "StoreError": "stores",
     "Token": "token",
     "TokenProvider": "provider",
     "arequest_token": "exchange",

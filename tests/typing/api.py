@@ -11,8 +11,11 @@ import httpx
 from domo_oauth import (
     ClientCredentials,
     DomoAuth,
+    FileStore,
     RateLimitedError,
+    RedisStore,
     Scope,
+    Store,
     Token,
     TokenProvider,
     TokenRequestError,
@@ -53,8 +56,17 @@ async def provided() -> None:
         assert_type(provider.get_token(), Token)
         assert_type(await provider.aget_token(), Token)
         assert_type(provider.stats().expires_in, float | None)
+        assert_type(provider.stats().stored, int)
         httpx.Client(auth=DomoAuth(provider, hosts=["example.domo.com"]))
-    httpx.AsyncClient(auth=DomoAuth.from_env(scopes={Scope.DATA}))
+    httpx.AsyncClient(auth=DomoAuth.from_env(scopes={Scope.DATA}, store=FileStore()))
+
+
+def stored(store: Store) -> None:
+    stores: list[Store] = [FileStore(), FileStore("~/tokens"), RedisStore("rediss://:password@tokens.example.com")]
+    for each in [store, *stores]:
+        assert_type(TokenProvider(credentials, store=each).get_token(), Token)
+    assert_type(store.load("name"), tuple[bytes | None, float])
+    TokenProvider(credentials, store="~/tokens")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] # no store
 
 
 def errors(error: TokenRequestError, limited: RateLimitedError) -> None:

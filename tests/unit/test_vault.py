@@ -285,7 +285,7 @@ def test_who_comes_second_waits_for_the_first(process, store):
     store.meanwhile = released
     assert two.get() == one.get()
     assert (one.requests, two.requests) == (1, 0)
-    assert store.waited == [10.0]
+    assert store.waited == [15.0]
 
 
 def test_what_comes_between_the_look_and_the_lease_is_seen(process, store):
@@ -312,7 +312,7 @@ def test_who_has_waited_long_enough_asks_without_its_turn(process, store, monkey
     store.meanwhile = lambda: now.__setitem__(0, now[0] + 4.0)
     one.get()
     assert one.requests == 1
-    assert store.waited == [10.0, 6.0, 2.0]
+    assert store.waited == [15.0, 11.0, 7.0, 3.0]
     assert store.leases == {name: "of somebody who is gone"}
     assert not store.entries
 
@@ -324,6 +324,21 @@ def test_a_leader_that_is_interrupted_gives_the_lease_back(process, store):
         raise KeyboardInterrupt
 
     one.in_flight = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        one.get()
+    assert not store.leases
+
+
+def test_who_is_interrupted_while_it_waits_for_its_turn_gives_the_lease_back(process, store):
+    one = process()
+    load = store.load
+
+    def interrupted(name: str) -> tuple[bytes | None, float]:
+        if name in store.leases:
+            raise KeyboardInterrupt
+        return load(name)
+
+    store.load = interrupted
     with pytest.raises(KeyboardInterrupt):
         one.get()
     assert not store.leases

@@ -24,6 +24,8 @@ __all__ = ["Stored", "Turn", "Vault"]
 
 _TOLERANCE = 1.0
 """Seconds by which clocks may differ."""
+_PATIENCE = LEASE_SECONDS + 5.0
+"""Seconds: the lease of one who was killed ends first, and then another one has time to ask for all who wait."""
 
 
 class Stored(NamedTuple):
@@ -68,14 +70,11 @@ class Vault:
     def turn(self, wanted: Callable[[Stored], bool]) -> Generator[Turn, None, None]:
         """Wait until a token is there that is wanted, or until it is this process's turn to ask for one.
 
-        Whoever has waited for ``LEASE_SECONDS`` asks without its turn: the one before may be lost, and is slow at best.
+        Whoever has waited for a lease to end, and for one more request, asks without its turn.
         """
         turn = Turn(self)
         try:
             turn.begin(wanted)
-        except Exception as error:  # noqa: BLE001 -- a store may raise anything
-            turn.give_up(error)
-        try:
             yield turn
         finally:
             turn.end()
@@ -94,7 +93,13 @@ class Turn:
 
     def begin(self, wanted: Callable[[Stored], bool]) -> None:
         """Look, and take the lease or wait for it, in turns."""
-        until = monotonic() + LEASE_SECONDS
+        try:
+            self._wait(wanted)
+        except Exception as error:  # noqa: BLE001 -- a store may raise anything
+            self.give_up(error)
+
+    def _wait(self, wanted: Callable[[Stored], bool]) -> None:
+        until = monotonic() + _PATIENCE
         while not self._look(wanted):
             left = until - monotonic()
             self._lease = self._store.lease(self._name)
