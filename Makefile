@@ -9,7 +9,7 @@ NODE_READY := node_modules/.ready
 # Node.js comes as a Python package; no tool may report home or look for updates.
 NODE := PATH="$(CURDIR)/$(BIN):$$PATH" REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true REDOCLY_SUPPRESS_NOTIFICATIONS=true NO_UPDATE_NOTIFIER=1
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
-SYSTEM := redis-server iproute2 zsh fish man-db curl
+SYSTEM := redis-server iproute2 zsh fish man-db groff curl
 SPEC := openapi/domo-oauth.yaml
 
 .DEFAULT_GOAL := help
@@ -85,6 +85,7 @@ test-pythons: ## Run the tests on every other Python from 3.12 on that is instal
 
 bench: $(READY) ## Measure beside other libraries and update the README's table (QUICK=1 ends in five minutes)
 	@$(PY) -m benchmarks $(if $(filter 1,$(QUICK)),--quick) --update-readme
+	@$(PY) -m benchmarks.command
 
 contract-diff: $(READY) ## Show what changed in the contract since its last release, or since BASE; needs Go
 	@$(PY) tools/contract_diff.py $(BASE)

@@ -45,11 +45,11 @@ def major(contract: str) -> int:
 def compare(tool: Path, base: str, contract: str) -> int:
     """Print oasdiff's changelog from one contract to another. Return 1 if clients break and no new number says so."""
     with tempfile.TemporaryDirectory() as folder:
-        before, after = Path(folder, "base.yaml"), Path(folder, "contract.yaml")
-        before.write_text(base, encoding="utf-8")
-        after.write_text(contract, encoding="utf-8")
-        subprocess.run([tool, "changelog", before, after, "--format", "markdown"], check=True)
-        breaking = [tool, "breaking", before, after, "--fail-on", "ERR"]
+        before, after = f"{folder}/base.yaml", f"{folder}/contract.yaml"
+        Path(before).write_text(base, encoding="utf-8")
+        Path(after).write_text(contract, encoding="utf-8")
+        subprocess.run([str(tool), "changelog", before, after, "--format", "markdown"], check=True)
+        breaking = [str(tool), "breaking", before, after, "--fail-on", "ERR"]
         breaks = subprocess.run(breaking, check=False, stdout=subprocess.DEVNULL).returncode != 0
     if breaks and major(contract) <= major(base):
         print("contract-diff: this breaks clients: raise the major number of info.version.", file=sys.stderr)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from .errors import ConfigurationError
@@ -37,8 +36,10 @@ def resolve_base_url(base_url: str | None = None) -> str:
 
 def is_loopback(host: str) -> bool:
     """Whether a host, as it stands in a URL, is this machine, without asking a name server."""
-    if host == "localhost":
+    if host in {"localhost", "127.0.0.1", "::1"}:
         return True
+    from ipaddress import ip_address  # slow to import, and seldom needed
+
     try:
         return ip_address(host).is_loopback
     except ValueError:

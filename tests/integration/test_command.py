@@ -70,12 +70,18 @@ def test_nobody_listens_ends_with_4(tmp_path, wire):
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize("arguments", [["spec"], ["spec", "--json"], ["verify", PAGE], ["sandbox", "--port", "0"]])
-def test_a_closed_pipe_is_no_traceback(arguments):
+@pytest.mark.parametrize(
+    "arguments",
+    [["spec"], ["spec", "--json"], ["verify", PAGE], ["sandbox", "--port", "0"], ["token"], ["whoami"], ["--help"]],
+)
+def test_a_closed_pipe_is_no_traceback(arguments, domo_sandbox):
+    env = os.environ | {"PYTHONUNBUFFERED": ""}  # with it argparse prints its help to nobody without noticing
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "wb") as closed:
-        ended = subprocess.run([COMMAND, *arguments], stdout=closed, stderr=subprocess.PIPE, text=True, check=False)
+        ended = subprocess.run(
+            [COMMAND, *arguments], env=env, stdout=closed, stderr=subprocess.PIPE, text=True, check=False
+        )
     assert (ended.returncode, ended.stderr) == (141, "")
 
 
@@ -84,3 +90,41 @@ def test_the_contract_is_utf_8_whatever_the_locale(arguments):
     env = os.environ | {"PYTHONIOENCODING": "ascii"}
     printed = subprocess.run([COMMAND, *arguments], env=env, capture_output=True, check=True).stdout
     assert yaml.safe_load(printed.decode()) == contract()
+
+
+@pytest.mark.parametrize("arguments", [["spec"], ["spec", "--json"], ["token"], ["whoami"], ["--help"], ["doctor"]])
+def test_a_full_disk_is_told_in_one_line(arguments, domo_sandbox):
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full: Linux")
+    env = os.environ | {"PYTHONUNBUFFERED": ""}  # as above
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            [COMMAND, *arguments], env=env, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert ended.returncode == 1
+    assert ended.stderr == "domo-oauth: Standard output cannot be used: No space left on device.\n"
+
+
+def test_where_even_that_cannot_be_told(domo_sandbox):
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full: Linux")
+    with Path("/dev/full").open("wb") as full:
+        assert subprocess.run([COMMAND, "token"], stdout=full, stderr=full, check=False).returncode == 1
+        ended = subprocess.run([COMMAND, "token", "--scope", "x"], stdout=subprocess.PIPE, stderr=full, check=False)
+    assert (ended.returncode, ended.stdout) == (2, b"")
+
+
+@pytest.mark.parametrize(("closed", "status"), [("1", 1), ("2", 0), ("0", 0)])
+def test_closed_streams(closed, status, domo_sandbox):
+    command = f"exec {COMMAND} token --no-store {closed}>&-"
+    ended = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert ended.returncode == status
+    told = "domo-oauth: Standard output cannot be used: Bad file descriptor.\n"
+    assert ended.stderr == (told if closed == "1" else "")
+    assert ended.stdout.count("\n") == (0 if closed == "1" else 1)
+
+
+def test_a_message_goes_nowhere_else_if_stderr_is_closed(domo_sandbox):
+    command = f"exec {COMMAND} token --scope x 2>&-"
+    ended = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")

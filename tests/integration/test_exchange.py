@@ -579,7 +579,7 @@ def test_a_certificate_authority_that_is_not_there(ask, monkeypatch):
         ask("https://api.domo.test")
 
 
-def test_one_tls_context_serves_the_process(monkeypatch, wire, credentials):
+def test_one_tls_context_serves_the_process(monkeypatch, credentials):
     from domo_oauth import exchange
 
     made = []
@@ -587,6 +587,19 @@ def test_one_tls_context_serves_the_process(monkeypatch, wire, credentials):
     exchange._tls.cache_clear()
     monkeypatch.setattr(httpx, "create_ssl_context", lambda **kwargs: made.append(kwargs) or real(**kwargs))
     for _ in range(3):
-        request_token(credentials, base_url=wire(answer(200, granted())).url)
-    assert made == [{"trust_env": False}]
+        exchange.TokenEndpoint(credentials, base_url="https://api.domo.test")
+    assert made == [{"trust_env": True}]
     exchange._tls.cache_clear()
+
+
+def test_without_tls_no_context_is_made(monkeypatch, wire, credentials):
+    monkeypatch.setattr(httpx, "create_ssl_context", lambda verify=True, **kwargs: verify and pytest.fail("made one"))
+    assert request_token(credentials, base_url=wire(answer(200, granted())).url).expires_in
+
+
+def test_a_proxy_keeps_its_tls(monkeypatch, credentials):
+    from domo_oauth import exchange
+
+    for args in ({"proxy": "https://localhost:1"}, {"mounts": {}}):
+        given = exchange._httpx_args("http://localhost", args)
+        assert isinstance(given["verify"], ssl.SSLContext)

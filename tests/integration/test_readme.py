@@ -8,23 +8,29 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
 import domo_oauth
 
+from .redis_server import RedisServer, needs_redis
+
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
+needs_curl = pytest.mark.skipif(not shutil.which("curl"), reason="needs curl: apt-get install curl")
+
+
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    return [dedent(found) for found in re.findall(rf"^ *```{language}\n(.*?)^ *```$", README, re.MULTILINE | re.DOTALL)]
 
 
 def run(command: list[str], code: str, sandbox) -> str:
     ended = subprocess.run(
         command,
         input=code.replace("https://api.domo.com", sandbox.url),
-        env=os.environ | sandbox.env,
+        env=os.environ | sandbox.env | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
         capture_output=True,
         text=True,
         check=False,
@@ -33,8 +39,8 @@ def run(command: list[str], code: str, sandbox) -> str:
     return ended.stdout
 
 
-HTTPX, REQUESTS, AIOHTTP, HTTPX2, WRAPPER, GENERATED, TEST = blocks("python")
-(SHELL,) = blocks("sh")
+HTTPX, REQUESTS, AIOHTTP, HTTPX2, STORE, WRAPPER, GENERATED, FLEET, TEST = blocks("python")
+SCRIPT, CI, CURL = blocks("sh")
 
 
 def test_httpx(domo_sandbox):
@@ -46,6 +52,13 @@ def test_the_other_clients(code, domo_sandbox):
     assert run([sys.executable, "-"], code, domo_sandbox) == "200\n"
 
 
+def test_a_store(domo_sandbox, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for _ in range(2):
+        assert run([sys.executable, "-"], STORE, domo_sandbox) == "sandbox\n"
+    assert domo_sandbox.stats().token_requests == 1
+
+
 def test_the_wrapper(domo_sandbox):
     assert run([sys.executable, "-"], WRAPPER, domo_sandbox).startswith("sandbox ['data', 'user'] ")
 
@@ -54,10 +67,31 @@ def test_the_generated_client(domo_sandbox):
     assert run([sys.executable, "-"], GENERATED, domo_sandbox).startswith("200 AccessTokenResponse(")
 
 
-def test_the_shell(domo_sandbox):
-    if not shutil.which("curl"):
-        pytest.skip("needs curl: apt-get install curl")
-    assert '"token_type":"bearer"' in run(["sh"], SHELL, domo_sandbox).replace(" ", "")
+@needs_curl
+def test_a_script(domo_sandbox):
+    said = run(["sh"], SCRIPT, domo_sandbox)
+    assert "sandbox" in said
+    assert "Sample: " in said
+    assert re.search(r"\D[0-9]{3,}\n$", said)  # characters of a token
+    assert domo_sandbox.stats().token_requests == 2  # one for all scopes, one for data
+
+
+def test_in_ci(domo_sandbox):
+    assert "credentials" in run(["sh", "-e"], CI, domo_sandbox)
+
+
+@needs_curl
+def test_curl_alone(domo_sandbox):
+    assert '"token_type":"bearer"' in run(["sh"], CURL, domo_sandbox).replace(" ", "")
+
+
+@needs_redis
+def test_a_fleet(domo_sandbox, tmp_path, monkeypatch):
+    with RedisServer(tmp_path) as server:
+        monkeypatch.setenv("REDIS_URL", server.url)
+        for _ in range(2):
+            assert run([sys.executable, "-"], FLEET, domo_sandbox) == "200\n"
+    assert domo_sandbox.stats().token_requests == 1
 
 
 def test_the_test_of_a_user(domo_sandbox, tmp_path):

@@ -1,6 +1,14 @@
 from __future__ import annotations
 
+import argparse
+import io
 import json
+import logging
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -13,8 +21,24 @@ from domo_oauth import (
     TransportError,
     UnexpectedResponseError,
     cli,
+    provider,
 )
+from domo_oauth.cli import keyring, obtain, spec
+from domo_oauth.cli.parsers import command_parser
+from domo_oauth.cli.token import simple_arguments
 from domo_oauth.contract import contract_text
+from domo_oauth.stores import StoreError
+
+MAN = Path(__file__).parents[2] / "man" / "domo-oauth.1"
+
+
+@pytest.fixture(autouse=True)
+def _log():
+    logger = logging.getLogger("domo_oauth")
+    level, handlers = logger.level, list(logger.handlers)
+    yield
+    logger.setLevel(level)
+    logger.handlers[:] = handlers
 
 
 def test_spec_prints_the_document_as_it_was_written(capsys):
@@ -27,35 +51,57 @@ def test_spec_as_json_says_the_same(capsys):
     assert json.loads(capsys.readouterr().out) == yaml.safe_load(contract_text())
 
 
-@pytest.mark.parametrize("arguments", [[], ["no-such-command"], ["verify"], ["record"], ["spec", "extra"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["no-such-command"], ["verify"], ["record"], ["spec", "extra"], ["token", "--format", "x"]]
+)
 def test_wrong_usage_ends_with_2(arguments, capsys):
-    with pytest.raises(SystemExit) as ended:
-        cli.main(arguments)
-    assert ended.value.code == 2
-    assert "usage: domo-oauth" in capsys.readouterr().err
+    assert cli.main(arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "usage: domo-oauth" in said.err
 
 
-@pytest.mark.parametrize("command", ["sandbox", "verify", "record", "spec"])
+@pytest.mark.parametrize("command", cli.COMMANDS)
 def test_every_command_has_help_with_examples_and_exit_statuses(command, capsys):
-    with pytest.raises(SystemExit) as ended:
-        cli.main([command, "--help"])
-    assert ended.value.code == 0
+    assert cli.main([command, "--help"]) == 0
     shown = capsys.readouterr().out
     assert f"domo-oauth {command}" in shown
     assert "examples:" in shown
     assert "exit status:" in shown
 
 
+def test_the_help_names_all_commands(capsys):
+    assert cli.main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert [name for name in cli.COMMANDS if f"\n    {name}" not in shown] == []
+    assert "exit status:" in shown
+
+
+@pytest.mark.parametrize(("columns", "widest"), [("70", 70), ("1000", 100), ("none", 100)])
+def test_the_help_is_as_wide_as_the_terminal_but_no_wider_than_can_be_read(columns, widest, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", columns)
+    assert cli.main(["token", "--help"]) == 0
+    usage, _, _ = capsys.readouterr().out.partition("client and server:")
+    assert widest - 25 < max(map(len, usage.splitlines())) <= widest
+
+
 def test_version(capsys):
-    with pytest.raises(SystemExit):
-        cli.main(["--version"])
+    assert cli.main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("domo-oauth 0.")
+
+
+def test_any_stream_will_do(monkeypatch):
+    out = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", out)
+    assert cli.main(["--version"]) == 0
+    assert out.getvalue().startswith("domo-oauth 0.")
 
 
 @pytest.mark.parametrize(
     ("error", "status"),
     [
         (ConfigurationError("text"), 2),
+        (StoreError("text"), 2),
         (InvalidScopeError("text"), 3),
         (ServerError("text"), 4),
         (RateLimitedError("text"), 4),
@@ -67,7 +113,7 @@ def test_an_error_is_one_line_and_an_exit_status(error, status, monkeypatch, cap
     def fail(*args):
         raise error
 
-    monkeypatch.setattr(cli, "_spec", fail)
+    monkeypatch.setattr(spec, "run", fail)
     assert cli.main(["spec"]) == status
     assert capsys.readouterr().err == "domo-oauth: text\n"
 
@@ -76,7 +122,7 @@ def test_control_c_is_quiet(monkeypatch, capsys):
     def interrupt(args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_spec", interrupt)
+    monkeypatch.setattr(spec, "run", interrupt)
     assert cli.main(["spec"]) == 130
     assert capsys.readouterr() == ("", "")
 
@@ -84,3 +130,139 @@ def test_control_c_is_quiet(monkeypatch, capsys):
 def test_record_needs_credentials(capsys, tmp_path):
     assert cli.main(["record", "--out", str(tmp_path)]) == 2
     assert "DOMO_CLIENT_ID" in capsys.readouterr().err
+
+
+def test_an_error_is_told_once_and_not_by_the_log_besides(wire, monkeypatch, capsys):
+    server = wire(b"")
+    url = server.url
+    server.close()
+    monkeypatch.setenv("DOMO_CLIENT_ID", "id")
+    monkeypatch.setenv("DOMO_CLIENT_SECRET", "secret")
+    monkeypatch.setattr(provider, "Clock", lambda made=provider.Clock: made(sleep=lambda seconds: None))
+    assert cli.main(["token", "--base-url", url]) == 4
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(f"domo-oauth: GET {url}/oauth/token had no answer: no connection (")
+    assert said.err.count("\n") == 1
+    provider.forget_tokens()
+
+
+def test_a_store_of_which_the_library_is_missing_costs_a_warning(domo_sandbox, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "domo_oauth.stores.redis", None)
+    monkeypatch.setenv("DOMO_STORE", "redis://user:canary-password@127.0.0.1")
+    assert cli.main(["token"]) == 0
+    assert capsys.readouterr().err == "domo-oauth: Doing without the store: ModuleNotFoundError\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("shtab", "shtab is not installed"), ("keyring", "keyring is not installed")]
+)
+def test_what_is_missing_is_told(name, told, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, name, None)
+    assert cli.main(["completion", "zsh"] if name == "shtab" else ["logout"]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_without_keyring_there_is_no_entry(monkeypatch):
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    assert keyring.load("https://api.domo.com") is None
+
+
+def test_a_token_with_a_line_end_is_refused(monkeypatch, domo_sandbox, capsys):
+    from domo_oauth import Token
+    from domo_oauth.cli import token as command
+
+    def obtained(args):
+        real = obtain.obtain(args)
+        token = Token("two\nlines", expires_in=1, expires_at=real.token.expires_at)
+        return obtain.Obtained(token, real.left, real.origin, real.client, real.base_url)
+
+    monkeypatch.setattr(command, "obtain", obtained)
+    assert cli.main(["token", "--no-store"]) == 5
+    assert capsys.readouterr().out == ""
+
+
+LOADED = """
+import sys
+from domo_oauth.cli import main
+assert main(sys.argv[1:]) == 0
+print("loaded:", *sys.modules)
+"""
+HEAVY = {
+    "argparse",
+    "httpx",
+    "keyring",
+    "logging",
+    "redis",
+    "attr",
+    "domo_oauth.provider",
+    "domo_oauth.sandbox",
+    "shutil",
+    "yaml",
+}
+
+
+def test_a_token_from_the_store_loads_no_more_than_it_needs(domo_sandbox):
+    def loaded(*arguments: str) -> set[str]:
+        command = [sys.executable, "-P", "-c", LOADED, *arguments]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return set(said.rpartition("loaded:")[2].split())
+
+    assert loaded("token") >= {"httpx", "domo_oauth.provider"}
+    by_coverage = loaded("--version") & HEAVY if "coverage" in loaded("--version") else set()
+    assert loaded("token") & HEAVY <= by_coverage
+    assert "domo_oauth.stores.file" not in loaded("spec")
+
+
+OPTION = re.compile(r"(?<![\w-])--[a-z][\w-]+")
+
+
+@pytest.mark.parametrize("line", ["", "--scope data", "--format json", "--scope a --format env --scope b,c"])
+def test_simple_arguments_are_read_as_argparse_reads_them(line):
+    assert vars(simple_arguments(line.split())) == vars(command_parser("token").parse_args(line.split()))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("--scope", "--format x", "--scope -v", "--no-store", "--form raw", "--format=raw", "data x"),
+        "--format x --format raw",
+    ],
+)
+def test_all_others_are_left_to_argparse(line):
+    assert simple_arguments(line.split()) is None
+
+
+def options(parser: argparse.ArgumentParser) -> set[str]:
+    return {name for action in parser._actions for name in action.option_strings if name.startswith("--")}
+
+
+def test_the_man_page_names_every_command_and_option():
+    text = MAN.read_text(encoding="utf-8").replace("\\-", "-")
+    sections = dict(re.findall(r"^\.SS (\S+).*?\n(.*?)(?=^\.S[SH] )", text, re.MULTILINE | re.DOTALL))
+    assert list(sections) == list(cli.COMMANDS)
+    shared = re.search(r"^\.SH OPTIONS OF THE CLIENT.*?(?=^\.SH )", text, re.MULTILINE | re.DOTALL).group()
+    for name in cli.COMMANDS:
+        there = set(OPTION.findall(sections[name] + shared))
+        assert options(command_parser(name)) - there == set(), name
+    named = set(OPTION.findall(text)) - {"--config", "--oauth2-bearer"}  # which are curl's
+    known = {option for name in cli.COMMANDS for option in options(command_parser(name))} | {"--version", "--help"}
+    assert named - known == set()
+
+
+def test_the_man_page_has_the_exit_statuses_and_the_environment():
+    text = MAN.read_text(encoding="utf-8")
+    for line in re.findall(r"^  (\d+)  ", cli.EXIT_STATUSES, re.MULTILINE):
+        assert f"\n.TP\n.B {line}\n" in text
+    for name in ("DOMO_CLIENT_ID", "DOMO_CLIENT_SECRET", "DOMO_API_URL", "DOMO_STORE", "NO_COLOR"):
+        assert f"\n.TP\n.B {name}\n" in text
+
+
+def test_the_man_page_is_set_without_a_warning():
+    if not (shutil.which("man") and shutil.which("groff")):
+        pytest.skip("needs man and groff: apt-get install man-db groff")
+    command = ["man", "--warnings=w", "--local-file", "--encoding=UTF-8", str(MAN)]
+    env = {"PATH": "/usr/bin:/bin", "MANWIDTH": "100", "LC_ALL": "C.UTF-8"}
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
+    assert ended.stderr == ""
+    assert "domo-oauth" in ended.stdout

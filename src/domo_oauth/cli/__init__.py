@@ -1,15 +1,17 @@
-"""The command ``domo-oauth``. Data go to standard output, messages to standard error."""
+"""The command ``domo-oauth``. Data go to standard output, messages to standard error.
+
+Each command is a module, which is loaded when that command runs: a script that asks for a token every minute does not
+wait for what the others need.
+"""
 
 from __future__ import annotations
 
-import argparse
+import gc
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ._version import __version__
-from .errors import (
+from domo_oauth.errors import (
     ConfigurationError,
     DomoOAuthError,
     RateLimitedError,
@@ -18,46 +20,98 @@ from .errors import (
     UnexpectedResponseError,
 )
 
+from .messages import tell
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import TypeAlias
+    from typing import Any
 
-    # What add_subparsers() gives has no public name.
-    _Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+__all__ = ["COMMANDS", "EXIT_STATUSES", "main"]
 
-__all__ = ["main"]
+_GARBAGE = 100_000
+"""Objects made before Python looks for garbage; 700 otherwise, so that it would look a hundred times."""
+
+COMMANDS = {
+    "token": "print an access token",
+    "exec": "run a command with an access token in its environment",
+    "whoami": "show whom the access token acts for, and how long it is good",
+    "forget": "remove stored access tokens",
+    "login": "keep a client id and secret in the system's keyring",
+    "logout": "remove the client id and secret from the system's keyring",
+    "doctor": "tell in order what works and what does not",
+    "sandbox": "run a local server that behaves like the endpoint",
+    "verify": "check recorded exchanges (HAR files) against the contract",
+    "record": "ask the endpoint for one token and three errors, and write redacted recordings",
+    "spec": "print the contract",
+    "completion": "print a script that makes a shell complete this command",
+}
+"""The commands and what they do, in the order of the help."""
 
 EXIT_STATUSES = """\
 exit status:
   0  done
-  1  a check failed
+  1  a check failed, or what was to be written cannot be
   2  wrong usage, or something is not set up; nothing was sent
   3  Domo refused the client, its scopes or the request; the same will be refused again
   4  not now: no answer (network, proxy, TLS, time-out), too many requests, or a fault at Domo
   5  an answer that is not the contract's
-"""
+  130, 141  stopped by Ctrl-C, or by a pipe that was closed"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status (see ``domo-oauth --help``)."""
-    args = _parser().parse_args(argv)
+    if argv is None:  # the process is ours: it ends before there is anything worth collecting
+        gc.set_threshold(_GARBAGE)
+    _replace_closed_streams()
     try:
-        status: int = args.run(args)
+        status = _run(sys.argv[1:] if argv is None else list(argv))
         sys.stdout.flush()
     except DomoOAuthError as error:
-        print(f"domo-oauth: {error}", file=sys.stderr)
+        tell(str(error))
         return _exit_status(error)
     except KeyboardInterrupt:
         return 128 + 2  # what a shell gives for SIGINT
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at its end
+        _drop_output()
         return 128 + 13  # what a shell gives for SIGPIPE
+    except OSError as error:
+        _drop_output()
+        tell(f"{error.filename or 'Standard output'} cannot be used: {error.strerror or error}.")
+        return 1
     return status
 
 
+def _run(argv: list[str]) -> int:
+    args = _simple(argv) or _parsed(argv)
+    status: int = args if isinstance(args, int) else args.run(args)
+    return status
+
+
+def _simple(argv: list[str]) -> Any:
+    if argv[:1] != ["token"]:
+        return None
+    from .token import simple_arguments
+
+    return simple_arguments(argv[1:])
+
+
+def _parsed(argv: list[str]) -> Any:
+    """The arguments; or the exit status where there was help to give, or something wrong to tell."""
+    from .parsers import command_parser, whole_parser
+
+    try:
+        if argv and argv[0] in COMMANDS:
+            return command_parser(argv[0]).parse_args(argv[1:])
+        return whole_parser(fill=False).parse_args(argv)  # which helps, or says what is wrong
+    except SystemExit as ended:
+        return ended.code
+
+
 def _exit_status(error: DomoOAuthError) -> int:
+    from domo_oauth.stores.protocol import StoreError
+
     match error:
-        case ConfigurationError():
+        case ConfigurationError() | StoreError():
             return 2
         case TransportError() | RateLimitedError() | ServerError():
             return 4
@@ -67,92 +121,18 @@ def _exit_status(error: DomoOAuthError) -> int:
             return 3
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="domo-oauth",
-        description="Access tokens for Domo's APIs, and the contract of the endpoint that grants them.",
-        epilog=EXIT_STATUSES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"domo-oauth {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-
-    sandbox = _command(
-        commands,
-        "sandbox",
-        "run a local server that behaves like the endpoint",
-        "domo-oauth sandbox --port 0\n  domo-oauth sandbox --clients clients.toml --lifetime 60",
-    )
-    from .sandbox.command import add_arguments, run_from_args
-
-    add_arguments(sandbox)
-    sandbox.set_defaults(run=run_from_args)
-
-    verify = _command(
-        commands,
-        "verify",
-        "check recorded exchanges (HAR files) against the contract",
-        "domo-oauth verify recording.har\n  domo-oauth verify --strict browser-session.har",
-    )
-    verify.add_argument(
-        "files",
-        nargs="+",
-        type=Path,
-        metavar="FILE",
-        help="a HAR 1.2 file; a browser's capture will do, if it was saved with sensitive data (the credentials)",
-    )
-    verify.add_argument("--strict", action="store_true", help="fail on fields that the contract does not name, too")
-    verify.set_defaults(run=_verify)
-
-    record = _command(
-        commands,
-        "record",
-        "ask the endpoint for one token and three errors, and write redacted recordings",
-        "DOMO_CLIENT_ID=... DOMO_CLIENT_SECRET=... domo-oauth record --out recordings",
-    )
-    record.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="where the HAR files go")
-    record.set_defaults(run=_record)
-
-    spec = _command(
-        commands, "spec", "print the contract", "domo-oauth spec > domo-oauth.yaml\n  domo-oauth spec --json"
-    )
-    spec.add_argument("--json", action="store_true", help="as JSON; else the YAML document as it was written")
-    spec.set_defaults(run=_spec)
-    return parser
+def _replace_closed_streams() -> None:
+    """Where a stream was closed (``>&-``), Python has None, and print() would write to the other one instead."""
+    if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison] -- it may be
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 -- until the process ends
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] -- it may be
+        # Not to be written to: whoever tries is told, as by other commands.
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8")
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no error
 
 
-def _command(commands: _Commands, name: str, summary: str, examples: str) -> argparse.ArgumentParser:
-    return commands.add_parser(
-        name,
-        help=summary,
-        description=f"{summary[0].upper()}{summary[1:]}.",
-        epilog=f"examples:\n  {examples}\n\n{EXIT_STATUSES}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-
-
-def _verify(args: argparse.Namespace) -> int:
-    from .contract import verify
-
-    return verify(args.files, strict=args.strict, out=sys.stdout)
-
-
-def _record(args: argparse.Namespace) -> int:
-    from .contract import record, verify
-    from .credentials import ClientCredentials
-
-    return verify(record(ClientCredentials.from_env(), args.out), out=sys.stdout)
-
-
-def _spec(args: argparse.Namespace) -> int:
-    from .contract import contract, contract_text
-
-    if args.json:
-        import json
-
-        text = json.dumps(contract(), indent=2, ensure_ascii=False) + "\n"
-    else:
-        text = contract_text()
-    # As bytes: a file made with `>` is to be UTF-8 with LF, whatever the locale and the system are.
-    sys.stdout.buffer.write(text.encode())
-    return 0
+def _drop_output() -> None:
+    """Throw away what could not be written, or Python complains once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

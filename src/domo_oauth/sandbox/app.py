@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from domo_oauth.contract import Exchange, check_request, check_response
+from domo_oauth.contract.document import contract, contract_text
 
 from . import datasets, token_endpoint
 from .answers import Answer, container_error, json_response
+from .page import sandbox_page
 from .stats import Stats
 from .tokens import TokenIssuer
 
@@ -32,13 +34,15 @@ _LOG = logging.getLogger("domo_oauth.sandbox")
 
 
 def create_app(settings: Settings) -> Starlette:
-    """The application: the token endpoint, one protected resource, and ``/_sandbox/…`` to look inside."""
+    """The application: token endpoint, protected resource, a page about them, and ``/_sandbox/…`` to look inside."""
     sandbox = _Sandbox(settings)
     every_method = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]  # credentials are looked at first
     return Starlette(
         routes=[
             Route(token_endpoint.PATH, sandbox.token, methods=every_method),
             Route(datasets.PATH, sandbox.datasets),
+            Route("/", sandbox.page),
+            Route("/_sandbox/contract.yaml", sandbox.contract),
             Route("/_sandbox/jwks.json", sandbox.jwks),
             Route("/_sandbox/stats", sandbox.stats),
             Route("/_sandbox/reset", sandbox.reset, methods=["POST"]),
@@ -90,6 +94,19 @@ class _Sandbox:
         self._stats.count("resource_requests")
         authorization = request.headers.get("Authorization", "")
         return self._respond(datasets.list_datasets(authorization, request.query_params, self._issuer), request)
+
+    async def page(self, _request: Request) -> Response:
+        page = sandbox_page(contract(), self._settings.clients)
+        headers = {
+            "Cache-Control": "no-store",
+            # A document's own policy cannot say who may frame it.
+            "Content-Security-Policy": f"{page.policy}; frame-ancestors 'none'",
+            "X-Content-Type-Options": "nosniff",
+        }
+        return HTMLResponse(page.html, headers=headers)
+
+    async def contract(self, _request: Request) -> Response:
+        return PlainTextResponse(contract_text())
 
     async def jwks(self, request: Request) -> Response:
         return self._respond(Answer(200, self._issuer.jwks()), request)

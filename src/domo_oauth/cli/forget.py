@@ -1,0 +1,80 @@
+"""``domo-oauth forget``."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from domo_oauth.base_url import resolve_base_url
+from domo_oauth.errors import ConfigurationError
+
+from .credentials import add_client_arguments, find
+from .messages import tell
+from .obtain import add_store_arguments, chosen_scopes, open_store, store_name
+
+if TYPE_CHECKING:
+    import argparse
+
+__all__ = ["EXAMPLES", "add_arguments", "run"]
+
+EXAMPLES = """\
+  domo-oauth forget --scope data     # the token for exactly these scopes
+  domo-oauth forget --all
+
+Domo has no way to call a token back: one that was copied elsewhere is good until it expires."""
+
+_NAME_LENGTH, _HEX = 32, frozenset("0123456789abcdef")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="all tokens in the folder, whoever they are for; no client is asked for",
+    )
+    add_store_arguments(parser)
+    add_client_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Remove tokens from the store."""
+    if args.all:
+        return _forget_all()
+    from domo_oauth.stores.vault import Vault
+
+    base_url, scopes = resolve_base_url(args.base_url), chosen_scopes(args)
+    credentials = find(args, base_url).credentials
+    vault = Vault(open_store(), credentials, scopes, base_url)
+    stored = vault.load()
+    vault.delete()
+    which = f"the client {credentials.masked_client_id} for {'all its scopes' if scopes is None else ' '.join(scopes)}"
+    if stored is None:
+        tell(f"There was no token of {which} in {store_name(vault.store)}.")
+    else:
+        tell(f"Removed the token of {which} from {store_name(vault.store)}.")
+    return 0
+
+
+def _forget_all() -> int:
+    from domo_oauth.stores.file import FileStore
+
+    store = open_store()
+    if not isinstance(store, FileStore):
+        raise ConfigurationError("--all is for a folder: in Redis nobody can tell whose tokens they are; they expire.")
+    try:
+        files = os.listdir(store.path)  # noqa: PTH208 -- as in the store itself
+    except FileNotFoundError:
+        files = []
+    except OSError as error:
+        raise ConfigurationError(f"{store.path} cannot be read: {error.strerror}.") from None
+    # What was left over by a process that was killed goes, too.
+    ours = [file for file in files if _is_name(file.partition(".")[0])]
+    for file in ours:
+        store.delete(file)
+    tell(f"Removed {sum(map(_is_name, ours))} tokens from {store.path}.")
+    return 0
+
+
+def _is_name(file: str) -> bool:
+    return len(file) == _NAME_LENGTH and _HEX.issuperset(file)

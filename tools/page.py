@@ -1,0 +1,61 @@
+"""Write the reference page to `build/page/index.html`: what `make page` runs.
+
+It fetches Stoplight Elements, two files of one package, which npm would install with a hundred others, and puts them
+where the sandbox, and the build of a wheel, look for them. The same contract gives the same bytes.
+"""
+
+import argparse
+import base64
+import hashlib
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+from domo_oauth.contract.document import contract
+from domo_oauth.sandbox import page
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = ROOT / ".cache" / "page"
+VERSION = "9.0.25"
+# The package's `dist.integrity`, as a lock file would have it.
+SHA512 = "rDbNsgSCNo74lyV57cBzym+8F68/R2j7UPq4r3w5qK608vX8APNJhTq+2MkbTjsM3bUhFIoRdI225tlI85KpCA=="
+
+
+def fetch(tarball: Path) -> None:
+    """Fetch the package, unless it is there; .npmrc has nothing in it run, and asks for nothing else."""
+    if tarball.exists():
+        return
+    tarball.parent.mkdir(parents=True, exist_ok=True)
+    npm = Path(sys.executable).with_name("npm")
+    pack: list[str | Path] = [npm, "pack", "--silent", "--pack-destination", tarball.parent]
+    subprocess.run([*pack, f"@stoplight/elements@{VERSION}"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+
+def unpack(tarball: Path) -> None:
+    """Put what the page is made of, and its licences, where the sandbox looks for them."""
+    if base64.b64encode(hashlib.sha512(tarball.read_bytes()).digest()).decode() != SHA512:
+        sys.exit(f"page: {tarball} is not what was published as Elements {VERSION}: remove it and try again")
+    page.ELEMENTS.mkdir(exist_ok=True)
+    with tarfile.open(tarball) as archive:
+        for name in (page.SCRIPT, page.STYLE, *page.LICENCES):
+            member = archive.extractfile(f"package/{name}")
+            assert member is not None, name
+            (page.ELEMENTS / name).write_bytes(member.read())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Write the reference page as one HTML file.")
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "page", help="where to (default: build/page)")
+    out: Path = parser.parse_args().out
+    tarball = CACHE / f"stoplight-elements-{VERSION}.tgz"
+    fetch(tarball)
+    unpack(tarball)
+    out.mkdir(parents=True, exist_ok=True)
+    file = out / "index.html"
+    file.write_text(page.published_page(contract()).html, encoding="utf-8", newline="\n")
+    print(file)
+
+
+if __name__ == "__main__":
+    main()
