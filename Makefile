@@ -72,7 +72,7 @@ package: $(READY) ## Build sdist and wheel, check them, and install the wheel in
 
 check: lint types lint-spec drift contract-diff coverage package ## Everything that CI checks
 
-test-pythons: ## Run the tests on every other Python from 3.12 on that is installed
+test-pythons: ## Run the tests (but those that take long) on every other Python from 3.12 on that is installed
 	@for minor in 12 13 14; do \
 	  found=; \
 	  for python in python3.$$minor "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.$$minor.*/bin/python3; do \
@@ -80,7 +80,7 @@ test-pythons: ## Run the tests on every other Python from 3.12 on that is instal
 	  done; \
 	  if test -z "$$found"; then echo "== Python 3.$$minor is not installed here: passed over"; continue; fi; \
 	  echo "== Python 3.$$minor"; \
-	  $(MAKE) --no-print-directory test PYTHON="$$found" VENV=.venv-3.$$minor || exit 1; \
+	  $(MAKE) --no-print-directory test PYTHON="$$found" VENV=.venv-3.$$minor ARGS='-m "not once"' || exit 1; \
 	done
 
 bench: $(READY) ## Measure beside other libraries and update the README's table (QUICK=1 ends in five minutes)

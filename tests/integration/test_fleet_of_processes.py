@@ -33,7 +33,7 @@ from domo_oauth.stores.protocol import LEASE_SECONDS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+pytestmark = [pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"), pytest.mark.once]
 
 FLEET = """
 import hashlib, json, os, sys, threading, time

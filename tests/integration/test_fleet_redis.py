@@ -25,7 +25,7 @@ HOSTS, PROCESSES = 4, 8
 UNHURRIED = {"socket_connect_timeout": 30.0, "socket_timeout": 30.0}
 """For counts that must not depend on how busy this machine is."""
 
-pytestmark = needs_redis
+pytestmark = [needs_redis, pytest.mark.once]
 
 
 @pytest.fixture(scope="module", params=SERVERS)
