@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import signal
 import socket
 import ssl
 import struct
@@ -24,6 +25,8 @@ ACCESS_TOKEN = "eyJhbGciOiJSUzI1NiJ9.canary-token-5a1e.signature"
 Then = Literal["close", "reset", "hang"]
 
 
+# A shell has what it runs in the background ignore Ctrl-C, and so would all processes that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 _numbers = itertools.count()
 
 

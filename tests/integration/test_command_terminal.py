@@ -89,7 +89,7 @@ class Terminal:
 
     def end(self) -> int:
         """Wait for its end, and read the rest."""
-        status = self.process.wait()
+        status = self.process.wait(_PATIENCE)
         os.set_blocking(self._master, False)
         try:
             while more := os.read(self._master, 65536):

@@ -54,9 +54,10 @@ reference.setAttribute("tryItCredentialsPolicy", "omit"); // or the browser asks
 reference.apiDescriptionDocument = text;
 document.querySelector("main").append(reference);
 """
-# On a phone the path of the endpoint is what must be read, and Elements would cut it off.
+# Elements would cut off the statuses from the fourth on, and on a phone the path of the endpoint.
 _MORE_STYLE = """
 body { margin: 0 }
+.sl-elements [role="tablist"] { flex-wrap: wrap; justify-content: end }
 @media (max-width: 600px) { .sl-elements .sl-truncate { white-space: normal; overflow-wrap: anywhere } }
 """
 _SHORT_STYLE = "body { font: 1rem/1.5 sans-serif; margin: 2rem auto; max-width: 44rem; padding: 0 1rem }"
