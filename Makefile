@@ -9,12 +9,12 @@ NODE_READY := node_modules/.ready
 # Node.js comes as a Python package; no tool may report home or look for updates.
 NODE := PATH="$(CURDIR)/$(BIN):$$PATH" REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true REDOCLY_SUPPRESS_NOTIFICATIONS=true NO_UPDATE_NOTIFIER=1
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
-SYSTEM := redis-server iproute2 zsh fish man-db groff curl
+SYSTEM := chromium fonts-dejavu-core libcpprest-dev libcurl4-openssl-dev redis-server iproute2 zsh fish man-db groff curl
 SPEC := openapi/domo-oauth.yaml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test sdk lint-spec lint types drift coverage check package bench contract-diff release-spec repeat system record surface lock format clean test-pythons
+.PHONY: help demo test sdk lint-spec lint types drift coverage check package bench page interop interop-generators contract-diff release-spec repeat system record surface lock format clean test-pythons
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -61,13 +61,13 @@ drift: $(READY) ## Fail if generated/ is not what the contract gives
 	@git diff --exit-code --stat -- generated && test -z "$$(git ls-files --others --exclude-standard -- generated)" || \
 	  { git status --short -- generated; echo "generated/ is not what 'make sdk' writes: run it and commit the result." >&2; exit 1; }
 
-coverage: $(READY) ## Run all tests and measure line and branch coverage of src/
+coverage: $(READY) page ## Run all tests and measure line and branch coverage of src/
 	@$(PY) -m coverage erase
 	$(PY) -m coverage run -m pytest $(ARGS)
 	@$(PY) -m coverage combine --quiet
 	$(PY) -m coverage report
 
-package: $(READY) ## Build sdist and wheel, check them, and install the wheel into an empty environment
+package: $(READY) page ## Build sdist and wheel, check them, and install the wheel into an empty environment
 	$(PY) tools/check_package.py
 
 check: lint types lint-spec drift contract-diff coverage package ## Everything that CI checks
@@ -86,6 +86,15 @@ test-pythons: ## Run the tests (but those that take long) on every other Python 
 bench: $(READY) ## Measure beside other libraries and update the README's table (QUICK=1 ends in five minutes)
 	@$(PY) -m benchmarks $(if $(filter 1,$(QUICK)),--quick) --update-readme
 	@$(PY) -m benchmarks.command
+
+page: $(READY) ## Write the reference page to build/page, and its asset to where the sandbox finds it
+	@$(PY) tools/page.py
+
+interop: $(READY) ## Run a client in every language (LANGUAGES="go rust" for some, FORCE=1 anew)
+	@$(PY) -m interop.run $(LANGUAGES) $(if $(filter 1,$(FORCE)),--force)
+
+interop-generators: $(READY) ## Generate with every stable generator of OpenAPI Generator
+	@$(PY) -m interop.generators
 
 contract-diff: $(READY) ## Show what changed in the contract since its last release, or since BASE; needs Go
 	@$(PY) tools/contract_diff.py $(BASE)
@@ -115,4 +124,4 @@ format: $(READY) ## Format the code
 	$(BIN)/ruff format --quiet .
 
 clean: ## Remove what was installed and built
-	rm -rf .venv .venv-* .cache build dist node_modules .coverage*
+	rm -rf .venv .venv-* .cache build dist node_modules .coverage* src/domo_oauth/sandbox/elements

@@ -18,14 +18,25 @@ EXPECTED = {
     *("domo-oauth", "attrs", "httpx", "python-dateutil"),
     *("anyio", "certifi", "h11", "httpcore", "idna", "six", "sniffio", "typing-extensions", "tzdata"),
 }
+# The asset of the sandbox's page, and its licences.
+ELEMENTS = ("LICENSE", "styles.min.css", "web-components.min.js", "web-components.min.js.LICENSE.txt")
 IN_WHEEL = {
     "domo_oauth/__init__.py",
     "domo_oauth/py.typed",
     "domo_oauth/openapi/domo-oauth.yaml",
+    *(f"domo_oauth/sandbox/elements/{name}" for name in ELEMENTS),
     "domo_oauth_client/__init__.py",
     "domo_oauth_client/py.typed",
 }
-IN_SDIST = {"pyproject.toml", "README.md", "LICENSE", "Makefile", "generator-config.yaml", "openapi/domo-oauth.yaml"}
+IN_SDIST = {
+    *(f"src/domo_oauth/sandbox/elements/{name}" for name in ELEMENTS),
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    "Makefile",
+    "generator-config.yaml",
+    "openapi/domo-oauth.yaml",
+}
 
 
 def run(*command: str | Path) -> str:

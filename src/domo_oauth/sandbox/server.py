@@ -118,6 +118,7 @@ def _say(settings: Settings, url: str) -> None:
     for line in (
         f"This is a sandbox of Domo's token endpoint. The line above, pasted into a shell, points programs at {url}.",
         f"Clients and their scopes: {known}",
+        f"To read about it and to try it: {url}/",
         "GET /oauth/token, GET /v1/datasets; GET /_sandbox/stats, POST /_sandbox/reset, POST /_sandbox/revoke",
         "Ctrl+C stops it.",
     ):

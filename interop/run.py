@@ -1,0 +1,372 @@
+"""Generate, build and run a client in every language: what `make interop` runs.
+
+Each folder beside this file is one client. The `sh` block of its README is what a team copies, and what runs here, in
+.cache/interop/<folder>, with the contract beside it. Its sections are named by comments: `# generate`, `# build`,
+`# test` (against the recordings) and `# run`, which has to print expected.txt. All but the last are passed over if
+nothing changed that they depend on; --force runs them all the same.
+"""
+
+import argparse
+import dataclasses
+import difflib
+import functools
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from domo_oauth.sandbox import Sandbox, running
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+CONTRACT = ROOT / "openapi" / "domo-oauth.yaml"
+RECORDINGS = ROOT / "openapi" / "recordings"
+REQUIREMENTS = HERE / "requirements.txt"  # OpenAPI Generator
+PAGE = ROOT / "openapi" / "README.md"
+CACHE = ROOT / ".cache" / "interop"
+TOOLS = CACHE / "tools"
+BEGIN, END = "<!-- interop: begin -->\n", "<!-- interop: end -->\n"
+KEPT = {".venv", "build", "target"}  # what build tools keep up to date themselves: the next build is quick
+PROGRAM_SECONDS, BUILD_SECONDS = 120, 1800  # only so that nothing hangs for ever
+TOKEN_LINES = 2  # of expected.txt: the token, and its use; the others are errors
+
+
+@dataclasses.dataclass(frozen=True)
+class Toolchain:
+    """What a client needs on the machine.
+
+    `check` is a shell command that fails where it is missing, and prints its version; `get` says how to get it.
+    """
+
+    check: str
+    get: str
+    required: bool = True
+
+
+GO = Toolchain("go version", "https://go.dev/dl")
+NODE = Toolchain("node --version && npm --version", "apt-get install nodejs npm")
+PYTHON = Toolchain("python3 --version && java -version", "apt-get install python3-venv default-jre-headless")
+JAVA = Toolchain("java -version && mvn --version", "apt-get install default-jdk-headless maven")
+CPP = Toolchain(
+    "g++ --version && cmake --version && dpkg-query --show libcpprest-dev && java -version",
+    "apt-get install g++ cmake libcpprest-dev default-jre-headless",
+)
+RUST = Toolchain(
+    "cargo --version && pkg-config --modversion openssl",
+    "https://rustup.rs, and apt-get install libssl-dev pkg-config",
+)
+CLIENTS = {
+    "curl": Toolchain("curl --version", "apt-get install curl"),
+    "go": GO,
+    "go-openapi-generator": Toolchain(
+        f"{GO.check} && java -version", f"{GO.get}, and apt-get install default-jre-headless"
+    ),
+    "typescript": NODE,
+    "typescript-hey-api": NODE,
+    "python": PYTHON,
+    "java": JAVA,
+    "kotlin": dataclasses.replace(JAVA, required=False),
+    "cpp": CPP,
+    "rust": RUST,
+}
+
+
+@dataclasses.dataclass
+class Result:
+    """One row of the table. A step is "yes", "kept" (from the last run), "no", or "" where there is none."""
+
+    folder: str
+    language: str
+    generator: str
+    generated: str = ""
+    built: str = ""
+    recordings: str = ""
+    token: str = ""
+    errors: str = ""
+    seconds: float = 0.0
+    note: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether a step failed, or the program did not get as far as its token."""
+        return self.token in {"", "no"} or "no" in (self.generated, self.built, self.recordings, self.errors)
+
+
+class Player(BaseHTTPRequestHandler):
+    """A server that answers /html/oauth/token with a page, and /NAME/oauth/token with the recording NAME.har."""
+
+    def do_GET(self) -> None:
+        """Answer."""
+        name = self.path.split("/")[1]
+        status, content_type, text = 502, "text/html", "<html><h1>502 Bad Gateway</h1></html>"
+        if name != "html":
+            har = json.loads((RECORDINGS / f"{name}.har").read_text(encoding="utf-8"))
+            response = har["log"]["entries"][0]["response"]
+            status, content_type = response["status"], response["content"]["mimeType"]
+            text = response["content"]["text"]
+        body = text.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- named so by http.server
+        """Say nothing."""
+
+
+@contextmanager
+def playing() -> Generator[str]:
+    """Run the server of answers; give its URL."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Player)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def environment() -> dict[str, str]:
+    """What steps get: the generator first on PATH; the Node.js of the development environment, if there is no other."""
+    path = os.pathsep.join([str(TOOLS / "bin"), os.environ["PATH"], str(Path(sys.executable).parent)])
+    # Nothing that steps run may report home; what they ask of loopback goes through no proxy.
+    quiet = {"npm_config_update_notifier": "false", "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1"}
+    return os.environ | {"PATH": path, "DOMO_RECORDINGS": str(RECORDINGS)} | quiet
+
+
+@functools.cache
+def version(check: str) -> str:
+    """Return what the check prints; empty where the toolchain is missing."""
+    run = subprocess.run(["/bin/sh", "-c", check], env=environment(), capture_output=True, text=True, check=False)
+    return (run.stdout + run.stderr if run.returncode == 0 else "").strip()
+
+
+def sections(folder: str) -> dict[str, str]:
+    """Return the commands of the README's `sh` block by their headings."""
+    (block,) = re.findall(r"^```sh\n(.*?)^```$", readme(folder), re.MULTILINE | re.DOTALL)
+    parts = re.split(r"^# (generate|build|test|run)\n", block, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def readme(folder: str) -> str:
+    """Return the text of a client's README."""
+    return (HERE / folder / "README.md").read_text(encoding="utf-8")
+
+
+def title(folder: str) -> tuple[str, str]:
+    """Return language and generator out of the README's heading, whose version must be the one that is pinned."""
+    language, _, generator = readme(folder).partition("\n")[0].removeprefix("# ").partition(", ")
+    pins = REQUIREMENTS.read_text(encoding="utf-8") + "".join(sections(folder).values())
+    pins += "".join(path.read_text(encoding="utf-8") for path in sources(folder) if path.name != "README.md")
+    for number in re.findall(r"\d+\.\d+\.\d+", generator):
+        if number not in pins:
+            sys.exit(f"interop: {folder}/README.md names {generator}, and nothing in that folder pins {number}")
+    return language, generator
+
+
+def sources(folder: str) -> list[Path]:
+    """Return a client's own files."""
+    return sorted(path for path in (HERE / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+
+
+def fingerprint(folder: str) -> str:
+    """Return one digest of all that a client is made from, the toolchain included."""
+    digest = hashlib.sha256(version(CLIENTS[folder].check).encode())
+    inputs = [CONTRACT, *sorted(RECORDINGS.glob("*.har")), REQUIREMENTS, Path(__file__), *sources(folder)]
+    for path in inputs:
+        content = path.read_bytes()
+        digest.update(f"{path.name} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
+
+
+def prepare(folder: str) -> Path:
+    """Put the client's files and the contract into an empty folder, but for what its build tool keeps."""
+    work = CACHE / folder
+    work.mkdir(parents=True, exist_ok=True)
+    for path in work.iterdir():
+        if path.is_dir() and path.name not in KEPT:
+            shutil.rmtree(path)
+        elif path.is_file():
+            path.unlink()
+    shutil.copytree(HERE / folder, work, dirs_exist_ok=True)
+    shutil.copy2(CONTRACT, work)
+    return work
+
+
+def step(name: str, commands: str, work: Path, seconds: float, more: dict[str, str] | None = None) -> str:
+    """Run one section; return what it printed. Raise CalledProcessError if it fails; its log is beside the folder."""
+    log = work.with_name(f"{work.name}.log")
+    # Into files: a pipe that a grandchild holds open would keep us waiting after the time is up.
+    with log.open("a", encoding="utf-8") as errors, (work / ".output").open("w+", encoding="utf-8") as output:
+        print(f"== {name}", file=errors, flush=True)
+        run = subprocess.run(
+            ["/bin/sh", "-e", "-c", commands],
+            cwd=work,
+            env=environment() | (more or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=errors,
+            timeout=seconds,
+            check=False,
+        )
+        output.seek(0)
+        printed = output.read()
+        errors.write(printed)
+    run.check_returncode()
+    return printed
+
+
+class Runner:
+    """Runs the clients; what they share."""
+
+    def __init__(self, sandbox: Sandbox, player: str, *, force: bool) -> None:
+        """Take the sandbox, and the URL of the server of answers."""
+        self._sandbox = sandbox
+        self._env = sandbox.env | {
+            "DOMO_ERROR_URL": f"{player}/derived-401-full-authentication-required",
+            "DOMO_HTML_URL": f"{player}/html",
+        }
+        self._force = force
+        self._alone = threading.Lock()  # programs run one at a time, so that the sandbox's counts are one program's
+
+    def __call__(self, folder: str) -> Result:
+        """Run one client, and say how it went. What it does wrong is in the result, and in no exception."""
+        result = Result(folder, *title(folder))
+        started = time.monotonic()
+        try:
+            self._run(result)
+        except (OSError, subprocess.SubprocessError) as error:
+            result.token, result.errors = result.token or "no", result.errors or "no"
+            result.note = f"{error} (log: .cache/interop/{folder}.log)"
+        result.seconds = round(time.monotonic() - started, 1)
+        print(f"{folder}: {result.note or 'as expected'}, {result.seconds} s", flush=True)
+        return result
+
+    def _run(self, result: Result) -> None:
+        work, steps, digest = CACHE / result.folder, sections(result.folder), fingerprint(result.folder)
+        work.with_name(f"{work.name}.log").unlink(missing_ok=True)
+        stamp = work / ".stamp"
+        kept = not self._force and stamp.exists() and stamp.read_text(encoding="ascii") == digest
+        if not kept:
+            prepare(result.folder)
+        for name, field in (("generate", "generated"), ("build", "built"), ("test", "recordings")):
+            if name in steps:
+                setattr(result, field, "kept" if kept else "no")
+                if not kept:
+                    step(name, steps[name], work, BUILD_SECONDS)
+                    setattr(result, field, "yes")
+        stamp.write_text(digest, encoding="ascii")
+        self._compare(result, self._program(result, steps["run"], work))
+
+    def _program(self, result: Result, commands: str, work: Path) -> list[str]:
+        """Run the program; return its lines. The sandbox says whether its requests kept to the contract."""
+        with self._alone:
+            self._sandbox.reset()
+            printed = step("run", commands, work, PROGRAM_SECONDS, self._env)
+            if outside := self._sandbox.stats().outside_contract:
+                result.note = f"{outside} of its requests are outside the contract"
+        return printed.splitlines()
+
+    def _compare(self, result: Result, lines: list[str]) -> None:
+        expected = (HERE / "expected.txt").read_text(encoding="utf-8").splitlines()
+        as_expected = lines[:TOKEN_LINES] == expected[:TOKEN_LINES] and not result.note
+        result.token = "yes" if as_expected else "no"
+        result.errors = "yes" if lines[TOKEN_LINES:] == expected[TOKEN_LINES:] else "no"
+        if lines != expected:
+            result.note = "it printed something else than expected.txt"
+            print("\n".join(difflib.unified_diff(expected, lines, "expected.txt", result.folder, lineterm="")))
+
+
+def install_generator() -> None:
+    """Install OpenAPI Generator into an environment of its own, if the one that is there is another."""
+    wanted = REQUIREMENTS.read_bytes()
+    stamp = TOOLS / "requirements.txt"
+    if stamp.exists() and stamp.read_bytes() == wanted:
+        return
+    shutil.rmtree(TOOLS, ignore_errors=True)
+    subprocess.run([sys.executable, "-m", "venv", str(TOOLS)], check=True)
+    pip = [str(TOOLS / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "--require-hashes", "-r", str(REQUIREMENTS)], check=True)
+    stamp.write_bytes(wanted)
+
+
+def chosen(names: list[str]) -> list[str]:
+    """Return the folders of these languages, of all if none is named. `go` stands for `go-openapi-generator`, too."""
+    for name in names:
+        if not any(is_of(folder, name) for folder in CLIENTS):
+            sys.exit(f"interop: no {name} here; there are {', '.join(CLIENTS)}")
+    return [folder for folder in CLIENTS if not names or any(is_of(folder, name) for name in names)]
+
+
+def is_of(folder: str, language: str) -> bool:
+    """Whether the folder is a client in that language."""
+    return folder == language or folder.startswith(f"{language}-")
+
+
+def table(results: list[Result], missing: list[str]) -> str:
+    """Return the results as Markdown."""
+    head = ["language", "generator", "generated", "built", "recordings", "token", "error mapping", "seconds"]
+    rows = [[folder, "not run: its toolchain is missing", *[""] * 6] for folder in missing]
+    for one in results:
+        steps = [one.generated, one.built, one.recordings, one.token, one.errors, f"{one.seconds:.0f}"]
+        rows.append([f"[{one.language}](../interop/{one.folder})", one.generator, *steps])
+    return "".join(f"| {' | '.join(row)} |\n" for row in [head, ["---"] * len(head), *rows])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("languages", nargs="*", help="such as `go typescript`; all, if none is named")
+    parser.add_argument("--force", action="store_true", help="run all steps although nothing changed")
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="languages at a time")
+    parser.add_argument(
+        "--update-readme", action="store_true", help="run all steps, and put the table into openapi/README.md"
+    )
+    arguments = parser.parse_args()
+    if arguments.update_readme and arguments.languages:
+        parser.error("--update-readme is for all languages")
+    folders = chosen(arguments.languages)
+    missing = [folder for folder in folders if not version(CLIENTS[folder].check)]
+    there = [folder for folder in folders if folder not in missing]
+    for folder in missing:
+        print(f"{folder}: its toolchain is missing: {CLIENTS[folder].get}")
+    if any("openapi-generator-cli" in readme(folder) for folder in there):
+        install_generator()
+    with playing() as player, running(quiet=True) as sandbox, ThreadPoolExecutor(arguments.jobs) as pool:
+        runner = Runner(sandbox, player, force=arguments.force or arguments.update_readme)
+        # The last first: C++ and Rust take longest.
+        results = list(pool.map(runner, reversed(there)))[::-1]
+    failed = [one for one in results if one.failed]
+    for one in failed:
+        log = CACHE / f"{one.folder}.log"
+        print(f"\n== {one.folder}: {one.note}", *log.read_text(encoding="utf-8").splitlines()[-40:], sep="\n")
+    page = table(results, missing)
+    print(f"\n{page}")
+    CACHE.mkdir(parents=True, exist_ok=True)
+    (CACHE / "results.md").write_text(page, encoding="utf-8")
+    (CACHE / "results.json").write_text(json.dumps([dataclasses.asdict(one) for one in results], indent=1) + "\n")
+    if arguments.update_readme:
+        before, begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+        _, end, after = rest.partition(END)
+        if not (begin and end):
+            sys.exit(f"interop: {PAGE.name} has no place for the table: {BEGIN}{END}")
+        PAGE.write_text(f"{before}{begin}{page}{end}{after}", encoding="utf-8")
+    lacking = [folder for folder in missing if CLIENTS[folder].required and os.environ.get("CI")]
+    if failed or lacking:
+        sys.exit(f"interop: failed: {', '.join([one.folder for one in failed] + lacking)}")
+
+
+if __name__ == "__main__":
+    main()
