@@ -29,7 +29,7 @@ def test_everybody_who_waited_can_have_a_copy(error, duplicate):
 
 def test_one_base_class_catches_all():
     errors = [name for name in domo_oauth.__all__ if name.endswith("Error")]
-    assert len(errors) == 9
+    assert len(errors) == 10
     assert all(issubclass(getattr(domo_oauth, name), DomoOAuthError) for name in errors)
 
 
