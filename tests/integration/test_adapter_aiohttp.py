@@ -129,6 +129,29 @@ async def test_an_api_that_refuses_every_token_does_not_get_one_after_the_other(
     assert domo_sandbox.stats().token_requests == 2
 
 
+class OnlyOne:
+    """A provider that gets one token, and no other."""
+
+    def __init__(self, provider) -> None:
+        self.tokens = [provider.get_token()]
+
+    async def aget_token(self):
+        if not self.tokens:
+            raise InvalidClientError("The client was deleted.")
+        return self.tokens.pop()
+
+    def invalidate(self, token) -> None:
+        pass
+
+
+async def test_where_there_is_no_other_token_the_error_is_the_callers(auth, api, provider):
+    api.refuse = 1
+    auth._provider = OnlyOne(provider)
+    with pytest.raises(InvalidClientError, match="was deleted"):
+        await ask(auth, "GET", f"{api.url}/x")
+    assert len(api.seen) == 1
+
+
 async def test_a_file_is_sent_once_more_from_where_it_stood(auth, api):
     api.refuse = 1
     content = bytes(range(256)) * 4000
