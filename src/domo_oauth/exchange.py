@@ -206,7 +206,7 @@ def _httpx_args(url: str, given: Mapping[str, Any]) -> dict[str, Any]:
     args["headers"] = headers
     if url.startswith("http://"):
         args.setdefault("trust_env", False)  # no proxy of the environment may see the secret on its way to loopback
-        if not args.keys() & {"proxy", "mounts", "cert"}:
+        if not args["trust_env"] and not args.keys() & {"proxy", "mounts", "cert"}:
             args.setdefault("verify", False)  # there is no TLS, and the certificate authorities take long to load
     if "verify" not in args and "cert" not in args:
         args["verify"] = _shared_tls(trust_env=args.get("trust_env", True))

@@ -22,7 +22,7 @@ from weakref import WeakSet, WeakValueDictionary
 
 from .base_url import resolve_base_url
 from .credentials import ClientCredentials
-from .errors import DomoOAuthError
+from .errors import ConfigurationError, DomoOAuthError
 from .scopes import scope_names
 from .single_flight import Flight
 from .values import Value
@@ -53,6 +53,10 @@ _FORGIVEN = 60.0
 """Seconds without a token that an API refused, after which the next one is believed at once."""
 _TRIES, _RETRY_SECONDS = 4, 20.0
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.5, 8.0
+_OWN_FETCH = (
+    "A token was asked for by what runs inside of its own fetch, such as a log handler or a signal handler, which "
+    "would wait for itself for ever. Ask for tokens from another thread there, or not at all."
+)
 
 
 class Clock(NamedTuple):
@@ -109,6 +113,7 @@ class _Failure(NamedTuple):
 
     error: Exception
     pause: float
+    since: float
     until: float
 
 
@@ -283,12 +288,12 @@ class TokenProvider:
             held, before, now = self._shared.held, self._shared.refusal, self._monotonic()
             if held is None or held.token.access_token != token.access_token:
                 return
-            if before is not None and now < before.until:
-                _log.debug("A token was refused right after another; kept for %.1f s", before.until - now)
+            if before is None or now >= before.until:
+                grows = before is not None and now < before.until + _FORGIVEN
+                pause = min(_LONGEST_PAUSE, before.pause * 2) if before is not None and grows else _FIRST_PAUSE
+                self._shared.held, self._shared.refusal = None, _Refusal(token.access_token, pause, now + pause)
                 return
-            grows = before is not None and now < before.until + _FORGIVEN
-            pause = min(_LONGEST_PAUSE, before.pause * 2) if before is not None and grows else _FIRST_PAUSE
-            self._shared.held, self._shared.refusal = None, _Refusal(token.access_token, pause, now + pause)
+        _log.debug("A token was refused right after another; kept for %.1f s", before.until - now)
 
     def reset(self) -> None:
         """Forget the token, and the error that callers are given for a pause. What is in the store stays there."""
@@ -338,29 +343,41 @@ class TokenProvider:
 
     def _join(self) -> tuple[Token | Flight[_Outcome], bool]:
         """A token to hand out, or a flight to wait for and whether the caller has to see to it."""
-        shared = self._shared
-        with shared.lock:
-            held, failure, now, now_wall = shared.held, shared.failure, self._monotonic(), self._wall()
-            failed = failure is not None and now < failure.until
-            if shared.flight is not None and shared.flight.landed:
-                shared.flight = None  # an interrupt came before the one who flew it could say so
-            if held is not None and held.age(now, now_wall) < (held.token.expires_in if failed else held.spent):
-                stale = now >= held.stale_at or now_wall >= held.stale_at_wall
-                if not stale or shared.flight is not None or failed:
-                    return held.token, False
-                flight = shared.flight = Flight()
-                self._refreshes += 1
-            elif shared.flight is not None:
-                self._waits += 1
-                return shared.flight, False
-            elif failure is not None and failed:
-                _log.debug("Refused without a request, for %.1f s yet: %s", failure.until - now, failure.error)
-                raise _twin(failure.error)
-            else:
-                shared.flight = Flight()
-                return shared.flight, True
+        with self._shared.lock:
+            found, flight = self._look()
+        # Nothing is logged while a lock is held, here and elsewhere: a log handler may ask for a token itself.
+        if isinstance(found, _Failure):
+            _log.debug("Refused without a request, for %.1f s yet: %s", found.until - self._monotonic(), found.error)
+            raise _twin(found.error)
+        if flight is None or flight is found:
+            return found, flight is found
         self._start(flight)
-        return held.token, False
+        return found, False
+
+    def _look(self) -> tuple[Token | Flight[_Outcome] | _Failure, Flight[_Outcome] | None]:
+        """What there is for a caller, and the flight that it has to see to. To be called with the lock held."""
+        shared = self._shared
+        held, failure, now, now_wall = shared.held, shared.failure, self._monotonic(), self._wall()
+        if failure is not None and now >= failure.until:
+            failure = None
+        if shared.flight is not None and shared.flight.landed:
+            shared.flight = None  # an interrupt came before the one who flew it could say so
+        if held is not None and held.age(now, now_wall) < (held.token.expires_in if failure else held.spent):
+            stale = now >= held.stale_at or now_wall >= held.stale_at_wall
+            if not stale or shared.flight is not None or failure is not None:
+                return held.token, None
+            shared.flight = Flight()
+            self._refreshes += 1
+            return held.token, shared.flight
+        if shared.flight is not None:
+            if shared.flight.is_flown_here:
+                raise ConfigurationError(_OWN_FETCH)
+            self._waits += 1
+            return shared.flight, None
+        if failure is not None:
+            return failure, None
+        shared.flight = Flight()
+        return shared.flight, shared.flight
 
     def _start(self, flight: Flight[_Outcome]) -> None:
         """See to a flight in the background."""
@@ -392,10 +409,12 @@ class TokenProvider:
             if isinstance(fetched, _Held):
                 shared.held, shared.failure = fetched, None
                 return fetched.token
-            self._remember(fetched)
+            before, failure = shared.failure, self._remember(fetched)
             held = shared.held
             usable = held is not None and held.age(self._monotonic(), self._wall()) < held.token.expires_in
-            return held.token if held is not None and usable else fetched
+        log = _log.warning if before is None else _log.debug
+        log("No token; nobody asks again for %.1f s: %s", failure.until - failure.since, fetched)
+        return held.token if held is not None and usable else fetched
 
     def _fetch(self) -> _Held | Exception:
         """Take what another process left in the store, or ask as the only one of all that share it."""
@@ -416,8 +435,7 @@ class TokenProvider:
     def _is_wanted(self, stored: Stored) -> bool:
         """Whether a token from the store is better than the one at hand."""
         held, refusal = self._shared.held, self._shared.refusal
-        lifetime = stored.token.expires_in
-        if stored.left <= min(_SPENT, lifetime * _SPENT_SHARE):
+        if stored.left <= _spent_window(stored.token):
             return False
         if refusal is not None and refusal.access_token == stored.token.access_token:
             return False
@@ -462,18 +480,21 @@ class TokenProvider:
         lifetime = float(token.expires_in)
         window = min(_STALE, lifetime * _STALE_SHARE)
         stale = lifetime - window + window * _JITTER_SHARE * self._clock.random()
-        spent = lifetime - min(_SPENT, lifetime * _SPENT_SHARE)
-        return _Held(token, sent, sent_wall, stale, spent)
+        return _Held(token, sent, sent_wall, stale, lifetime - _spent_window(token))
 
-    def _remember(self, error: Exception) -> None:
+    def _remember(self, error: Exception) -> _Failure:
         """Keep an error for a pause that grows, so that no loop of callers can hammer the endpoint."""
-        before = self._shared.failure
+        before, now = self._shared.failure, self._monotonic()
         pause = _FIRST_PAUSE if before is None else min(_LONGEST_PAUSE, before.pause * 2)
         asked = min(getattr(error, "retry_after", None) or 0.0, _LONGEST_RETRY_AFTER)
-        self._shared.failure = _Failure(error, pause, self._monotonic() + max(pause, asked))
+        failure = self._shared.failure = _Failure(error, pause, now, now + max(pause, asked))
         self._failures += 1
-        log = _log.warning if before is None else _log.debug
-        log("No token; nobody asks again for %.1f s: %s", max(pause, asked), error)
+        return failure
+
+
+def _spent_window(token: Token) -> float:
+    """The last seconds of a token's life, in which it is not handed out if another can be had."""
+    return min(_SPENT, token.expires_in * _SPENT_SHARE)
 
 
 def _token_or_raise(outcome: _Outcome) -> Token:

@@ -22,13 +22,19 @@ _T = TypeVar("_T")
 class Flight(Generic[_T]):
     """Work under way. It lands once, with an outcome or, if whoever did it was interrupted, with none."""
 
-    __slots__ = ("_landed", "_lock", "_wakers", "outcome")
+    __slots__ = ("_landed", "_lock", "_pilot", "_wakers", "outcome")
 
     def __init__(self) -> None:
         self.outcome: _T | None = None
         self._lock = threading.Lock()
         self._landed = threading.Event()
         self._wakers: set[Callable[[], object]] = set()
+        self._pilot: int | None = None
+
+    @property
+    def is_flown_here(self) -> bool:
+        """Whether the work is being done further up on this very thread, so that to wait would be for ever."""
+        return self._pilot == threading.get_ident()
 
     @property
     def landed(self) -> bool:
@@ -38,6 +44,7 @@ class Flight(Generic[_T]):
     def run(self, work: Callable[[], _T]) -> None:
         """Do the work and land; whatever ends it early ends the flight, too, and the others see no outcome."""
         outcome: _T | None = None
+        self._pilot = threading.get_ident()
         try:
             outcome = work()
         finally:

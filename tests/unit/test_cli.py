@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from domo_oauth import (
+    ClientCredentials,
     ConfigurationError,
     InvalidScopeError,
     RateLimitedError,
@@ -161,6 +162,20 @@ def test_what_is_missing_is_told(name, told, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, name, None)
     assert cli.main(["completion", "zsh"] if name == "shtab" else ["logout"]) == 2
     assert told in capsys.readouterr().err
+
+
+def test_a_keyring_that_quotes_what_it_was_given_is_not_quoted(monkeypatch):
+    import keyring as library
+    from keyring.backends import null
+
+    def quote(service, name, password):
+        raise library.errors.PasswordSetError(f"cannot keep {password}")
+
+    monkeypatch.setattr(library, "get_keyring", null.Keyring)
+    monkeypatch.setattr(library, "set_password", quote)
+    with pytest.raises(ConfigurationError, match=r"cannot be used \(PasswordSetError\): unlock it") as caught:
+        keyring.save("https://api.domo.com", ClientCredentials("canary-id", "canary-secret"))
+    assert "canary" not in str(caught.value)
 
 
 def test_without_keyring_there_is_no_entry(monkeypatch):

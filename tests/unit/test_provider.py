@@ -790,6 +790,74 @@ def test_a_pickle_names_the_environment(monkeypatch, credentials):
         pickle.loads(pickled)
 
 
+@pytest.fixture
+def handler() -> Iterator[AskingHandler]:
+    log, handler = logging.getLogger("domo_oauth"), AskingHandler()
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.DEBUG)
+    yield handler
+    log.removeHandler(handler)
+    log.setLevel(level)
+
+
+class AskingHandler(logging.Handler):
+    """A log handler that wants a token for each line, as one that writes the log to Domo does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.provider: TokenProvider | None = None
+        self.seen: list[tuple[str, object]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        provider, self.provider = self.provider, None  # once, or the lines of its own request would not end
+        if provider is not None:
+            try:
+                got: object = provider.get_token().access_token
+            except DomoOAuthError as error:
+                got = error
+            self.seen.append((record.getMessage().partition(";")[0].partition(",")[0], got))
+
+
+def test_a_log_handler_that_asks_for_a_token_holds_nobody_up(provider, endpoint, handler, get):
+    """No line is written under a lock; and a line of the fetch itself cannot wait for that fetch."""
+    handler.provider = provider
+    assert get(provider).access_token == "canary-token-1"
+    ((line, got),) = handler.seen
+    assert line.startswith("GET https://api.domo.com/oauth/token: granted")
+    assert isinstance(got, ConfigurationError)
+    assert "inside of its own fetch" in str(got)
+
+    provider.invalidate(provider.get_token())
+    token = get(provider)
+    handler.provider = provider
+    provider.invalidate(token)
+    assert handler.seen[-1] == ("A token was refused right after another", "canary-token-2")
+
+
+def test_a_log_handler_that_asks_for_a_token_when_there_is_none(provider, endpoint, handler):
+    endpoint.answers = [refused()]
+    with pytest.raises(InvalidClientError):
+        provider.get_token()
+    handler.provider = provider
+    with pytest.raises(InvalidClientError):
+        provider.get_token()
+    line, got = handler.seen[-1]
+    assert line == "Refused without a request"
+    assert isinstance(got, InvalidClientError)
+    assert endpoint.requests == 1
+
+    handler.level = logging.WARNING
+    provider.reset()
+    endpoint.answers = [refused()]
+    handler.provider = provider
+    with pytest.raises(InvalidClientError):
+        provider.get_token()
+    line, got = handler.seen[-1]
+    assert line == "No token"
+    assert isinstance(got, InvalidClientError)
+
+
 def test_nothing_shows_a_secret(provider, endpoint, caplog):
     caplog.set_level(logging.DEBUG)
     provider.get_token()

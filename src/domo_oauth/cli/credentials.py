@@ -15,8 +15,9 @@ from .messages import tell
 if TYPE_CHECKING:
     import argparse
 
-__all__ = ["Found", "add_client_arguments", "find", "read_secret"]
+__all__ = ["BASE_URL_HELP", "Found", "add_client_arguments", "find", "read_secret"]
 
+BASE_URL_HELP = "where Domo's API is (default: DOMO_API_URL, or https://api.domo.com)"
 _LONGEST = 65536  # bytes; no secret is a hundredth as long
 _NONE = (
     "No client id and secret: set DOMO_CLIENT_ID and DOMO_CLIENT_SECRET, pass --client-id ID "
@@ -44,9 +45,7 @@ def add_client_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--client-id", metavar="ID", help="the client id; its secret is asked for, or in a file")
     group.add_argument("--client-secret-file", metavar="FILE", help="file that holds the client secret; - reads stdin")
-    group.add_argument(
-        "--base-url", metavar="URL", help="where Domo's API is (default: DOMO_API_URL, or https://api.domo.com)"
-    )
+    group.add_argument("--base-url", metavar="URL", help=BASE_URL_HELP)
     group.add_argument("-v", "--verbose", action="store_true", help="tell on stderr what is done")
 
 

@@ -23,8 +23,6 @@ EXAMPLES = """\
 
 Domo has no way to call a token back: one that was copied elsewhere is good until it expires."""
 
-_NAME_LENGTH, _HEX = 32, frozenset("0123456789abcdef")
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
@@ -57,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _forget_all() -> int:
-    from domo_oauth.stores.file import FileStore
+    from domo_oauth.stores.file import FileStore, is_entry_name
 
     store = open_store()
     if not isinstance(store, FileStore):
@@ -69,12 +67,8 @@ def _forget_all() -> int:
     except OSError as error:
         raise ConfigurationError(f"{store.path} cannot be read: {error.strerror}.") from None
     # What was left over by a process that was killed goes, too.
-    ours = [file for file in files if _is_name(file.partition(".")[0])]
+    ours = [file for file in files if is_entry_name(file.partition(".")[0])]
     for file in ours:
         store.delete(file)
-    tell(f"Removed {sum(map(_is_name, ours))} tokens from {store.path}.")
+    tell(f"Removed {sum(map(is_entry_name, ours))} tokens from {store.path}.")
     return 0
-
-
-def _is_name(file: str) -> bool:
-    return len(file) == _NAME_LENGTH and _HEX.issuperset(file)

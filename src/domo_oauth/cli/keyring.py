@@ -59,7 +59,7 @@ def save(base_url: str, credentials: ClientCredentials) -> str:
         text = json.dumps({"client_id": credentials.client_id, "client_secret": credentials.client_secret})
         keyring.set_password(SERVICE, base_url, text)
     except Exception as error:  # noqa: BLE001 -- as above
-        raise _unusable(error) from None
+        raise _unusable(error, quotes=False) from None  # a backend may tell what it was given
     if load(base_url) != credentials:
         raise ConfigurationError(f"{backend()} does not keep what it is given: {_INSTEAD}.")
     return backend()
@@ -103,6 +103,6 @@ def _keyring() -> Any:
     return module
 
 
-def _unusable(error: Exception) -> ConfigurationError:
-    told = f"{type(error).__name__}: {error}".rstrip(": .")
+def _unusable(error: Exception, *, quotes: bool = True) -> ConfigurationError:
+    told = f"{type(error).__name__}: {error}".rstrip(": .") if quotes else type(error).__name__
     return ConfigurationError(f"The system's keyring cannot be used ({told}): unlock it, or {_INSTEAD}.")

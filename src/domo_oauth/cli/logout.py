@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from domo_oauth.base_url import resolve_base_url
 
 from . import keyring
+from .credentials import BASE_URL_HELP
 from .messages import tell
 
 if TYPE_CHECKING:
@@ -22,9 +23,7 @@ Tokens that are stored already stay: see domo-oauth forget --all."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument(
-        "--base-url", metavar="URL", help="where Domo's API is (default: DOMO_API_URL, or https://api.domo.com)"
-    )
+    parser.add_argument("--base-url", metavar="URL", help=BASE_URL_HELP)
 
 
 def run(args: argparse.Namespace) -> int:

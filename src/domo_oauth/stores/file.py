@@ -27,7 +27,7 @@ from .protocol import StoreError
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["FileStore"]
+__all__ = ["FileStore", "is_entry_name"]
 
 _POLL = 0.05
 """Seconds between two looks of one who waits. The kernel tells nobody when a lock is free but those who queue for it,
@@ -208,6 +208,11 @@ _open_locks: set[int] = set()
 """The file descriptors of the lock files. What was locked stays so until all copies of its descriptor are closed."""
 
 
+def is_entry_name(name: str) -> bool:
+    """Whether this is the name of an entry, as a vault makes it, and not somebody else's file."""
+    return len(name) == _NAME_LENGTH and _HEX.issuperset(name)
+
+
 def _after_fork_in_child() -> None:
     for fd in _open_locks:
         with suppress(OSError):
@@ -291,7 +296,7 @@ class _Folder:
         """Remove entries that have expired, with their lock files, and what was left over by those who were killed."""
         for file in os.listdir(self._path if self._fd is None else self._fd):
             name, _, kind = file.partition(".")
-            if len(name) == _NAME_LENGTH and _HEX.issuperset(name):
+            if is_entry_name(name):
                 with suppress(OSError, StoreError):  # what cannot be swept away stays
                     if kind.endswith("tmp"):
                         self._sweep_temporary(file)
