@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 READY := $(VENV)/.ready
 NODE_READY := node_modules/.ready
+PRISM_READY := tools/prism-cli/node_modules/.ready
 # Node.js comes as a Python package; no tool may report home or look for updates.
 NODE := PATH="$(CURDIR)/$(BIN):$$PATH" REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true REDOCLY_SUPPRESS_NOTIFICATIONS=true NO_UPDATE_NOTIFIER=1
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -14,7 +15,7 @@ SPEC := openapi/domo-oauth.yaml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test sdk lint-spec lint types drift coverage check package bench page interop interop-generators contract-diff release-spec repeat system record surface lock format clean test-pythons
+.PHONY: help demo test sdk lint-spec lint types drift coverage check package bench page prism interop interop-generators contract-diff release-spec repeat system record surface lock format clean test-pythons
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -29,6 +30,10 @@ $(READY): requirements-dev.txt pyproject.toml src/domo_oauth/_version.py
 
 $(NODE_READY): package.json package-lock.json .npmrc $(READY)
 	@$(NODE) npm ci --silent
+	@touch $@
+
+$(PRISM_READY): tools/prism-cli/package.json tools/prism-cli/package-lock.json tools/prism-cli/.npmrc $(READY)
+	@$(NODE) npm ci --silent --prefix tools/prism-cli
 	@touch $@
 
 demo: $(READY) ## The tour, on the embedded sandbox; LIVE=1 with credentials in the environment runs it against Domo
@@ -61,7 +66,7 @@ drift: $(READY) ## Fail if generated/ is not what the contract gives
 	@git diff --exit-code --stat -- generated && test -z "$$(git ls-files --others --exclude-standard -- generated)" || \
 	  { git status --short -- generated; echo "generated/ is not what 'make sdk' writes: run it and commit the result." >&2; exit 1; }
 
-coverage: $(READY) page ## Run all tests and measure line and branch coverage of src/
+coverage: $(READY) $(NODE_READY) $(PRISM_READY) page ## Run all tests and measure line and branch coverage of src/
 	@$(PY) -m coverage erase
 	$(PY) -m coverage run -m pytest $(ARGS)
 	@$(PY) -m coverage combine --quiet
@@ -85,10 +90,12 @@ test-pythons: ## Run the tests (but those that take long) on every other Python 
 
 bench: $(READY) ## Measure beside other libraries and update the README's table (QUICK=1 ends in five minutes)
 	@$(PY) -m benchmarks $(if $(filter 1,$(QUICK)),--quick) --update-readme
-	@$(PY) -m benchmarks.command
 
 page: $(READY) ## Write the reference page to build/page, and its asset to where the sandbox finds it
 	@$(PY) tools/page.py
+
+prism: $(READY) $(NODE_READY) $(PRISM_READY) ## Serve the contract on loopback with Stoplight Prism (PORT=4010)
+	@exec $(PY) tools/prism.py --port $(or $(PORT),4010)
 
 interop: $(READY) ## Run a client in every language (LANGUAGES="go rust" for some, FORCE=1 anew)
 	@$(PY) -m interop.run $(LANGUAGES) $(if $(filter 1,$(FORCE)),--force)
@@ -99,7 +106,7 @@ interop-generators: $(READY) ## Generate with every stable generator of OpenAPI 
 contract-diff: $(READY) ## Show what changed in the contract since its last release, or since BASE; needs Go
 	@$(PY) tools/contract_diff.py $(BASE)
 
-release-spec: $(READY) ## Write the files of a release of the contract to dist/: YAML, JSON, recordings, checksums
+release-spec: $(READY) ## Write the files of a release of the contract to dist/: YAML, JSON, overlay, recordings, checksums
 	@$(PY) tools/release_spec.py
 
 system: ## Install what some tests need beside Python, with apt-get: a Redis server, shells, network namespaces
@@ -124,4 +131,4 @@ format: $(READY) ## Format the code
 	$(BIN)/ruff format --quiet .
 
 clean: ## Remove what was installed and built
-	rm -rf .venv .venv-* .cache build dist node_modules .coverage* src/domo_oauth/sandbox/elements
+	rm -rf .venv .venv-* .cache build dist node_modules tools/prism-cli/node_modules .coverage* src/domo_oauth/sandbox/elements

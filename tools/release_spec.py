@@ -1,8 +1,8 @@
 """Write the files of a release of the contract to `dist/`: what `make release-spec` runs.
 
 `domo-oauth-VERSION.yaml`, the contract as it is written; `.json`, the same for tools that read no YAML;
-`-recordings.zip`; and `.sha256`, their checksums, for `sha256sum --check`. The same contract gives the same bytes, on
-every machine.
+`-prism-overlay.yaml`, what Stoplight Prism needs changed in it; `-recordings.zip`; and `.sha256`, their checksums, for
+`sha256sum --check`. The same contract gives the same bytes, on every machine.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 CONTRACT = ROOT / "openapi" / "domo-oauth.yaml"
+OVERLAY = ROOT / "openapi" / "overlays" / "prism.yaml"
 RECORDINGS = ROOT / "openapi" / "recordings"
 
 
@@ -38,6 +39,7 @@ def main() -> None:
     files = {
         f"{name}.json": (json.dumps(contract, indent=2, ensure_ascii=False) + "\n").encode(),
         f"{name}.yaml": CONTRACT.read_bytes(),
+        f"{name}-prism-overlay.yaml": OVERLAY.read_bytes(),
         f"{name}-recordings.zip": recordings(),
     }
     sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {file}\n" for file, content in sorted(files.items()))

@@ -22,13 +22,15 @@ def release(out: Path, **env: str) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in out.iterdir()}
 
 
-def test_it_holds_the_contract_and_the_recordings(tmp_path):
+def test_it_holds_the_contract_the_overlay_and_the_recordings(tmp_path):
     files = release(tmp_path / "dist")
     contract = yaml.safe_load(CONTRACT.read_text())
     name = f"domo-oauth-{contract['info']['version']}"
-    assert set(files) == {f"{name}.yaml", f"{name}.json", f"{name}-recordings.zip", f"{name}.sha256"}
+    overlay = f"{name}-prism-overlay.yaml"
+    assert set(files) == {f"{name}.yaml", f"{name}.json", overlay, f"{name}-recordings.zip", f"{name}.sha256"}
     assert files[f"{name}.yaml"] == CONTRACT.read_bytes()
     assert json.loads(files[f"{name}.json"]) == contract
+    assert files[overlay] == (ROOT / "openapi" / "overlays" / "prism.yaml").read_bytes()
     with zipfile.ZipFile(tmp_path / "dist" / f"{name}-recordings.zip") as archive:
         packed = {Path(each).name: archive.read(each) for each in archive.namelist()}
     assert packed == {path.name: path.read_bytes() for path in (ROOT / "openapi" / "recordings").glob("*.har")}
