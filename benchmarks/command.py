@@ -1,32 +1,34 @@
-"""How long the command takes, as a whole process: ``python -m benchmarks.command [--rounds N]``.
+"""Whole processes that print a token: ``domo-oauth token``, and scripts over libraries that can keep one in a file.
 
-Two figures: ``domo-oauth token`` with a token in the store, beside a Python that does nothing; and without one, beside
-the smallest script that fetches a token with httpx. All in an environment into which this project was installed from
-its wheel, as an editable install looks for modules in a slower way.
+Two figures: with a token in the file, beside a Python that does nothing; and without one, beside the smallest script
+that fetches a token with httpx, over TLS. The command is installed from this project's wheel, as an editable install
+looks for modules in a slower way.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import os
 import shutil
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
 import venv
 from typing import TYPE_CHECKING
 
-from .environments import ROOT, variables
+from .environments import OURS, ROOT, variables
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .subjects import Sample
+
+__all__ = ["COMMANDS", "Commands"]
+
+COMMAND_STORED, COMMAND_COLD = COMMANDS = ("command_stored", "command_cold")
+"""The two figures."""
 _FOLDER = ROOT / ".cache" / "bench" / "command"
-_ROUNDS = 21
-_WARM_LIMIT, _COLD_LIMIT = 4.5, 1.1
+_SCRIPTS_FOLDER = _FOLDER / ("Scripts" if os.name == "nt" else "bin")
 _BARE = """\
 import os
 import httpx
@@ -37,87 +39,104 @@ answer = httpx.get(
 )
 print(answer.raise_for_status().json()["access_token"])
 """
+_SCRIPTS = {
+    "httpx-auth": """\
+import os
+from httpx_auth import JsonTokenFileCache, OAuth2, OAuth2ClientCredentials
+OAuth2.token_cache = JsonTokenFileCache(os.environ["DOMO_STORE"])
+auth = OAuth2ClientCredentials(
+    os.environ["DOMO_API_URL"] + "/oauth/token",
+    client_id=os.environ["DOMO_CLIENT_ID"],
+    client_secret=os.environ["DOMO_CLIENT_SECRET"],
+)
+print(OAuth2.token_cache.get_token(auth.state, early_expiry=30.0, on_missing_token=auth.request_new_token))
+""",
+    # It takes nothing but https on port 443 of a host that it looks up, so its session goes to this server instead.
+    "msal": """\
+import os
+from pathlib import Path
+import msal
+import requests
+session, store = requests.Session(), Path(os.environ["DOMO_STORE"])
+send = session.request
+session.request = lambda method, url, **more: send(
+    method, url.replace("https://localhost", os.environ["DOMO_API_URL"], 1), **more
+)
+cache = msal.SerializableTokenCache()
+if store.exists():
+    cache.deserialize(store.read_text())
+app = msal.ConfidentialClientApplication(
+    os.environ["DOMO_CLIENT_ID"],
+    client_credential=os.environ["DOMO_CLIENT_SECRET"],
+    authority="https://localhost/tenant",
+    instance_discovery=False,
+    token_cache=cache,
+    http_client=session,
+)
+print(app.acquire_token_for_client(["data"])["access_token"])
+store.write_text(cache.serialize())
+""",
+}
 
 
-def main() -> None:
-    """Measure in turns, and print medians with their quartiles."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.command", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=_ROUNDS)
-    rounds = parser.parse_args().rounds
-    bin_folder = _environment()
-    python, command = str(bin_folder / "python"), str(bin_folder / "domo-oauth")
-    server = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.server"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert server.stdin
-    assert server.stdout
-    with tempfile.TemporaryDirectory() as folder:
-        env = variables("command") | {
-            "DOMO_API_URL": f"http://127.0.0.1:{int(server.stdout.readline())}",
-            "DOMO_CLIENT_ID": "bench",
-            "DOMO_CLIENT_SECRET": "bench-secret",
-        }
-        warm, cold = (env | {"DOMO_STORE": f"{folder}/{name}"} for name in ("warm", "cold"))
-        subprocess.run([command, "token"], env=warm, check=True, stdout=subprocess.DEVNULL)
-        runs = {
-            "python -I -c pass": ([python, "-I", "-c", "pass"], env),
-            "token, stored": ([command, "token"], warm),
-            "bare httpx script": ([python, "-c", _BARE], env),
-            "token, cold": ([command, "token"], cold),
-        }
-        seconds: dict[str, list[float]] = {name: [] for name in runs}
-        names = list(runs)
-        for number in range(rounds + 1):
-            shift = number % len(names)
-            for name in names[shift:] + names[:shift]:
-                shutil.rmtree(f"{folder}/cold", ignore_errors=True)
-                took = _timed(*runs[name])
-                if number:  # the first round fills the caches
-                    seconds[name].append(took)
-    server.stdin.close()
-    server.wait()
-    for name, samples in seconds.items():
-        print(f"{name:<20} {_told([each * 1e3 for each in samples])} ms")
-    _print_ratio(seconds, "token, stored", "python -I -c pass", _WARM_LIMIT)
-    _print_ratio(seconds, "token, cold", "bare httpx script", _COLD_LIMIT)
+class Commands:
+    """Runs them.
 
+    Args:
+        folder: An empty one, for what they keep.
+        base_url: The server, without TLS.
+        tls_url: The same server with TLS.
+        authority: The file that has the certificate authority of that.
+    """
 
-def _print_ratio(seconds: dict[str, list[float]], value: str, floor: str, limit: float) -> None:
-    # Each sample has a floor of its own round, so that a machine that is busy for a while slows both.
-    ratios = [mine / other for mine, other in zip(seconds[value], seconds[floor], strict=True)]
-    verdict = "reached" if statistics.median(ratios) <= limit else "MISSED"
-    print(f"{value} / {floor}: {_told(ratios)} ×; goal ≤ {limit} ×, {verdict}")
+    def __init__(self, folder: Path, base_url: str, tls_url: str, authority: Path) -> None:
+        self._folder = folder
+        credentials = {"DOMO_CLIENT_ID": "bench", "DOMO_CLIENT_SECRET": "bench-secret"}
+        self._plain = credentials | {"DOMO_API_URL": base_url}
+        self._tls = credentials | {"DOMO_API_URL": tls_url, "SSL_CERT_FILE": str(authority)}
+        self._stored: set[str] = set()
 
-
-def _told(samples: list[float]) -> str:
-    low, middle, high = statistics.quantiles(samples, n=4, method="inclusive")
-    return f"{middle:.2f} ({low:.2f}–{high:.2f})"
-
-
-def _timed(command: list[str], env: dict[str, str]) -> float:
-    begun = time.perf_counter()
-    subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - begun
-
-
-def _environment() -> Path:
-    """The environment's folder of commands; made anew when the source has changed."""
-    sources = sorted([*ROOT.glob("src/**/*.py"), *ROOT.glob("generated/**/*.py"), ROOT / "pyproject.toml"])
-    state = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
-    folder = _FOLDER / ("Scripts" if os.name == "nt" else "bin")
-    made_of = _FOLDER / "made-of.txt"
-    if not made_of.exists() or made_of.read_text(encoding="utf-8") != state:
-        print("installing", flush=True)
+    @staticmethod
+    def install() -> None:
+        """Install the command into an environment of its own; anew when the source has changed."""
+        sources = sorted([*ROOT.glob("src/**/*.py"), *ROOT.glob("generated/**/*.py"), ROOT / "pyproject.toml"])
+        state = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+        made_of = _FOLDER / "made-of.txt"
+        if made_of.exists() and made_of.read_text(encoding="utf-8") == state:
+            return
+        print("domo-oauth: the command's environment", flush=True)
         shutil.rmtree(_FOLDER, ignore_errors=True)
         build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(_FOLDER / "wheel"), "."]
         subprocess.run(build, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         (wheel,) = (_FOLDER / "wheel").glob("*.whl")
         venv.create(_FOLDER, with_pip=False, symlinks=os.name != "nt")
-        pip = [sys.executable, "-m", "pip", "--python", str(folder / "python"), "install", "--quiet", "--compile"]
-        subprocess.run([*pip, "--disable-pip-version-check", f"{wheel}[cli]"], check=True)
+        pip = [sys.executable, "-m", "pip", "--python", str(_SCRIPTS_FOLDER / "python"), "install", "--quiet"]
+        subprocess.run([*pip, "--compile", "--disable-pip-version-check", f"{wheel}[cli]"], check=True)
         made_of.write_text(state, encoding="utf-8")
-    return folder
+
+    def sample(self, name: str, figure: str, interpreter: Path) -> Sample | None:
+        """One sample; None if the library cannot do this."""
+        if name != OURS and (name not in _SCRIPTS or figure == COMMAND_COLD):
+            return None
+        if name == OURS:
+            interpreter, command = _SCRIPTS_FOLDER / "python", [str(_SCRIPTS_FOLDER / "domo-oauth"), "token"]
+        else:
+            command = [str(interpreter), "-c", _SCRIPTS[name]]
+        if figure == COMMAND_STORED:
+            store = self._folder / name
+            env = variables("command") | self._plain | {"DOMO_STORE": str(store)}
+            if name not in self._stored:
+                _run(command, env)
+                self._stored.add(name)
+            return {"floor": _run([str(interpreter), "-I", "-c", "pass"], env), "value": _run(command, env)}
+        store = self._folder / "cold"
+        env = variables("command") | self._tls | {"DOMO_STORE": str(store)}
+        sample = {"floor": _run([str(interpreter), "-c", _BARE], env), "value": _run(command, env)}
+        shutil.rmtree(store)
+        return sample
 
 
-if __name__ == "__main__":
-    main()
+def _run(command: list[str], env: dict[str, str]) -> float:
+    begun = time.perf_counter()
+    subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL)
+    return (time.perf_counter() - begun) * 1e3

@@ -10,10 +10,11 @@ if TYPE_CHECKING:
 
     from .subjects import Sample
 
-__all__ = ["FIGURES", "IMPORTS", "Figure"]
+__all__ = ["FIGURES", "IMPORT", "IMPORTS", "MEMORY", "PROCESSES", "Figure"]
 
 IMPORT, IMPORT_NAMES = IMPORTS = ("import", "import_names")
 """The two figures that are not a worker's: what an import adds to the start of Python."""
+MEMORY, PROCESSES = "memory", "processes"
 
 
 class Figure(NamedTuple):
@@ -29,6 +30,8 @@ class Figure(NamedTuple):
     """The most that a number may be for the goal to be reached."""
     rounds: int | None = None
     """How often, where that is not up to the caller."""
+    unit: str = "ms"
+    """Of what is told as more than the floor."""
 
     def numbers(self, samples: Sequence[Sample]) -> dict[str, float]:
         """The numbers that are told: medians, but for requests the worst, and ``low`` and ``high`` for the spread."""
@@ -70,7 +73,7 @@ class Figure(NamedTuple):
         if self.kind == "ratio":
             return f"{_short(numbers['ratio'])} × ({_short(numbers['low'])}–{_short(numbers['high'])})"
         if self.kind == "more":
-            return f"{numbers['more']:+.1f} ms ({numbers['low']:.1f}–{numbers['high']:.1f})"
+            return f"{numbers['more']:+.1f} {self.unit} ({numbers['low']:.1f}–{numbers['high']:.1f})"
         parts = [f"{numbers['requests']:,.0f} request{'s' if numbers['requests'] != 1 else ''}"]
         if "slowest" in numbers:
             wait = numbers[self._wait]
@@ -93,6 +96,21 @@ FIGURES = (
     Figure(
         IMPORT_NAMES, "`from domo_oauth import TokenProvider`", "≤ 15 ms more than bare Python", "more", {"more": 15.0}
     ),
+    Figure(
+        "command_stored",
+        "a process that prints a token from a file",
+        "≤ 4.5 × bare Python",
+        "ratio",
+        {"ratio": 4.5},
+    ),
+    Figure(
+        "command_cold",
+        "a process that fetches and prints a token, by TLS",
+        "≤ 1.1 × the smallest httpx script",
+        "ratio",
+        {"ratio": 1.1},
+    ),
+    Figure(MEMORY, "memory of a process with a token", "told only", "more", {}, unit="MiB"),
     Figure(
         "threads",
         "64 threads, cold, endpoint at 100 ms",
@@ -120,6 +138,13 @@ FIGURES = (
         "1 request, loop lag ≤ 40 ms",
         "burst",
         {"requests": 1, "failed": 0, "lag": 40.0},
+    ),
+    Figure(
+        PROCESSES,
+        "8 processes at once, cold, endpoint at 100 ms",
+        "1 request",
+        "burst",
+        {"requests": 1, "failed": 0},
     ),
     Figure(
         "stale",

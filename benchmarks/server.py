@@ -1,7 +1,7 @@
 """The endpoint of all measurements, in a process of its own: answers in a fraction of the sandbox's time.
 
 It grants a token to whoever asks for a path that ends in ``/token``, by GET or POST, and answers all else alike. The
-first line on stdout is its port; it ends when stdin does.
+argument is the folder of its certificate. Two lines on stdout are its ports, that of TLS last; it ends when stdin does.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import ssl
 import sys
 import time
 from base64 import urlsafe_b64encode
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 _LIFETIME = 3599  # s, as Domo's
@@ -117,10 +119,12 @@ def _content_length(head: bytes) -> int:
 async def _serve() -> None:
     loop = asyncio.get_running_loop()
     endpoint = _Endpoint()
-    server = await loop.create_server(lambda: _Connection(endpoint), "127.0.0.1", 0, backlog=4096)
-    print(server.sockets[0].getsockname()[1], flush=True)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(Path(sys.argv[1], "server.pem"))
+    for context in (None, tls):
+        server = await loop.create_server(lambda: _Connection(endpoint), "127.0.0.1", 0, backlog=4096, ssl=context)
+        print(server.sockets[0].getsockname()[1], flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
-    server.close()
 
 
 if __name__ == "__main__":

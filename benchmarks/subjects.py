@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
 SCOPES = "data user"
 Sample = dict[str, float]
@@ -59,6 +60,10 @@ class Subject:
     def new(self) -> Any:
         """Make an object that has no token yet."""
         raise NotImplementedError
+
+    def shared(self, folder: Path) -> Any:  # noqa: ARG002 -- for those that can
+        """Make an object that has no token yet and shares one with other processes, if it can."""
+        return self.new()
 
     def getter(self, it: Any) -> Callable[[], object]:
         """What gives a valid token, and fetches it if need be, or raises."""
@@ -102,6 +107,9 @@ class DomoOAuth(Subject):
         credentials = library.ClientCredentials(client_id(), _SECRET)
         return library.TokenProvider(credentials, scopes=SCOPES, base_url=self.base_url, **options)
 
+    def shared(self, folder: Path) -> Any:
+        return self.new(store=import_module("domo_oauth").FileStore(folder))
+
     def getter(self, it: Any) -> Callable[[], object]:
         return it.get_token  # type: ignore[no-any-return]
 
@@ -135,6 +143,11 @@ class HttpxAuth(Subject):
         return library.OAuth2ClientCredentials(
             self.token_url, client_id=client_id(), client_secret=_SECRET, scope=SCOPES, client=client
         )
+
+    def shared(self, folder: Path) -> Any:
+        library = import_module("httpx_auth")
+        library.OAuth2.token_cache = library.JsonTokenFileCache(folder / "tokens.json")
+        return self.new()
 
     def getter(self, it: Any) -> Callable[[], object]:
         cache = import_module("httpx_auth").OAuth2.token_cache

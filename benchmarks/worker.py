@@ -1,6 +1,7 @@
 """A process of a library's environment, which takes one sample for each line on stdin: ``python -m benchmarks.worker``.
 
-A line names a figure; the answer is a line of JSON: ``sample``, nothing if the library cannot do it, or ``error``.
+A line names a measure, and an argument if it takes one; the answer is a line of JSON: ``sample``, nothing if the
+library cannot do it, or ``error``.
 """
 
 from __future__ import annotations
@@ -10,13 +11,20 @@ import os
 import sys
 import traceback
 import warnings
+from typing import TYPE_CHECKING
 
 from .bursts import BURSTS
 from .endpoint import Endpoint
+from .processes import PROCESSES
 from .subjects import SUBJECTS
 from .timings import TIMINGS
 
-_MEASURES = {measure.__name__: measure for measure in (*TIMINGS, *BURSTS)}
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .subjects import Sample
+
+_MEASURES: dict[str, Callable[..., Sample]] = {measure.__name__: measure for measure in (*TIMINGS, *BURSTS, *PROCESSES)}
 
 
 def main(name: str, port: int) -> None:
@@ -29,7 +37,8 @@ def main(name: str, port: int) -> None:
     for line in sys.stdin:
         answer: dict[str, object] = {}
         try:
-            answer["sample"] = _MEASURES[line.strip()](subject, endpoint)
+            key, *argument = line.strip().split(" ", 1)
+            answer["sample"] = _MEASURES[key](subject, endpoint, *argument)
         except NotImplementedError:
             pass
         except Exception:  # noqa: BLE001 -- said, and the others go on
