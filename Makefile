@@ -51,10 +51,11 @@ lint-spec: $(READY) $(NODE_READY) ## Check the contract with openapi-spec-valida
 	$(NODE) npx --no-install redocly lint $(SPEC)
 	$(BIN)/openapi-spec-validator --validation-errors all $(SPEC)
 
-lint: $(READY) ## Check the code's style and its layers
+lint: $(READY) ## Check the style of the code, its layers, and the workflows of CI
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/zizmor --offline --quiet --persona auditor .github
 
 types: $(READY) ## Check the types with mypy and pyright, both strict
 	$(BIN)/mypy
