@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).resolve().parent.parent
 CONTRACT = ROOT / "openapi" / "domo-oauth.yaml"
 CONFIG = ROOT / "generator-config.yaml"
@@ -51,8 +53,18 @@ def files(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.is_file() and "__pycache__" not in path.parts)
 
 
+def check_security() -> None:
+    """Exit unless the contract has requests authenticate as generator-templates/client.py.jinja has them."""
+    contract = yaml.safe_load(CONTRACT.read_text(encoding="utf-8"))
+    schemes = contract.get("components", {}).get("securitySchemes", {})
+    used = [schemes.get(name, {}) for requirement in contract.get("security", []) for name in requirement]
+    if not used or any((scheme.get("type"), scheme.get("scheme")) != ("http", "basic") for scheme in used):
+        sys.exit("make_sdk: the templates know HTTP Basic only, and `security` of the contract says something else")
+
+
 def generate(target: Path) -> None:
     """Run the generator; exit with its message if it fails or warns."""
+    check_security()
     command = [sys.executable, "-m", "openapi_python_client", "generate", "--fail-on-warning", "--meta", "none"]
     command += ["--path", str(CONTRACT), "--config", str(CONFIG), "--custom-template-path", str(TEMPLATES)]
     # The generator takes the first ruff on PATH.

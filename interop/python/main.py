@@ -9,7 +9,8 @@ from domo_client import AccessTokenResponse, ApiClient, ApiException, Configurat
 
 def request_token(url: str, secret: str, scope: str) -> AccessTokenResponse:
     """Ask once. An answer that is no token raises `ApiException`."""
-    configuration = Configuration(host=url, username=os.environ["DOMO_CLIENT_ID"], password=secret)
+    # retries=False: urllib3 would follow a redirect, with the credentials if it stays on this server.
+    configuration = Configuration(host=url, username=os.environ["DOMO_CLIENT_ID"], password=secret, retries=False)
     with ApiClient(configuration) as client:
         return OauthApi(client).get_access_token("client_credentials", scope, _request_timeout=30.0)
 

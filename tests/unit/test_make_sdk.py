@@ -138,6 +138,7 @@ def test_refuses_another_version_of_a_tool(tree: Tree) -> None:
 OTHER_CONTRACT = """
 openapi: 3.0.4
 info: {title: Other, version: 1.0.0}
+security: [{basicAuth: []}]
 paths:
   /things/{id}:
     post:
@@ -164,6 +165,7 @@ paths:
           description: Bad
           content: {application/json: {schema: {$ref: "#/components/schemas/Other"}}}
 components:
+  securitySchemes: {basicAuth: {type: http, scheme: basic}}
   schemas:
     Thing:
       type: object

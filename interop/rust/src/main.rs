@@ -42,7 +42,11 @@ async fn request_token(url: &str, secret: &str, scope: &str) -> Result<Answer, B
     let client = Client::new_with_client(url, http(&format!("Basic {login}"))?);
     let scope = scope.parse()?; // checked against the contract's pattern
     let answer = client.get_access_token(types::GetAccessTokenGrantType::ClientCredentials, Some(&scope)).await;
-    Ok(answer.map(|token| token.into_inner()))
+    Ok(answer.map(|token| token.into_inner()).map_err(|error| match error {
+        // Its text is the whole answer, and perhaps a token.
+        Error::InvalidResponsePayload(..) => Error::Custom("an answer that breaks the contract".into()),
+        other => other,
+    }))
 }
 
 /// One line about a refusal: its status, and a field of the typed error where there is one.
