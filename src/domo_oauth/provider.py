@@ -135,6 +135,8 @@ class _Shared:
         self.held: _Held | None = None
         self.failure: _Failure | None = None
         self.refusal: _Refusal | None = None
+        self.looked = float("-inf")
+        """When somebody looked into the store last within the pause after an error, by the monotonic clock."""
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -243,7 +245,8 @@ class TokenProvider:
         """A valid token. Waits only where there is none at hand, or the one at hand is about to expire.
 
         Raises:
-            DomoOAuthError: There is no token to be had; the same error for a pause, without another request.
+            DomoOAuthError: There is no token to be had; the same error for a pause, without another request. A token that
+            another process leaves in the store meanwhile ends the pause.
         """
         held = self._shared.held
         if held is not None and self._monotonic() < held.stale_at and self._wall() < held.stale_at_wall:
@@ -345,14 +348,13 @@ class TokenProvider:
         """A token to hand out, or a flight to wait for and whether the caller has to see to it."""
         with self._shared.lock:
             found, flight = self._look()
+        if flight is not None and flight is not found:
+            self._start(flight)
         # Nothing is logged while a lock is held, here and elsewhere: a log handler may ask for a token itself.
         if isinstance(found, _Failure):
             _log.debug("Refused without a request, for %.1f s yet: %s", found.until - self._monotonic(), found.error)
             raise _twin(found.error)
-        if flight is None or flight is found:
-            return found, flight is found
-        self._start(flight)
-        return found, False
+        return found, flight is found
 
     def _look(self) -> tuple[Token | Flight[_Outcome] | _Failure, Flight[_Outcome] | None]:
         """What there is for a caller, and the flight that it has to see to. To be called with the lock held."""
@@ -369,13 +371,17 @@ class TokenProvider:
             shared.flight = Flight()
             self._refreshes += 1
             return held.token, shared.flight
+        if failure is not None:
+            if self._vault is None or shared.flight is not None or now < shared.looked + _FIRST_PAUSE:
+                return failure, None
+            # Another process may have left a token in the store by now: to look there costs the endpoint nothing.
+            shared.looked, shared.flight = now, Flight()
+            return failure, shared.flight
         if shared.flight is not None:
             if shared.flight.is_flown_here:
                 raise ConfigurationError(_OWN_FETCH)
             self._waits += 1
             return shared.flight, None
-        if failure is not None:
-            return failure, None
         shared.flight = Flight()
         return shared.flight, shared.flight
 
@@ -409,6 +415,8 @@ class TokenProvider:
             if isinstance(fetched, _Held):
                 shared.held, shared.failure = fetched, None
                 return fetched.token
+            if shared.failure is not None and fetched is shared.failure.error:
+                return fetched  # nobody has asked again
             before, failure = shared.failure, self._remember(fetched)
             held = shared.held
             usable = held is not None and held.age(self._monotonic(), self._wall()) < held.token.expires_in
@@ -420,17 +428,27 @@ class TokenProvider:
         """Take what another process left in the store, or ask as the only one of all that share it."""
         if self._vault is None:
             return self._ask()
+        failure = self._shared.failure
+        if failure is not None and self._monotonic() < failure.until:
+            with suppress(Exception):  # a store may raise anything, and has been complained of
+                stored = self._vault.load()
+                if stored is not None and self._is_wanted(stored):
+                    return self._take(stored)
+            return failure.error
         with self._vault.turn(self._is_wanted) as turn:
             if turn.found is not None:
-                token, left = turn.found
-                age = token.expires_in - left
-                self._stored += 1
-                _log.info("Took a token from the store, good for %d s", left)
-                return self._hold(token, self._monotonic() - age, self._wall() - age)
+                return self._take(turn.found)
             fetched = self._ask()
             if isinstance(fetched, _Held):
                 turn.save(fetched.token, fetched.age(self._monotonic(), self._wall()))
             return fetched
+
+    def _take(self, stored: Stored) -> _Held:
+        """Take a token that another process has left in the store."""
+        age = stored.token.expires_in - stored.left
+        self._stored += 1
+        _log.info("Took a token from the store, good for %d s", stored.left)
+        return self._hold(stored.token, self._monotonic() - age, self._wall() - age)
 
     def _is_wanted(self, stored: Stored) -> bool:
         """Whether a token from the store is better than the one at hand."""

@@ -81,9 +81,10 @@ class Flight(Generic[_T]):
 
 def _event_of_this_loop() -> tuple[Callable[[], object], Callable[[], Awaitable[object]]]:
     """How to wake this task from any thread, and how it waits for that."""
-    trio = sys.modules.get("trio")  # a task of trio's has loaded it
-    if trio is not None and trio.lowlevel.in_trio_task():
-        trio_event, token = trio.Event(), trio.lowlevel.current_trio_token()
+    trio = sys.modules.get("trio")  # a task of trio's has loaded it; another thread may be in the middle of that
+    lowlevel = getattr(trio, "lowlevel", None)
+    if trio is not None and lowlevel is not None and lowlevel.in_trio_task():
+        trio_event, token = trio.Event(), lowlevel.current_trio_token()
         return lambda: token.run_sync_soon(trio_event.set), trio_event.wait
     import asyncio
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import types
 from concurrent.futures import ThreadPoolExecutor
 
 import anyio
@@ -88,3 +90,15 @@ def test_a_loop_that_has_ended_holds_up_nobody():
     assert flight.wait() == "done"
     task._log_destroy_pending = False  # it never will be done, and asyncio would say so
     task.get_coro().close()
+
+
+def test_a_task_of_asyncio_arrives_while_another_thread_imports_trio(monkeypatch):
+    """A module is in sys.modules before it has anything in it."""
+    monkeypatch.setitem(sys.modules, "trio", types.ModuleType("trio"))
+    flight = Flight()
+
+    async def arrive():
+        asyncio.get_running_loop().call_soon(flight.run, lambda: "outcome")
+        return await flight.arrive()
+
+    assert asyncio.run(arrive()) == "outcome"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from domo_oauth import ClientCredentials, ConfigurationError, Token, TokenProvider
+from domo_oauth import ClientCredentials, ConfigurationError, Token, TokenProvider, TokenRequestError
 from domo_oauth.provider import Clock, forget_tokens
 from domo_oauth.stores import StoreError
 from domo_oauth.stores import vault as vault_module
@@ -271,6 +271,51 @@ def test_an_error_is_not_stored(process, store):
 
 
 # Waiting for one's turn.
+
+
+def test_within_the_pause_after_an_error_the_store_is_looked_into(process, store):
+    one, two = process(), process()
+    two.status = 403
+    for _ in range(2):  # the second call looks into the store, in the background, and once a second
+        with pytest.raises(TokenRequestError):
+            two.get()
+        two.background()
+    assert store.asked.count("load") == 3
+    two.provider._shared.failure = two.provider._shared.failure._replace(until=two.now + 30)
+    granted = one.get()
+    with pytest.raises(TokenRequestError):
+        two.get()
+    assert store.asked.count("load") == 5  # the other process looked twice, this one not yet again
+    two.advance(1)
+    with pytest.raises(TokenRequestError):
+        two.get()
+    two.background()
+    assert two.get() == granted
+    assert (one.requests, two.requests) == (1, 1)
+    assert two.provider.stats().failures == 1
+    assert two.provider.stats().stored == 1
+
+
+@pytest.mark.parametrize("what", ["broken", "refused token"])
+def test_what_is_no_good_in_the_store_does_not_end_the_pause(process, store, caplog, what):
+    one, two = process(), process()
+    granted = one.get()
+    if what == "refused token":
+        two.get()
+        two.provider.invalidate(granted)
+    two.status = 403
+    if what == "broken":
+        store.broken = {"load"}
+    with pytest.raises(TokenRequestError):
+        two.get()
+    complaints = len(caplog.records)
+    for _ in range(3):
+        with pytest.raises(TokenRequestError):
+            two.get()
+        two.background()
+    assert two.requests == 1
+    assert two.provider.stats().failures == 1
+    assert len(caplog.records) == complaints
 
 
 def test_who_comes_second_waits_for_the_first(process, store):
