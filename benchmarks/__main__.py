@@ -12,9 +12,9 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from . import report
+from . import features, report
 from .certificates import certificates
 from .command import COMMANDS, Commands
 from .environments import OURS, python, variables, versions
@@ -34,13 +34,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help=f"{_QUICK_ROUNDS} rounds and not {_ROUNDS}")
     parser.add_argument(
-        "--only", metavar="NAMES", help="figures, or libraries beside ours, separated by commas; nothing is written"
+        "--only",
+        metavar="NAMES",
+        help="figures, libraries beside ours, or features, separated by commas; nothing is written, but for features",
     )
     parser.add_argument("--update-readme", action="store_true", help="put the table between README.md's markers")
     options = parser.parse_args()
     only = set(options.only.split(",")) if options.only else set()
     names = [name for name in SUBJECTS if name == OURS or not only & SUBJECTS.keys() or name in only]
-    figures = [figure for figure in FIGURES if not only & {each.key for each in FIGURES} or figure.key in only]
+    parts = only & {features.NAME, *(each.key for each in FIGURES)}
+    figures = [figure for figure in FIGURES if not parts or figure.key in parts]
 
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
@@ -58,22 +61,33 @@ def main() -> None:
                 libraries.append(Library(name, interpreter, port, commands))
                 stack.callback(libraries[-1].stop)
         rows = {figure.key: _measured(figure, libraries, quick=options.quick) for figure in figures}
+        probed = not parts or features.NAME in parts
+        found = _probed(libraries) if probed else {}
 
+    if only == {features.NAME}:  # the figures stay as they are
+        _write(report.read() | {features.NAME: found}, update_readme=options.update_readme)
+        return
     results = {
         "date": datetime.now(UTC).date().isoformat(),
         "python": platform.python_version(),
         "processors": os.cpu_count(),
         "rounds": _QUICK_ROUNDS if options.quick else _ROUNDS,
         "versions": {library.name: versions(library.name) for library in libraries},
+        "failed": {library.name: sorted(library.failed) for library in libraries if library.failed},
         "figures": rows,
+        features.NAME: found,
     }
-    table = report.table(results)
-    print(f"\n{table}")
     if only:
-        return  # a part of the figures is to look at
-    report.write(results, table)
-    if options.update_readme:
-        report.update_readme(table)
+        print(f"\n{report.table(results)}")  # a part is to look at
+    else:
+        _write(results, update_readme=options.update_readme)
+
+
+def _write(results: dict[str, Any], *, update_readme: bool) -> None:
+    print(f"\n{report.table(results)}")
+    report.write(results)
+    if update_readme:
+        report.update_readme(results)
 
 
 def _environment(name: str) -> Path | None:
@@ -101,6 +115,22 @@ def _measured(figure: Figure, libraries: list[Library], *, quick: bool) -> dict[
                 if time.monotonic() - begun < _LONG:
                     again.add(library.name)
     return {name: figure.numbers(samples) for name, samples in rows.items() if samples}
+
+
+def _probed(libraries: list[Library]) -> dict[str, Any]:
+    """What each library was seen to do, by probe, and the tests of ours."""
+    rows: dict[str, Any] = {}
+    for feature in features.FEATURES:
+        rows[feature.key] = {"what": feature.what, "tests": feature.tests}
+        if feature.is_probed:
+            print(feature.what, flush=True)
+            rows[feature.key]["seen"] = seen = {}
+            for library in libraries:
+                found = library.probe(feature.key)
+                if feature.key not in library.failed:
+                    seen[library.name] = found
+                    print(f"  {library.name}: {found}", flush=True)
+    return {"date": datetime.now(UTC).date().isoformat(), "rows": rows}
 
 
 if __name__ == "__main__":

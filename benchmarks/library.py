@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
 
     from .command import Commands
     from .figures import Figure
+    from .probes import Seen
     from .subjects import Sample
 
 __all__ = ["Library", "start", "stop"]
 
 _CROWD = 8
 _ANSWER = 0.1  # s, what the endpoint takes
+_PATIENCE = 60.0  # s, with a probe; the longest takes less than ten on a machine that is not busy
 
 
 class Library:
@@ -32,6 +35,8 @@ class Library:
 
     def __init__(self, name: str, interpreter: Path, port: int, commands: Commands) -> None:
         self.name = name
+        self.failed: set[str] = set()
+        """The measures and probes that ended with an error, and so say nothing of what the library can do."""
         self._interpreter, self._port, self._commands = interpreter, port, commands
         self._worker = self._started()
 
@@ -46,11 +51,23 @@ class Library:
                 return self._crowd()
             case figures.MEMORY:
                 fresh = self._started()
-                sample = self._asked(fresh, figures.MEMORY)
+                sample: Sample | None = self._asked(fresh, figures.MEMORY)
                 stop(fresh)
                 return sample
             case key:
-                return self._asked(self._worker, key)
+                return self._asked(self._worker, key)  # type: ignore[no-any-return]
+
+    def probe(self, key: str) -> Seen | None:
+        """What a probe saw; None if it saw nothing, or the library has no such thing."""
+        timer = threading.Timer(_PATIENCE, self._worker.kill)
+        timer.start()
+        seen: Seen | None = self._asked(self._worker, key)
+        timer.cancel()
+        timer.join()
+        if self._worker.poll() is not None:
+            stop(self._worker)
+            self._worker = self._started()
+        return seen
 
     def stop(self) -> None:
         """End the process."""
@@ -59,15 +76,19 @@ class Library:
     def _started(self) -> subprocess.Popen[str]:
         return start(self._interpreter, "benchmarks.worker", self.name, str(self._port), env=variables(self.name))
 
-    def _asked(self, worker: subprocess.Popen[str], line: str) -> Sample | None:
+    def _asked(self, worker: subprocess.Popen[str], line: str) -> Any:
         _tell(worker, line)
         return self._answer(worker, line)
 
-    def _answer(self, worker: subprocess.Popen[str], line: str) -> Sample | None:
+    def _answer(self, worker: subprocess.Popen[str], line: str) -> Any:
         assert worker.stdout
-        answer: dict[str, Any] = json.loads(worker.stdout.readline() or '{"error": "its process ended"}')
+        said = worker.stdout.readline()
+        if not said:
+            worker.wait()
+        answer: dict[str, Any] = json.loads(said or '{"error": "its process ended"}')
         if "error" in answer:
             print(f"  {self.name}, {line}: left out\n{answer['error']}", flush=True)
+            self.failed.add(line.partition(" ")[0])
         return answer.get("sample")
 
     def _crowd(self) -> Sample | None:
@@ -85,6 +106,7 @@ class Library:
                 for worker in workers:
                     stop(worker)
         if None in ready or len(samples) < _CROWD:
+            self.failed.add(figures.PROCESSES)
             return None
         slowest, failed = max(each["slowest"] for each in samples), sum(each["failed"] for each in samples)
         return {"slowest": slowest, "failed": failed, "requests": endpoint.requests()}

@@ -5,23 +5,29 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from . import features
 from .environments import OURS, ROOT
 from .figures import FIGURES, IMPORTS, Figure
 
-__all__ = ["table", "update_readme", "write"]
+__all__ = ["read", "table", "update_readme", "write"]
 
 _FOLDER = ROOT / "benchmarks"
 _BEGIN, _END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
 
 
-def write(results: dict[str, Any], markdown: str) -> None:
+def read() -> dict[str, Any]:
+    """What was written last."""
+    return json.loads((_FOLDER / "results.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+
+def write(results: dict[str, Any]) -> None:
     """Write results.json and results.md."""
-    (_FOLDER / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    (_FOLDER / "results.md").write_text(markdown, encoding="utf-8")
+    (_FOLDER / "results.json").write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (_FOLDER / "results.md").write_text(table(results, root="../"), encoding="utf-8")
 
 
-def update_readme(markdown: str) -> None:
-    """Put the table between the two markers of README.md.
+def update_readme(results: dict[str, Any]) -> None:
+    """Put the tables between the two markers of README.md.
 
     Raises:
         ValueError: The markers are not there.
@@ -32,11 +38,16 @@ def update_readme(markdown: str) -> None:
         raise ValueError(f"README.md has no {_BEGIN} and {_END}.")
     before, _, rest = text.partition(_BEGIN)
     _, _, after = rest.partition(_END)
-    readme.write_text(f"{before}{_BEGIN}\n{markdown}{_END}{after}", encoding="utf-8")
+    readme.write_text(f"{before}{_BEGIN}\n{table(results)}{_END}{after}", encoding="utf-8")
 
 
-def table(results: dict[str, Any]) -> str:
-    """All figures, ours beside the others, and how they were measured."""
+def table(results: dict[str, Any], root: str = "") -> str:
+    """All figures, ours beside the others, and how they were measured; then what each can do.
+
+    Args:
+        results: As in results.json.
+        root: The way to the project's folder, for links.
+    """
     lines = ["| what | goal | domo-oauth | others, the best first |", "|---|---|---|---|"]
     lines += [_row(figure, results["figures"][figure.key]) for figure in FIGURES if figure.key in results["figures"]]
     packages = {package: version for pairs in results["versions"].values() for package, version in pairs.items()}
@@ -48,6 +59,8 @@ def table(results: dict[str, Any]) -> str:
         f"library that cannot do a thing by itself is left out of its row. {measured}."
     )
     lines += ["", note]
+    if results.get(features.NAME):
+        lines += ["", *features.table(results, root)]
     return "\n".join(lines) + "\n"
 
 

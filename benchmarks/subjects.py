@@ -14,6 +14,7 @@ import os
 import time
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 SCOPES = "data user"
 Sample = dict[str, float]
 """What was measured once, by name."""
-_SECRET = "s" * 64  # taken by a server that takes any
+SECRET = "s" * 64
+"""Taken by a server that takes any."""
 _HTTPS = "https://localhost"
 _numbers = itertools.count()
 
@@ -46,6 +48,8 @@ class Subject:
     """Whether it asks for the token itself, and does not leave that to the caller."""
     runs_on_trio = False
     """Whether it is asked there, too. Authlib could be, and takes a minute to fail as it does on asyncio."""
+    sends_anywhere = True
+    """Whether its client, where it has one, can be told to send to another origin."""
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url
@@ -63,6 +67,14 @@ class Subject:
 
     def shared(self, folder: Path) -> Any:  # noqa: ARG002 -- for those that can
         """Make an object that has no token yet and shares one with other processes, if it can."""
+        return self.new()
+
+    def filed(self, folder: Path) -> Any:
+        """Make an object that has no token yet and keeps it in a folder."""
+        raise NotImplementedError
+
+    def plain(self) -> Any:
+        """Make an object that has no token yet, with nothing in it that is there for the sake of a figure."""
         return self.new()
 
     def getter(self, it: Any) -> Callable[[], object]:
@@ -85,8 +97,8 @@ class Subject:
         """All that is done to an ``httpx.Request`` before it is sent."""
         raise NotImplementedError
 
-    def sender(self, it: Any) -> Callable[[], object]:
-        """Send a request to the API and read the answer."""
+    def sender(self, it: Any, url: str | None = None) -> Callable[[], object]:
+        """Send a request to the API, or to another URL, by the library's own client or what it has for one."""
         raise NotImplementedError
 
     def anew(self) -> Any:
@@ -104,11 +116,14 @@ class DomoOAuth(Subject):
 
     def new(self, **options: Any) -> Any:
         library = import_module("domo_oauth")
-        credentials = library.ClientCredentials(client_id(), _SECRET)
+        credentials = library.ClientCredentials(client_id(), SECRET)
         return library.TokenProvider(credentials, scopes=SCOPES, base_url=self.base_url, **options)
 
     def shared(self, folder: Path) -> Any:
         return self.new(store=import_module("domo_oauth").FileStore(folder))
+
+    def filed(self, folder: Path) -> Any:
+        return self.shared(folder)
 
     def getter(self, it: Any) -> Callable[[], object]:
         return it.get_token  # type: ignore[no-any-return]
@@ -128,9 +143,9 @@ class DomoOAuth(Subject):
         auth = import_module("domo_oauth").DomoAuth(it)
         return lambda: first_of(auth.sync_auth_flow(request))
 
-    def sender(self, it: Any) -> Callable[[], object]:
-        client = import_module("httpx").Client(auth=import_module("domo_oauth").DomoAuth(it))
-        return lambda: client.get(self.api_url)
+    def sender(self, it: Any, url: str | None = None) -> Callable[[], object]:
+        client = import_module("httpx").Client(auth=import_module("domo_oauth").DomoAuth(it), follow_redirects=True)
+        return lambda: client.get(url or self.api_url)
 
 
 class HttpxAuth(Subject):
@@ -141,13 +156,22 @@ class HttpxAuth(Subject):
         library = import_module("httpx_auth")
         client = import_module("httpx").Client()  # else it makes one for each token
         return library.OAuth2ClientCredentials(
-            self.token_url, client_id=client_id(), client_secret=_SECRET, scope=SCOPES, client=client
+            self.token_url, client_id=client_id(), client_secret=SECRET, scope=SCOPES, client=client
         )
 
     def shared(self, folder: Path) -> Any:
         library = import_module("httpx_auth")
         library.OAuth2.token_cache = library.JsonTokenFileCache(folder / "tokens.json")
         return self.new()
+
+    def filed(self, folder: Path) -> Any:
+        return self.shared(folder)
+
+    def plain(self) -> Any:
+        library = import_module("httpx_auth")
+        return library.OAuth2ClientCredentials(
+            self.token_url, client_id=client_id(), client_secret=SECRET, scope=SCOPES
+        )
 
     def getter(self, it: Any) -> Callable[[], object]:
         cache = import_module("httpx_auth").OAuth2.token_cache
@@ -169,9 +193,9 @@ class HttpxAuth(Subject):
     def step(self, it: Any, request: Any) -> Callable[[], object]:
         return lambda: first_of(it.sync_auth_flow(request))
 
-    def sender(self, it: Any) -> Callable[[], object]:
-        client = import_module("httpx").Client(auth=it)
-        return lambda: client.get(self.api_url)
+    def sender(self, it: Any, url: str | None = None) -> Callable[[], object]:
+        client = import_module("httpx").Client(auth=it, follow_redirects=True)
+        return lambda: client.get(url or self.api_url)
 
 
 class Authlib(Subject):
@@ -179,7 +203,7 @@ class Authlib(Subject):
 
     def _make(self, name: str) -> Any:
         make = getattr(import_module(self.module), name)
-        return make(client_id(), _SECRET, scope=SCOPES, token_endpoint=self.token_url, grant_type="client_credentials")
+        return make(client_id(), SECRET, scope=SCOPES, token_endpoint=self.token_url, grant_type="client_credentials")
 
     def new(self) -> Any:
         return self._make("OAuth2Client")
@@ -204,8 +228,8 @@ class Authlib(Subject):
 
         return prepare
 
-    def sender(self, it: Any) -> Callable[[], object]:
-        return lambda: it.get(self.api_url)
+    def sender(self, it: Any, url: str | None = None) -> Callable[[], object]:
+        return lambda: it.get(url or self.api_url, follow_redirects=True)
 
     async def aclose(self, it: Any) -> None:
         await it.aclose()
@@ -219,17 +243,16 @@ class Botocore(Subject):
 
     def new(self) -> Any:
         library = import_module("botocore.tokens")
+        return library.DeferredRefreshableToken("bench", self._refresh)
 
-        def refresh() -> Any:
-            granted = self._fetch()
-            lifetime = timedelta(seconds=granted["expires_in"])
-            return library.FrozenAuthToken(granted["access_token"], datetime.now(UTC) + lifetime)
-
-        return library.DeferredRefreshableToken("bench", refresh)
+    def _refresh(self) -> Any:
+        granted = self._fetch()
+        lifetime = timedelta(seconds=granted["expires_in"])
+        return import_module("botocore.tokens").FrozenAuthToken(granted["access_token"], datetime.now(UTC) + lifetime)
 
     def _fetch(self) -> Any:
         connection = http.client.HTTPConnection(urlsplit(self.base_url).netloc, timeout=30)
-        basic = b64encode(f"bench:{_SECRET}".encode()).decode()
+        basic = b64encode(f"bench:{SECRET}".encode()).decode()
         connection.request(
             "GET", "/oauth/token?grant_type=client_credentials", headers={"Authorization": f"Basic {basic}"}
         )
@@ -259,7 +282,7 @@ class OpenAI(Subject):
         identity = {
             "identity_provider_id": "bench",
             "service_account_id": client_id(),
-            "provider": {"token_type": "jwt", "get_token": lambda: _SECRET},
+            "provider": {"token_type": "jwt", "get_token": partial(str, SECRET)},
         }
         return library.WorkloadIdentityAuth(workload_identity=identity, token_exchange_url=self.token_url)
 
@@ -275,6 +298,11 @@ class OpenAI(Subject):
     def make_stale(self, it: Any) -> None:
         it._cached_token_refresh_at_monotonic = 0.0
 
+    def sender(self, it: Any, url: str | None = None) -> Callable[[], object]:
+        client = import_module("openai").OpenAI(base_url=self.base_url, workload_identity=it.workload_identity)
+        client._workload_identity_auth = it
+        return lambda: client.get(url or self.api_url, cast_to=object)
+
 
 class Msal(Subject):
     module = "msal"
@@ -282,7 +310,7 @@ class Msal(Subject):
     def new(self) -> Any:
         return import_module("msal").ConfidentialClientApplication(
             client_id(),
-            client_credential=_SECRET,
+            client_credential=SECRET,
             authority=f"{_HTTPS}/tenant",
             instance_discovery=False,
             http_client=self._session(),
@@ -308,15 +336,25 @@ class AzureIdentity(Subject):
     module = "azure.identity"
 
     def new(self) -> Any:
-        transport = import_module("azure.core.pipeline.transport").RequestsTransport()
-        send = transport.send
-        transport.send = lambda request, **options: send(self._plain(request), **options)
         return import_module("azure.identity").ClientSecretCredential(
-            "tenant", client_id(), _SECRET, authority=_HTTPS, disable_instance_discovery=True, transport=transport
+            "tenant",
+            client_id(),
+            SECRET,
+            authority=_HTTPS,
+            disable_instance_discovery=True,
+            transport=self._transport(),
         )
 
+    def _transport(self) -> Any:
+        transport = import_module("azure.core.pipeline.transport").RequestsTransport()
+        transport.send = partial(self._send, transport.send)  # what can be pickled
+        return transport
+
+    def _send(self, send: Callable[..., object], request: Any, **options: Any) -> object:
+        return send(self._plain(request), **options)
+
     def _plain(self, request: Any) -> Any:
-        request.url = request.url.replace(_HTTPS, self.base_url, 1)
+        request.url = request.url.replace(_HTTPS, self.base_url, 1).replace("https:", "http:", 1)
         return request
 
     def anew(self) -> Any:
@@ -325,7 +363,7 @@ class AzureIdentity(Subject):
         send = transport.send
         transport.send = lambda request, **options: send(self._plain(request), **options)
         credential = import_module("azure.identity.aio").ClientSecretCredential(
-            "tenant", client_id(), _SECRET, authority=_HTTPS, transport=transport
+            "tenant", client_id(), SECRET, authority=_HTTPS, transport=transport
         )
         policy = import_module("azure.core.pipeline.policies").AsyncBearerTokenCredentialPolicy(credential, "data")
         return credential, policy
@@ -342,6 +380,24 @@ class AzureIdentity(Subject):
     def forget(self, it: Any) -> None:
         it._client_applications["tenant"].remove_tokens_for_client()
 
+    def filed(self, folder: Path) -> Any:  # noqa: ARG002 -- it needs none
+        raise OSError("It keeps tokens in the user's keyring, which is nothing to try things with.")
+
+    def sender(self, it: Any, url: str | None = None) -> Callable[[], object]:
+        library = import_module("azure.core.pipeline.policies")
+        policies = [  # as its clients have them
+            library.RedirectPolicy(),
+            library.RetryPolicy(),
+            library.BearerTokenCredentialPolicy(it, "data"),
+            library.SensitiveHeaderCleanupPolicy(),
+            library.HttpLoggingPolicy(),
+        ]
+        client = import_module("azure.core").PipelineClient(_HTTPS, transport=self._transport(), policies=policies)
+        # It sends tokens by https only, so its transport turns that into the URL of this server.
+        target = (url or self.api_url).replace(self.base_url, _HTTPS, 1).replace("http:", "https:", 1)
+        request = import_module("azure.core.rest").HttpRequest
+        return lambda: client.send_request(request("GET", target))
+
     async def aclose(self, it: Any) -> None:
         credential, _ = it
         await credential.close()
@@ -354,7 +410,7 @@ class GoogleAuth(Subject):
 
     def new(self) -> Any:
         credentials = import_module(self.module).Credentials(
-            None, refresh_token="r", token_uri=self.token_url, client_id=client_id(), client_secret=_SECRET
+            None, refresh_token="r", token_uri=self.token_url, client_id=client_id(), client_secret=SECRET
         )
         credentials.with_non_blocking_refresh()
         return credentials
@@ -366,6 +422,10 @@ class GoogleAuth(Subject):
     def forget(self, it: Any) -> None:
         it.token = None
 
+    def sender(self, it: Any, url: str | None = None) -> Callable[[], object]:
+        session = import_module("google.auth.transport.requests").AuthorizedSession(it)
+        return lambda: session.get(url or self.api_url)
+
     def make_stale(self, it: Any) -> None:
         it.expiry = datetime.now(UTC).replace(tzinfo=None) + timedelta(minutes=2)
 
@@ -375,7 +435,7 @@ class RequestsOAuth2Client(Subject):
 
     def new(self) -> Any:
         library = import_module(self.module)
-        client = library.OAuth2Client(token_endpoint=self.token_url, auth=(client_id(), _SECRET), testing=True)
+        client = library.OAuth2Client(token_endpoint=self.token_url, auth=(client_id(), SECRET), testing=True)
         return library.OAuth2ClientCredentialsAuth(client, scope=SCOPES)
 
     def getter(self, it: Any) -> Callable[[], object]:
@@ -384,6 +444,11 @@ class RequestsOAuth2Client(Subject):
 
     def forget(self, it: Any) -> None:
         it.forget_token()
+
+    def sender(self, it: Any, url: str | None = None) -> Callable[[], object]:
+        session = import_module("requests").Session()
+        session.auth = it
+        return lambda: session.get(url or self.api_url)
 
 
 class RequestsOAuthlib(Subject):
@@ -398,7 +463,7 @@ class RequestsOAuthlib(Subject):
         def get() -> object:
             # It fetches a first token only when it is told to.
             if not it.token:
-                it.fetch_token(self.token_url, client_id=it.client_id, client_secret=_SECRET)
+                it.fetch_token(self.token_url, client_id=it.client_id, client_secret=SECRET)
             return it._client.add_token(self.api_url, http_method="GET", body=None, headers={})
 
         return get
@@ -406,11 +471,15 @@ class RequestsOAuthlib(Subject):
     def forget(self, it: Any) -> None:
         it.token = {}
 
+    def sender(self, it: Any, url: str | None = None) -> Callable[[], object]:
+        return lambda: it.get(url or self.api_url)
+
 
 class Pydomo(Subject):
     """Domo's own. Its constructor fetches a token, so it is called with the first."""
 
     module = "pydomo"
+    sends_anywhere = False
 
     def new(self) -> Any:
         transport = import_module("pydomo.Transport").DomoAPITransport
@@ -423,7 +492,7 @@ class Pydomo(Subject):
 
         def get() -> object:
             if not hasattr(it, "access_token"):
-                it.__init__(client_id(), _SECRET, host, False, silent, None, SCOPES.split())  # noqa: FBT003
+                it.__init__(client_id(), SECRET, host, False, silent, None, SCOPES.split())  # noqa: FBT003
             elif it.token_expiration < time.time():
                 it._renew_access_token()
             return it._headers_default_receive_json()
@@ -433,8 +502,9 @@ class Pydomo(Subject):
     def forget(self, it: Any) -> None:
         it.token_expiration = 0
 
-    def sender(self, it: Any) -> Callable[[], object]:
-        return lambda: it.get("/v1/datasets", {})
+    def sender(self, it: Any, url: str | None = None) -> Callable[[], object]:
+        path = urlsplit(url or self.api_url).path
+        return lambda: it.get(path, {})
 
 
 def first_of(flow: Any) -> None:

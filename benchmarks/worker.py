@@ -1,7 +1,7 @@
 """A process of a library's environment, which takes one sample for each line on stdin: ``python -m benchmarks.worker``.
 
-A line names a measure, and an argument if it takes one; the answer is a line of JSON: ``sample``, nothing if the
-library cannot do it, or ``error``.
+A line names a measure or a probe, and an argument if it takes one; the answer is a line of JSON: ``sample``, nothing if
+the library cannot do it, or ``error``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from .bursts import BURSTS
 from .endpoint import Endpoint
+from .probes import PROBES
 from .processes import PROCESSES
 from .subjects import SUBJECTS
 from .timings import TIMINGS
@@ -22,9 +23,12 @@ from .timings import TIMINGS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .probes import Seen
     from .subjects import Sample
 
-_MEASURES: dict[str, Callable[..., Sample]] = {measure.__name__: measure for measure in (*TIMINGS, *BURSTS, *PROCESSES)}
+_MEASURES: dict[str, Callable[..., Sample | Seen]] = {
+    measure.__name__: measure for measure in (*TIMINGS, *BURSTS, *PROCESSES, *PROBES)
+}
 
 
 def main(name: str, port: int) -> None:
