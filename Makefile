@@ -7,6 +7,7 @@ PY := $(BIN)/python
 READY := $(VENV)/.ready
 NODE_READY := node_modules/.ready
 PRISM_READY := tools/prism-cli/node_modules/.ready
+FUZZ_READY := .cache/fuzz/site/.ready
 # Node.js comes as a Python package; no tool may report home or look for updates.
 NODE := PATH="$(CURDIR)/$(BIN):$$PATH" REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true REDOCLY_SUPPRESS_NOTIFICATIONS=true NO_UPDATE_NOTIFIER=1
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -15,7 +16,7 @@ SPEC := openapi/domo-oauth.yaml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test sdk lint-spec lint types drift coverage check package bench page prism interop interop-generators contract-diff release-spec repeat system record surface lock format clean test-pythons
+.PHONY: fleet help demo test sdk lint-spec lint types drift coverage check package bench soak page prism interop interop-generators contract-diff release-spec repeat faults fuzz system record surface lock audit format clean test-pythons
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -92,6 +93,12 @@ test-pythons: ## Run the tests (but those that take long) on every other Python 
 bench: $(READY) ## Measure beside other libraries and update the README's table (QUICK=1 ends in five minutes)
 	@$(PY) -m benchmarks $(if $(filter 1,$(QUICK)),--quick) --update-readme
 
+soak: $(READY) ## A year of renewals in an hour, with faults (MINUTES=1 for a try, SEED=1); results in build/soak
+	@$(PY) -m benchmarks.soak --minutes $(or $(MINUTES),60) --seed $(or $(SEED),1)
+
+fleet: $(READY) ## Simulate fleets for 30 days and update the README's table and plot (QUICK=1 for small ones, to look at)
+	@$(PY) -m benchmarks.fleet $(if $(filter 1,$(QUICK)),--quick,--update-readme) --jobs $(or $(JOBS),1)
+
 page: $(READY) ## Write the reference page to build/page, and its asset to where the sandbox finds it
 	@$(PY) tools/page.py
 
@@ -117,6 +124,17 @@ system: ## Install what some tests need beside Python, with apt-get: a Redis ser
 repeat: $(READY) ## Run the tests of concurrency again and again (TIMES=200)
 	@$(PY) tools/repeat.py $(or $(TIMES),200)
 
+$(FUZZ_READY): tools/fuzz/requirements.txt $(READY)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --only-binary :all: --upgrade --target $(@D) -r $<
+	@touch $@
+
+fuzz: $(READY) $(FUZZ_READY) ## Fuzz what reads foreign bytes (SECONDS=60 for each of them, TARGETS="answer har" for some)
+	FUZZ_EXAMPLES=500 $(PY) -m pytest -q tests/unit/test_corpus.py tests/unit/test_properties.py
+	@$(PY) -m tools.fuzz --seconds $(or $(SECONDS),60) $(TARGETS)
+
+faults: $(READY) ## Do to the clients all that networks and servers do, again and again (TIMES=20), and write the table
+	@FAULTS_TIMES=$(or $(TIMES),20) $(PY) -m pytest tests/faults $(ARGS)
+
 record: $(READY) ## Ask the real endpoint (DOMO_CLIENT_ID, DOMO_CLIENT_SECRET) and write redacted recordings: OUT=folder
 	@$(BIN)/domo-oauth record --out "$(or $(OUT),recordings)"
 
@@ -126,6 +144,9 @@ surface: $(READY) ## Accept the contract's surface as it is now, after info.vers
 lock: $(READY) ## Resolve the development environment anew (UPGRADE=1 to newer versions)
 	$(BIN)/uv pip compile --quiet pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) -o requirements-dev.txt
+
+audit: $(READY) ## Ask the package index for known faults of what is locked, which CI does not do (DRY=1 only lists)
+	$(BIN)/uv tool run pip-audit@2.10.1 --requirement requirements-dev.txt --disable-pip $(if $(DRY),--dry-run)
 
 format: $(READY) ## Format the code
 	$(BIN)/ruff check --fix --quiet .

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64encode
 from datetime import UTC, datetime, timedelta, timezone
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
@@ -21,6 +20,7 @@ from .errors import (
     TokenRequestError,
     UnexpectedResponseError,
 )
+from .forms import forms
 from .token import Token
 
 if TYPE_CHECKING:
@@ -85,9 +85,8 @@ def clean(text: str, sent: Sent) -> str:
     """A server's text, fit for a message: without the credentials, on one line, and not too long."""
     credentials = sent.credentials
     basic = f"{credentials.client_id}:{credentials.client_secret}"
-    secrets = (basic, credentials.client_secret, credentials.client_id)
-    for secret in (*secrets, *(b64encode(secret.encode()).decode() for secret in secrets)):
-        text = text.replace(secret, "[redacted]")
+    for secret in (basic, credentials.client_secret, credentials.client_id):
+        text = re.sub("|".join(forms(secret)), "[redacted]", text, flags=re.IGNORECASE)
     line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
     return line if len(line) <= _LONGEST_DETAIL else f"{line[:_LONGEST_DETAIL]}…"
 
@@ -122,7 +121,7 @@ def _known(value: _T | Unset) -> _T | None:
 def _error(response: Response[Any], sent: Sent) -> TokenRequestError:
     status = response.status_code
     details = _details(response, sent)
-    retry_after = _retry_after(response.headers.get("Retry-After"), sent.at)
+    retry_after = _retry_after(response.headers, sent.at)
     kind, advice = _diagnosis(status, details, retry_after, sent)
     said = f": {details.description or details.error}" if details.description or details.error else ""
     message = f"{sent.request} answered {_status(status)}{said.rstrip('.')}. {advice}"
@@ -223,7 +222,8 @@ def _json_object(content: bytes) -> Mapping[str, object]:
 
 
 def _html_title(content: bytes) -> str | None:
-    found = re.search(rb"<title[^>]*>([^<]{1,200})", content[:4096], re.IGNORECASE)
+    # To its end, as half of a secret in it is one that nobody finds. And not in all of a page, which may take minutes.
+    found = re.search(rb"<title[^>]*>([^<]+)<", content[:4096], re.IGNORECASE)
     return found[1].decode("utf-8", "replace").strip() if found else None
 
 
@@ -240,21 +240,30 @@ def _timestamp(value: object) -> datetime | None:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return datetime.fromtimestamp(value / 1000, UTC)
         return _date(value) if isinstance(value, str) else None
-    except (ValueError, OverflowError, OSError):
+    except (ValueError, ArithmeticError, OSError):
         return None
 
 
-def _retry_after(value: str | None, sent_at: datetime) -> float | None:
+def _retry_after(headers: Mapping[str, str], sent_at: datetime) -> float | None:
     """Retry-After in seconds (RFC 9110, section 10.2.3); None where it is missing or makes no sense."""
-    if value is None:
-        return None
-    if re.fullmatch(r"[0-9]{1,9}", value.strip()):
+    value = headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"[0-9]{1,9}", value):
         return float(value)
+    until = _http_date(value)
+    if until is None:
+        return None
+    # By the server's own clock, if it tells the time, as it may not agree with the one here.
+    return max(0.0, (until - (_http_date(headers.get("Date", "")) or sent_at)).total_seconds())
+
+
+def _http_date(value: str) -> datetime | None:
+    """The date of a header field (RFC 9110, section 5.6.7); None where it makes no sense."""
+    # It begins with the day of the week and has a time; dateutil alone would take "-5" or "May" for one.
+    if not value.strip()[:3].isalpha() or ":" not in value:
+        return None
     try:
-        # A date begins with the day of the week and has a time; dateutil alone would take "-5" or "May" for one.
-        is_date = value.strip()[:3].isalpha() and ":" in value
-        return max(0.0, (_date(value) - sent_at).total_seconds()) if is_date else None
-    except (ValueError, OverflowError):
+        return _date(value)
+    except (ValueError, ArithmeticError):  # dateutil lets those of decimal through
         return None
 
 

@@ -12,6 +12,8 @@ __all__ = ["BASE_URL_VARIABLE", "DEFAULT_BASE_URL", "is_loopback", "resolve_base
 
 DEFAULT_BASE_URL = "https://api.domo.com"
 BASE_URL_VARIABLE = "DOMO_API_URL"
+_AUTHORITY = re.compile(r"(\[[^\[\]]+\]|[\w.-]+)(:[0-9]*)?", re.ASCII)
+"""Host and port. In what else there may be, such as ``[::1]8080``, readers of URLs do not see the same host."""
 
 
 def resolve_base_url(base_url: str | None = None) -> str:
@@ -57,6 +59,8 @@ def _fault(url: str, origin: str) -> str | None:
         return f"{origin} not an absolute URL of HTTP: it must look like {DEFAULT_BASE_URL}."
     if parts.username is not None or parts.password is not None:
         return f"{origin} not to carry a user name or password: they would end up in logs. Pass them as credentials."
+    if not _AUTHORITY.fullmatch(parts.netloc):
+        return f"{origin} not an absolute URL of HTTP: its host name has characters that no host name has."
     if "?" in url or "#" in url:
         return f"{origin} not to have a query or fragment: it must look like {DEFAULT_BASE_URL}."
     if parts.scheme == "http" and not is_loopback(parts.hostname):

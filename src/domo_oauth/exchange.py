@@ -250,6 +250,11 @@ def _failure(error: BaseException, sent: Sent) -> DomoOAuthError:
             return broken_answer(error.status_code, f"{place}{error.reason}", sent, error.content)
         case httpx.DecodingError():
             return broken_answer(None, f"its Content-Encoding is broken ({_told(error, sent)})", sent)
+        # httpx reads the Location of a redirect, which is not followed, and each kind of nonsense there has its error.
+        case httpx.InvalidURL() | UnicodeError():
+            return broken_answer(None, "it redirects to what is no URL", sent)
+        case httpx.RemoteProtocolError() if "location header" in str(error):
+            return broken_answer(None, "it redirects to what is no URL", sent)
         case httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
             return ConfigurationError(f"{sent.request} cannot be sent: {_told(error, sent)}.")
         case httpx.TransportError():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Finding", "Kind"]
+__all__ = ["Finding", "Kind", "plain"]
 
 Kind = Literal["fault", "news"]
 
@@ -26,7 +26,11 @@ class Finding:
 
     def __str__(self) -> str:
         """In one line of ASCII, whatever names a foreign HAR or request brought along."""
-        text = f"{self.where}: {self.message}"
-        return "".join(
-            each if each.isascii() and each.isprintable() else each.encode("unicode_escape").decode() for each in text
-        )
+        return plain(f"{self.where}: {self.message}")
+
+
+def plain(text: str) -> str:
+    """A foreign text in one line of ASCII, which any terminal takes and none obeys."""
+    return "".join(
+        each if each.isascii() and each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )

@@ -66,7 +66,9 @@ def read_har(path: Path) -> Recording:
     log = _Node(document, "").node("log")
     provenance = log.optional("_provenance")
     if "parts" in provenance.value:
-        provenance.get("parts", list)
+        for number, part in enumerate(provenance.items("parts")):
+            if not isinstance(part, str):
+                provenance.fail(f"parts.{number}", str)
     return Recording(tuple(_exchange(entry) for entry in log.nodes("entries")), provenance.value)
 
 
@@ -121,7 +123,8 @@ def _request(exchange: Exchange) -> dict[str, Any]:
     }
     if exchange.request_body:
         media_type = field_value(exchange.request_headers, "Content-Type") or ""
-        request["postData"] = {"mimeType": media_type, "params": [], "text": exchange.request_body.decode()}
+        sent = exchange.request_body.decode("utf-8", "surrogatepass")  # as read_har reads it
+        request["postData"] = {"mimeType": media_type, "params": [], "text": sent}
     return request
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
-from urllib.parse import quote, quote_plus
 
 from domo_oauth.errors import DomoOAuthError
+from domo_oauth.forms import forms
 
 Pattern = re.Pattern[str]
 
@@ -25,8 +24,7 @@ _PERSONAL_FIELDS = ("customer", "domain", "userId", "jti")
 _SECRET_HEADERS = ("cookie", "proxy-authorization", "set-cookie")
 _JSON_STRING = r'"(?:[^"\\]|\\.)*"'
 _JSON_NUMBER = r"-?[0-9][0-9.eE+-]*"
-_BASE64 = "[A-Za-z0-9+/_-]"
-_SHORTEST = 4  # characters of base64 that say anything about a secret
+_STANDS_IN = re.compile(r"redacted|\[token_[0-9]+\]")  # for a token: what was redacted before stays as it is
 
 
 def redacted(exchanges: Sequence[Exchange], secrets: Mapping[str, str]) -> list[Exchange]:
@@ -60,6 +58,7 @@ def _redacted(exchange: Exchange, pattern: Pattern) -> Exchange:
         exchange,
         url=_without(pattern, exchange.url),
         request_headers=_headers(pattern, exchange.request_headers),
+        request_body=_without(pattern, _fields(_text(exchange.request_body) or "")).encode(),
         response_headers=_headers(pattern, exchange.response_headers),
         response_body=None if body is None else _without(pattern, _fields(body)).encode(),
     )
@@ -85,7 +84,7 @@ def _tokens(body: str | None) -> list[str]:
     found = re.findall(rf'"(?:{"|".join(_SECRET_FIELDS)})"\s*:\s*({_JSON_STRING})', body or "")
     found += [json.dumps(value) for name, value in _members(body) if name in _SECRET_FIELDS and isinstance(value, str)]
     tokens = [_unescaped(value) for value in found]
-    return list(dict.fromkeys(token for token in tokens if token))
+    return list(dict.fromkeys(token for token in tokens if token and not _STANDS_IN.fullmatch(token)))
 
 
 def _unescaped(string: str) -> str:
@@ -103,7 +102,7 @@ def _fields(body: str) -> str:
 
 
 def _headers(pattern: Pattern, headers: Headers) -> Headers:
-    return tuple((name, _header(pattern, name.lower(), value)) for name, value in headers)
+    return tuple((_without(pattern, name), _header(pattern, name.lower(), value)) for name, value in headers)
 
 
 def _header(pattern: Pattern, name: str, value: str) -> str:
@@ -124,37 +123,19 @@ def _pattern(named: Mapping[str, str]) -> Pattern:
     """What finds the secrets, all in one go, so that none is looked for in what stands in for another."""
     if not named:
         return re.compile(r"(?!)")  # finds nothing
-    groups = (f"(?P<{name}>{'|'.join(_forms(secret))})" for name, secret in named.items())
+    groups = (f"(?P<{name}>{'|'.join(forms(secret))})" for name, secret in named.items())
     return re.compile("|".join(groups), re.IGNORECASE)
-
-
-def _forms(secret: str) -> Iterator[str]:
-    """The secret as it is, as URLs and JSON write it, and as it shows within base64 of something longer."""
-    plain = {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}
-    yield from (re.escape(form) for form in sorted(plain, key=len, reverse=True))
-    yield from _within_base64(secret.encode())
-
-
-def _within_base64(secret: bytes) -> Iterator[str]:
-    """Base64 takes three bytes at a time, so where the secret begins decides how it looks.
-
-    Its first and last characters may hang on the secret's neighbours, too: the pattern takes them along.
-    """
-    for before in range(3):
-        encoded = base64.b64encode(bytes(before) + secret).decode()
-        core = encoded.rstrip("=")[(0, 2, 3)[before] : -1 if encoded.endswith("=") else None]
-        if len(core) >= _SHORTEST:
-            core = re.escape(core).replace(r"\+", "[+-]").replace("/", "[/_]")
-            yield f"{_BASE64}{{0,{min(before, 1)}}}{core}{_BASE64}?=*"
 
 
 def _places(exchange: Exchange) -> Iterator[tuple[str, str]]:
     yield "URL", exchange.url
     for headers in (exchange.request_headers, exchange.response_headers):
+        yield from (("header's name", name) for name, _ in headers)  # first, as the next message shows it
         yield from ((f"header {name}", value) for name, value in headers)
-    body = _text(exchange.response_body)
-    yield "body", body or ""
-    yield from (("body", text) for name, value in _members(body) for text in (name, str(value)))
+    for content in (exchange.request_body, exchange.response_body):
+        body = _text(content)
+        yield "body", body or ""
+        yield from (("body", text) for name, value in _members(body) for text in (name, str(value)))
 
 
 def _members(body: str | None) -> list[tuple[str, object]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TextIO
 
 from .check import check_exchange, concerns
+from .finding import plain
 from .har import HarError, Recording, read_har
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def _verify(file: Path, *, strict: bool, out: TextIO) -> bool:
                 print(f"{file}: entry {number}: {finding.kind}: {finding}", file=out)
                 faults += finding.kind == "fault"
                 news += finding.kind == "news"
-    print(f"{file}: {_summary(recording, checked, faults, news)}", file=out)
+    print(f"{file}: {plain(_summary(recording, checked, faults, news))}", file=out)
     return bool(checked) and not faults
 
 

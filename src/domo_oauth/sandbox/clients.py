@@ -79,7 +79,7 @@ def load_clients(path: str | os.PathLike[str]) -> tuple[Client, ...]:
             document = tomllib.load(file)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is none of tomllib's own errors
         raise ConfigurationError(f"{path} is not TOML: {error}.") from None
     tables = document.pop("clients", None)
     if document:

@@ -68,6 +68,8 @@ class Seal:
             expires_at, fields = json.loads(text)
             fields["expires_at"] = datetime.fromisoformat(fields["expires_at"])
             fields["scopes"] = frozenset(fields["scopes"])
+            if not isinstance(fields["access_token"], str) or not isinstance(fields["expires_in"], int):
+                return None
             return Token(**fields), float(expires_at)
-        except (InvalidTag, ValueError, TypeError, KeyError, RecursionError):
+        except (InvalidTag, ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return None

@@ -59,7 +59,7 @@ class Vault:
         token, expires_at = opened
         left = expires_at - now - (monotonic() - asked_at)
         # An old entry that somebody put back says itself that it has expired, and one from the future was never saved.
-        believed = 0 < left <= token.expires_in + _TOLERANCE
+        believed = left > 0 and left - _TOLERANCE <= token.expires_in
         return (Stored(token, min(left, token.expires_in)), now) if believed else (None, now)
 
     def delete(self) -> None:
