@@ -65,6 +65,8 @@ class ClientCredentials(Value):
         return f"{self.client_id[: min(4, len(self.client_id) // 3)]}…"
 
     def __repr__(self) -> str:
+        if not hasattr(self, "client_id"):
+            return "ClientCredentials()"  # refused, and in a traceback with locals
         return f"ClientCredentials(client_id='{self.masked_client_id}', client_secret=hidden)"
 
 

@@ -120,12 +120,9 @@ class _Failure(NamedTuple):
 class _Refusal(NamedTuple):
     """A token that an API refused. The next one is not given up for that, until the pause is over."""
 
-    access_token: str
+    token: Token
     pause: float
     until: float
-
-    def __repr__(self) -> str:
-        return f"_Refusal(pause={self.pause}, until={self.until})"
 
 
 class _Shared:
@@ -245,8 +242,8 @@ class TokenProvider:
         """A valid token. Waits only where there is none at hand, or the one at hand is about to expire.
 
         Raises:
-            DomoOAuthError: There is no token to be had; the same error for a pause, without another request. A token that
-            another process leaves in the store meanwhile ends the pause.
+            DomoOAuthError: There is no token to be had; the same error for a pause, without another request. A token
+                that another process leaves in the store meanwhile ends the pause.
         """
         held = self._shared.held
         if held is not None and self._monotonic() < held.stale_at and self._wall() < held.stale_at_wall:
@@ -294,7 +291,7 @@ class TokenProvider:
             if before is None or now >= before.until:
                 grows = before is not None and now < before.until + _FORGIVEN
                 pause = min(_LONGEST_PAUSE, before.pause * 2) if before is not None and grows else _FIRST_PAUSE
-                self._shared.held, self._shared.refusal = None, _Refusal(token.access_token, pause, now + pause)
+                self._shared.held, self._shared.refusal = None, _Refusal(token, pause, now + pause)
                 return
         _log.debug("A token was refused right after another; kept for %.1f s", before.until - now)
 
@@ -455,7 +452,7 @@ class TokenProvider:
         held, refusal = self._shared.held, self._shared.refusal
         if stored.left <= _spent_window(stored.token):
             return False
-        if refusal is not None and refusal.access_token == stored.token.access_token:
+        if refusal is not None and refusal.token.access_token == stored.token.access_token:
             return False
         if held is None:
             return True

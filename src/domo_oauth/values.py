@@ -37,7 +37,9 @@ class Value:
         return hash(self._fields())
 
     def __repr__(self) -> str:
-        shown = (f"{name}={getattr(self, name)!r}" for name in self.__slots__ if name not in self._hidden)
+        # A value that was refused has no fields, and a traceback with locals shows it all the same.
+        names = (name for name in self.__slots__ if name not in self._hidden and hasattr(self, name))
+        shown = (f"{name}={getattr(self, name)!r}" for name in names)
         return f"{type(self).__name__}({', '.join(shown)})"
 
     def __getstate__(self) -> tuple[object, ...]:

@@ -70,5 +70,14 @@ def _can_be_sent_again(body: Payload | bytes) -> bool:
     return not isinstance(body, Payload) or not (body.consumed or isinstance(body, AsyncIterablePayload))
 
 
+class _Field(str):
+    """The field with the token. The repr of aiohttp's errors shows what a request had, and logs show that repr."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'Bearer hidden'"
+
+
 def _authorize(request: ClientRequest, token: Token) -> None:
-    request.headers["Authorization"] = f"Bearer {token.access_token}"
+    request.headers["Authorization"] = _Field(f"Bearer {token.access_token}")

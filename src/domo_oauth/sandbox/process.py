@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from contextlib import contextmanager, suppress
@@ -11,6 +12,7 @@ from importlib.util import find_spec
 from typing import IO, TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
+from domo_oauth.credentials import CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE
 from domo_oauth.errors import ConfigurationError
 
 from .clients import DEMO_CLIENT, Client
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Sandbox", "require_extra", "running"]
 
 _EXTRA = ("cryptography", "jwt", "openapi_core", "starlette", "uvicorn")
+_KEPT_BACK = (CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE, "DOMO_STORE")  # it has clients of its own
 _STOP_SECONDS = 10  # far more than it takes; then the process is killed
 
 
@@ -110,6 +113,7 @@ def running(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL if quiet else None,
+        env={name: value for name, value in os.environ.items() if name not in _KEPT_BACK},
         encoding="utf-8",
     )
     try:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from domo_oauth.errors import ConfigurationError
+from domo_oauth.values import Value
 
 from .protocol import LEASE_SECONDS, StoreError
 
@@ -115,11 +116,11 @@ class RedisStore:
     """
 
     def __init__(self, url: str | Redis | RedisCluster, /, *, prefix: str = "domo-oauth:", **redis_args: Any) -> None:
-        self._made_from: tuple[str, dict[str, Any]] | None = None
+        self._made_from: _MadeFrom | None = None
         self._prefix, self._where = prefix, "Redis"  # for a repr in a traceback with locals
         try:
             if isinstance(url, str):
-                self._made_from = (url, redis_args)
+                self._made_from = _MadeFrom(url, redis_args)
             self._client = _client(url, redis_args)
         finally:
             del url, redis_args  # a password may be in them, and a traceback with locals shows this frame
@@ -180,7 +181,7 @@ class RedisStore:
                 "A RedisStore that was made from a client cannot be pickled, as the client cannot: make it from a URL, "
                 "or make another in the other process."
             )
-        return _unpickled, (*self._made_from, self._prefix)
+        return _unpickled, (self._made_from.url, self._made_from.redis_args, self._prefix)
 
     def _keys(self, name: str) -> list[str]:
         # A cluster keeps keys in one place that have the same text in braces.
@@ -209,6 +210,19 @@ class RedisStore:
         if self._used_at > began + patience + _SLOW:
             self._passed_over = (self._used_at + _PASSED_OVER, told)
         raise StoreError(told)
+
+
+class _MadeFrom(Value):
+    """What a pickle carries. It may hold a password."""
+
+    __slots__ = ("redis_args", "url")
+    _hidden = ("redis_args", "url")
+
+    url: str
+    redis_args: dict[str, Any]
+
+    def __init__(self, url: str, redis_args: dict[str, Any]) -> None:
+        self._set(redis_args, url)
 
 
 def _unpickled(url: str, redis_args: dict[str, Any], prefix: str) -> RedisStore:
