@@ -246,6 +246,8 @@ class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
         self._raw: Any = response.stream
         self._content = bytearray()
         self._max_bytes = client.max_response_bytes
+        self._max_packed = client.max_response_bytes * 9 // 8 + _PIECE  # no body of that size takes more, packed
+        self._packed = 0
         self._deadline = monotonic() + client.max_response_seconds
         response.stream = self
 
@@ -291,6 +293,9 @@ class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
         codings = self._response.headers.get_list("Content-Encoding", split_commas=True)
         if len(codings) > 1 or not {coding.strip().lower() for coding in codings} <= set(_CODINGS):
             raise httpx.DecodingError("expected gzip or deflate, and once", request=self._response.request)
+        self._packed += len(chunk)
+        if codings and self._packed > self._max_packed:  # what comes after the end would be kept, and copied each time
+            raise httpx.DecodingError("expected less that decodes to nothing", request=self._response.request)
         for start in range(0, len(chunk), _PIECE):
             yield chunk[start : start + _PIECE]
 

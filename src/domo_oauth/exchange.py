@@ -282,6 +282,7 @@ def _transport_error(error: httpx.TransportError, sent: Sent) -> TransportError:
                 "listening"
             )
         case httpx.ProxyError():
+            retryable = "407" not in told  # wrong credentials, which a proxy may lock when they come again and again
             what, advice = "the proxy refused", "Check HTTPS_PROXY or httpx_args={'proxy': ...}, and its credentials"
         case httpx.ConnectTimeout() | httpx.PoolTimeout():
             what = "no connection in time"

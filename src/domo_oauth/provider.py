@@ -471,7 +471,8 @@ class TokenProvider:
                 _log.info("Fetched a token for %d s in %.3f s", token.expires_in, self._monotonic() - sent)
                 return self._hold(token, sent, sent_wall)
             except Exception as error:  # noqa: BLE001 -- all who wait get it, whatever it is
-                failure = error
+                failure = error.with_traceback(None)  # which would keep the frames of the caller, and what they hold
+            self.close()  # what is left in a connection after a failure is not to be read as the next answer
             pause = self._clock.random() * min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2**attempt)
             pause = max(pause, getattr(failure, "retry_after", None) or 0.0)
             late = self._monotonic() - started + pause > _RETRY_SECONDS
@@ -520,7 +521,7 @@ def _token_or_raise(outcome: _Outcome) -> Token:
 
 def _twin(error: Exception) -> Exception:
     """A copy, as an exception that is raised by several callers at once collects the frames of all."""
-    return copy.copy(error) if isinstance(error, DomoOAuthError) else error
+    return copy.copy(error) if isinstance(error, DomoOAuthError) else error.with_traceback(None)
 
 
 def _vault(

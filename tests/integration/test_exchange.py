@@ -603,3 +603,81 @@ def test_a_proxy_keeps_its_tls(monkeypatch, credentials):
     for args in ({"proxy": "https://localhost:1"}, {"mounts": {}}):
         given = exchange._httpx_args("http://localhost", args)
         assert isinstance(given["verify"], ssl.SSLContext)
+
+
+def fails(wire, credentials, answered: bytes, scopes: Any = "data") -> TokenRequestError:
+    with pytest.raises(TokenRequestError) as caught:
+        request_token(credentials, scopes, base_url=wire(answered).url, httpx_args=TIMEOUT)
+    return caught.value
+
+
+def test_a_page_in_place_of_a_token_is_told_of_in_the_fields_too(wire, credentials):
+    error = fails(wire, credentials, answer(200, HTML, "text/html"))
+    assert (error.status, error.description) == (200, "Domo - Blocked")
+
+
+def test_the_type_of_the_token_is_as_the_server_wrote_it(wire, credentials):
+    server = wire(answer(200, granted(token_type="Bearer")))
+    assert request_token(credentials, base_url=server.url, httpx_args=TIMEOUT).token_type == "Bearer"
+
+
+def test_invalid_scope_names_all_that_was_asked_for(wire, credentials):
+    error = fails(wire, credentials, answer(400, refused(error="invalid_scope")), ["user", "data"])
+    assert "Asked for: data user. " in str(error)
+
+
+@pytest.mark.parametrize(("given", "shown"), [("d" * 300, "d" * 300), ("d" * 301, "d" * 300 + "…")])
+def test_a_text_of_the_servers_has_300_characters_at_most(given, shown, wire, credentials):
+    assert fails(wire, credentials, answer(401, refused(message=given))).description == shown
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [(503, "Repeat the request after a pause."), (501, "Repeating it at once does not help."), (300, "It redirects")],
+)
+def test_what_a_status_alone_tells(status, said, wire, credentials):
+    assert said in str(fails(wire, credentials, answer(status, b"")))
+
+
+def test_the_reason_beside_the_status_is_the_description_where_there_is_no_other(wire, credentials):
+    assert fails(wire, credentials, answer(401, refused(statusReason="Locked"))).description == "Locked"
+
+
+def test_an_error_body_nested_beyond_reason_keeps_its_status(wire, credentials):
+    error = fails(wire, credentials, answer(500, b"[" * 100_000))
+    assert (type(error), error.description) == (ServerError, None)
+
+
+def test_a_title_that_is_no_utf_8_is_told_all_the_same(wire, credentials):
+    error = fails(wire, credentials, answer(403, b"<html><title>Caf\xe9 closed</title>", "text/html"))
+    assert error.description == "Caf\ufffd closed"
+
+
+@pytest.mark.parametrize(("before", "found"), [(4096 - 9, "T"), (4096 - 8, None)])
+def test_a_title_is_looked_for_in_the_first_4096_bytes(before, found, wire, credentials):
+    page = b" " * before + b"<title>T</title>"
+    assert fails(wire, credentials, answer(403, page, "text/html")).description == found
+
+
+@pytest.mark.parametrize(
+    ("said", "moment"),
+    [
+        ("2019-02-19T14:23:03+02:00", datetime(2019, 2, 19, 12, 23, 3, 0, UTC)),
+        ("2019-02-19T14:23:03Z".ljust(64), datetime(2019, 2, 19, 14, 23, 3, 0, UTC)),
+        (10**20, None),  # which the system's calendar does not reach
+    ],
+)
+def test_the_time_of_an_error_is_in_utc(said, moment, wire, credentials):
+    assert fails(wire, credentials, answer(401, refused(timestamp=said))).timestamp == moment
+
+
+@pytest.mark.parametrize(
+    ("fields", "seconds"),
+    [
+        (["Retry-After: 7 days"], None),
+        (["Retry-After: 1234567890"], None),
+        (["Retry-After: Wed, 21 Oct 2099 07:28:30 GMT", "Date: Wed, 21 Oct 2099 07:28:00 GMT"], 30.0),
+    ],
+)
+def test_the_time_to_wait_is_in_seconds_or_counted_by_the_servers_clock(fields, seconds, wire, credentials):
+    assert fails(wire, credentials, answer(429, b"", None, *fields)).retry_after == seconds

@@ -23,6 +23,7 @@ from domo_oauth import (
     ClientCredentials,
     ConfigurationError,
     DomoOAuthError,
+    FileStore,
     InvalidClientError,
     RateLimitedError,
     Scope,
@@ -659,7 +660,7 @@ def test_a_thread_in_the_background_that_ends_is_replaced(provider, endpoint, an
     monkeypatch.setattr(threading, "excepthook", lambda args: died.append(args.exc_type))
     endpoint.answers = [GeneratorExit()]
     assert anyio.run(provider.aget_token, backend=anyio_backend).access_token == "canary-token-2"
-    assert died == [GeneratorExit]
+    until(lambda: died == [GeneratorExit])  # said after the others have their token
 
 
 def test_a_sync_call_inside_a_running_loop(provider, endpoint, anyio_backend):
@@ -985,3 +986,24 @@ def test_a_flight_that_an_interrupt_left_behind_holds_nobody_up(provider, endpoi
     provider._shared.flight = left_behind
     assert get(provider).access_token == "canary-token-1"
     assert endpoint.requests == 1
+
+
+@pytest.mark.parametrize(("monotonic", "wall"), [(HOUR - 300, 0), (0, HOUR - 300)])
+def test_it_is_stale_at_the_very_moment_by_either_clock(provider, endpoint, time, get, monotonic, wall):
+    first = get(provider)
+    time.now += monotonic
+    time.now_wall += wall
+    assert get(provider) is first
+    background()
+    assert endpoint.requests == 2
+
+
+def test_from_env_takes_what_the_constructor_takes(monkeypatch, credentials, endpoint, tmp_path):
+    monkeypatch.setenv("DOMO_CLIENT_ID", credentials.client_id)
+    monkeypatch.setenv("DOMO_CLIENT_SECRET", credentials.client_secret)
+    args = {"store": FileStore(tmp_path / "tokens"), "base_url": "https://api.elsewhere.test"}
+    provider = TokenProvider.from_env(scopes="data", httpx_args={"transport": httpx.MockTransport(endpoint)}, **args)
+    assert provider.get_token().access_token == "canary-token-1"
+    assert [file for file in (tmp_path / "tokens").iterdir() if not file.suffix]
+    assert "scopes='data', base_url='https://api.elsewhere.test'" in repr(provider)
+    provider.reset()

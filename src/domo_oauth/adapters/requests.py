@@ -72,7 +72,11 @@ class _Replay:
         if response.status_code != _UNAUTHORIZED or not carried:
             return response
         again = _rewind(request.body, self._position)
-        another = self._auth.another(self._token, urlsplit(response.url).hostname or "", again=again)
+        try:
+            another = self._auth.another(self._token, urlsplit(response.url).hostname or "", again=again)
+        except BaseException:
+            response.close()  # nobody gets it
+            raise
         if another is None:
             return response
         request = request.copy()

@@ -1,0 +1,446 @@
+"""The table: what is done to a client that asks for a token, and what has to come of it."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from domo_oauth import (
+    InvalidClientError,
+    InvalidScopeError,
+    RateLimitedError,
+    ServerError,
+    Token,
+    TokenRequestError,
+    TransportError,
+    UnexpectedResponseError,
+)
+
+from .faults import (
+    CHUNKED,
+    GRANTED,
+    HTML,
+    JSON,
+    LAST,
+    after,
+    answer,
+    bomb,
+    bomb_block,
+    break_the_handshake,
+    chunk,
+    close_at_once,
+    close_in_the_handshake,
+    drip,
+    flood,
+    grant,
+    granted,
+    hang_at_once,
+    head,
+    packed,
+    packed_wrongly,
+    redirect,
+    reset_at_once,
+    reset_in_the_handshake,
+    say,
+    say_and_half_close,
+    say_and_reset,
+    say_and_wait,
+    say_before_asked,
+    say_byte_by_byte,
+    through,
+    until,
+    with_tls,
+)
+from .server import Fault
+
+Certificate: TypeAlias = Literal["", "good", "wrong host", "expired", "not yet valid", "self-signed", "unknown"]
+Result: TypeAlias = type[Token | TokenRequestError | TransportError]
+
+WAIT = 0.1
+"""Seconds that a client waits where it is to wait in vain."""
+TRIES = 4
+"""How often a provider asks where that may help."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing that is done to the token endpoint's clients.
+
+    Attributes:
+        faults: What is done to each connection, in turn; the last one holds for all that follow.
+        once: What comes of ``request_token``, which asks once.
+        kept: What comes of ``get_token``, which asks again where that may help; else the same.
+        tries: How often ``get_token`` asks.
+        requests: How many of its requests reach the endpoint; else one for each try.
+        asked: How many of the requests of ``request_token`` do; else the one, if any of the others.
+        said: What the message says.
+        has: What the error, or the token, of ``request_token`` has.
+        timeout: Which of httpx's time-outs is to be waited for, if any.
+        limit: Which of the client's limits is to be waited for, if any: that for all header fields, or for the body.
+        certificate: What the server shows; none where it speaks no TLS, or not before a CONNECT.
+        place: Whether the port of the server is open, closed or full.
+        scheme: That of the URL, where the server does not encrypt by itself.
+        proxy: Whether the server is a proxy in between.
+        resolve: What is called in place of the system's resolver.
+        slept: Seconds that ``get_token`` waits between its tries, as the server asks for.
+        seconds: How long each call may take. Generous, as a machine may be busy.
+        megabytes: How much memory each call may take.
+        repeats: Whether httpcore's own log repeats what came, as it does with a status line that is none.
+    """
+
+    name: str
+    faults: tuple[Fault, ...]
+    once: Result
+    kept: Result | None = None
+    tries: int = 1
+    requests: int | None = None
+    asked: int | None = None
+    said: str = ""
+    has: dict[str, Any] = field(default_factory=dict)
+    timeout: Literal["", "connect", "read"] = ""
+    limit: Literal["", "header", "body"] = ""
+    certificate: Certificate = ""
+    place: Literal["open", "closed", "full"] = "open"
+    scheme: Literal["", "http", "https"] = ""
+    proxy: bool = False
+    resolve: Callable[..., Any] | None = None
+    slept: float | None = None
+    seconds: float = 15.0
+    megabytes: float = 4.0
+    repeats: bool = False
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def row(name: str, fault: Fault | tuple[Fault, ...], once: Result, **more: Any) -> Row:
+    faults = fault if isinstance(fault, tuple) else (fault,)
+    return Row(name, faults, once, **more)
+
+
+def token(name: str, fault: Fault | tuple[Fault, ...], **more: Any) -> Row:
+    return row(name, fault, Token, **more)
+
+
+def no_answer(name: str, fault: Fault | tuple[Fault, ...], **more: Any) -> Row:
+    return row(name, fault, TransportError, **{"tries": TRIES, **more})
+
+
+def broken(name: str, fault: Fault | tuple[Fault, ...], **more: Any) -> Row:
+    return row(name, fault, UnexpectedResponseError, **more)
+
+
+def passing(name: str, fault: Fault, once: Result = TransportError, **more: Any) -> Row:
+    """It happens once, and then a token comes."""
+    return row(name, (fault, grant), once, **{"kept": Token, "tries": 2, **more})
+
+
+def distrusted(name: Certificate, said: str) -> Row:
+    return no_answer(
+        f"a certificate: {name}", grant, certificate=name, tries=1, requests=0, said=said, has={"retryable": False}
+    )
+
+
+def unknown_name(*_: object, **__: object) -> Any:
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+def slow_and_in_vain(*_: object, **__: object) -> Any:
+    time.sleep(WAIT * 1.5)  # as the system's resolver does, which knows no time-out but its own
+    raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+
+NEVER = b"HTTP/1.1 200 OK\r\nX: "
+"""A head without an end."""
+INFORMED = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+LONG = f"X: {'x' * 1_000_000}"
+MANY = [f"X-{number}: {'x' * 90}" for number in range(10_000)]
+PAGE = "Content-Type: text/html"
+TOO_LARGE = "expected at most 1048576 bytes"
+ENDLESS: dict[str, Any] = {"megabytes": 16.0, "said": TOO_LARGE}
+IN_VAIN: dict[str, Any] = {"timeout": "read", "said": "no complete answer in time"}
+IN_TIME: dict[str, Any] = {"limit": "header", "said": "no complete answer in time"}
+BODY_IN_TIME: dict[str, Any] = {**IN_TIME, "limit": "body"}
+IN_TLS: dict[str, Any] = {"scheme": "https", "requests": 0}
+BY_PROXY: dict[str, Any] = {"proxy": True, "certificate": "good", "scheme": "https", "requests": 0}
+
+
+def too_many(*fields: str) -> Fault:
+    return say(answer(429, b"", *fields))
+
+
+CONNECTION = [
+    no_answer("refused", grant, place="closed", requests=0, said="no connection"),
+    no_answer("nobody accepts", grant, place="full", timeout="connect", requests=0, said="no connection in time"),
+    no_answer("a name that DNS does not know", grant, scheme="https", resolve=unknown_name, requests=0),
+    no_answer("DNS gives up", grant, scheme="https", resolve=slow_and_in_vain, timeout="connect", requests=0),
+    no_answer("reset on connecting", reset_at_once, requests=0),
+    no_answer("closed on connecting", close_at_once, said="broke off", requests=0),
+    passing("reset on connecting, once", reset_at_once, requests=1, asked=0),
+    passing("closed on connecting, once", close_at_once, requests=1, asked=0),
+]
+
+TLS = [
+    token("TLS", grant, certificate="good"),
+    no_answer("TLS: no handshake", hang_at_once, **IN_TLS, timeout="connect", said="no connection in time"),
+    no_answer("TLS: reset in the handshake", reset_in_the_handshake, **IN_TLS, said="no connection"),
+    no_answer("TLS: closed in the handshake", close_in_the_handshake, **IN_TLS, said="no connection"),
+    no_answer("TLS: answered in clear", break_the_handshake(answer(400, HTML, PAGE)), **IN_TLS, said="SSL"),
+    no_answer("TLS: garbage", break_the_handshake(b"\x16\x03\x03" + bytes(range(256))), **IN_TLS, said="SSL"),
+    no_answer("TLS: an alert", break_the_handshake(b"\x15\x03\x03\x00\x02\x02\x28"), **IN_TLS, said="SSL"),
+    no_answer("spoken to in clear where TLS is due", with_tls(grant), certificate="good", scheme="http", requests=0),
+    distrusted("wrong host", "mismatch"),
+    distrusted("expired", "expired"),
+    distrusted("not yet valid", "not yet valid"),
+    distrusted("self-signed", "self-signed"),
+    distrusted("unknown", "unable to get local issuer"),
+    no_answer("TLS: no answer", say_and_wait(b""), certificate="good", **IN_VAIN),
+    no_answer("TLS: reset in place of an answer", say_and_reset(), certificate="good", said="broke off"),
+    no_answer("TLS: truncated", say(GRANTED[:-9]), certificate="good", said="broke off"),
+    broken("TLS: truncated, and no length said", say(head(200) + granted()[:-9]), certificate="good", said="JSON"),
+    no_answer("TLS: header fields that never end, now and then", drip(NEVER, b"x"), certificate="good", **IN_TIME),
+]
+
+FIRST_BYTE = [
+    token("an answer", grant),
+    no_answer("no answer", say_and_wait(b""), **IN_VAIN),
+    no_answer("reset in place of an answer", say_and_reset(), said="broke off"),
+    no_answer("closed in place of an answer", say(b""), said="broke off"),
+    no_answer("half-closed in place of an answer", say_and_half_close(), said="broke off"),
+    passing("no answer, once", say_and_wait(b""), **IN_VAIN),
+    passing("reset in place of an answer, once", say_and_reset()),
+    token("answered before it was asked", say_before_asked(GRANTED), requests=1),
+    no_answer("not HTTP", say(b"SSH-2.0-OpenSSH_9.2\r\n"), said="broke off"),
+    no_answer("a status line of another protocol", say(b"HTTP/2 200\r\n\r\n"), said="broke off"),
+    no_answer("a status of four digits", say(b"HTTP/1.1 2000 OK\r\n\r\n"), said="broke off"),
+    no_answer("HTTP/0.9", say(granted()), said="broke off", repeats=True),
+    no_answer("a mebibyte that is no HTTP", say(b"x" * 2**20), said="broke off"),
+]
+
+HEADER_FIELDS = [
+    no_answer("silence in the header fields", say_and_wait(NEVER), **IN_VAIN),
+    no_answer("reset in the header fields", say_and_reset(NEVER), said="broke off"),
+    no_answer("closed in the header fields", say(NEVER), said="broke off"),
+    no_answer("half-closed in the header fields", say_and_half_close(NEVER), said="broke off"),
+    token("an answer byte by byte", say_byte_by_byte(GRANTED)),
+    no_answer("header fields that never end, now and then", drip(NEVER, b"x"), **IN_TIME),
+    no_answer("header fields that never end, at once", flood(NEVER, b"x" * 65536), said="broke off"),
+    no_answer("a header field of 1 MB", say(head(200, JSON, LONG) + granted()), said="broke off"),
+    no_answer("10,000 header fields of 1 MB", say(head(200, JSON, *MANY) + granted()), said="broke off"),
+    no_answer("a header field with NUL", say(head(200, JSON, "X: \0") + granted()), said="broke off"),
+    no_answer("a header field without a name", say(head(200, JSON, ": x") + granted()), said="broke off"),
+    token("a folded header field", say(answer(200, granted(), JSON, "X: a\r\n b"))),
+    token("100 Continue first", say(CONTINUE + GRANTED)),
+    token("103 Early Hints first", say(INFORMED + GRANTED)),
+    token("103 Early Hints a thousand times first", say(INFORMED * 1000 + GRANTED)),
+    no_answer("103 Early Hints without end, now and then", drip(INFORMED, INFORMED), **IN_TIME),
+    no_answer("103 Early Hints without end, at once", flood(INFORMED, INFORMED * 100), **IN_TIME),
+    no_answer("103 Early Hints and no answer", say_and_wait(INFORMED), **IN_VAIN),
+    no_answer("103 Early Hints and closed", say(INFORMED), said="broke off"),
+    no_answer(
+        "101 Switching Protocols", say(b"HTTP/1.1 101 -\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"), said="broke off"
+    ),
+    row(
+        "header fields that never end, on a connection kept alive after 503",
+        after(answer(503, alive=True), drip(NEVER, b"x", patience=1.0)),
+        ServerError,  # as that connection is not used again
+        tries=TRIES,
+    ),
+]
+
+LENGTH = [
+    no_answer("silence in the body", say_and_wait(GRANTED[:-9]), **IN_VAIN),
+    no_answer("reset in the body", say_and_reset(GRANTED[:-9]), said="broke off"),
+    no_answer("truncated", say(GRANTED[:-9]), said="broke off"),
+    no_answer("half-closed in the body", say_and_half_close(GRANTED[:-9]), said="broke off"),
+    passing("truncated, once", say(GRANTED[:-9])),
+    no_answer("longer than it is", say(answer(200, granted(), length=5000)), said="broke off"),
+    broken("shorter than it is", say(answer(200, granted(), length=20)), said="JSON"),
+    broken("length 0, and a body", say(answer(200, granted(), length=0)), said="JSON"),
+    no_answer("a negative length", say(head(200, JSON, "Content-Length: -1") + granted()), said="broke off"),
+    no_answer("a length of 30 digits", say(answer(200, granted(), length=10**30)), said="broke off"),
+    no_answer("two lengths", say(answer(200, granted(), JSON, "Content-Length: 7")), said="broke off"),
+    token("the same length twice", say(answer(200, granted(), JSON, f"Content-Length: {len(granted())}"))),
+    token("no length, and closed", say(head(200) + granted())),
+    token("no length, and half-closed", say_and_half_close(head(200) + granted())),
+    broken("no length, and truncated", say(head(200) + granted()[:-9]), said="JSON"),
+    no_answer("no length, and reset", say_and_reset(head(200) + granted()[:-9]), said="broke off"),
+    no_answer("a body that never ends, now and then", drip(head(200)), **BODY_IN_TIME),
+    broken("a body that never ends, at once", flood(head(200), b" " * 65536), **ENDLESS),
+    broken("a body of 2 MiB", say(answer(200, b" " * 2**21)), **ENDLESS),
+    row("a refusal that never ends, now and then", drip(head(401)), InvalidClientError, limit="body"),
+    row("a refusal that never ends, at once", flood(head(401), b" " * 65536), InvalidClientError, megabytes=16),
+    row("a refusal that is truncated", say(answer(401, b"{", length=50)), InvalidClientError),
+    row("a refusal that is reset", say_and_reset(answer(401, b"{", length=50)), InvalidClientError),
+    row("503 that never ends", flood(head(503), b" " * 65536), ServerError, tries=TRIES, megabytes=16),
+    passing(
+        "503 with more than its length, once",
+        after(answer(503, b"{}", length=0, alive=True), grant),
+        ServerError,
+    ),
+]
+
+CHUNKS = [
+    token("chunks", say(CHUNKED + chunk(granted()[:9]) + chunk(granted()[9:]) + LAST)),
+    token("chunks of one byte", say(CHUNKED + b"".join(chunk(bytes((byte,))) for byte in granted()) + LAST)),
+    token(
+        "chunks with extensions and a trailer", say(CHUNKED + chunk(granted(), extension=";a=b") + b"0\r\nX: y\r\n\r\n")
+    ),
+    token(
+        "chunks and a length",
+        say(head(200, JSON, "Content-Length: 3", "Transfer-Encoding: chunked") + chunk(granted()) + LAST),
+    ),
+    no_answer("a chunk's size that is no number", say(CHUNKED + chunk(granted(), "xyz")), said="broke off"),
+    no_answer("a chunk's size that is negative", say(CHUNKED + chunk(granted(), "-5")), said="broke off"),
+    no_answer("a chunk's size of 30 digits", say(CHUNKED + chunk(granted(), "f" * 30)), said="broke off"),
+    no_answer("a chunk that is longer than it is", say(CHUNKED + chunk(granted(), "fff")), said="broke off"),
+    no_answer("a chunk that is shorter than it is", say(CHUNKED + chunk(granted(), "5") + LAST), said="broke off"),
+    no_answer("no last chunk", say(CHUNKED + chunk(granted())), said="broke off"),
+    no_answer("no last chunk, and silence", say_and_wait(CHUNKED + chunk(granted())), **IN_VAIN),
+    no_answer("a chunk's extension that never ends", flood(CHUNKED + b"5;", b"x" * 65536), said="broke off"),
+    no_answer(
+        "a trailer that never ends", flood(CHUNKED + chunk(granted()) + b"0\r\n", b"X: y\r\n" * 999), said="broke off"
+    ),
+    broken("chunks without end", flood(CHUNKED, chunk(b" " * 4096)), **ENDLESS),
+    no_answer("chunks without end, now and then", drip(CHUNKED, chunk(b" ")), **BODY_IN_TIME),
+    no_answer(
+        "an unknown transfer coding", say(head(200, JSON, "Transfer-Encoding: gzip") + granted()), said="broke off"
+    ),
+]
+
+CODINGS = [
+    token("gzip", say(packed(gzip.compress(granted())))),
+    token("deflate", say(packed(zlib.compress(granted()), "deflate"))),
+    broken("a gzip bomb of 1 GiB", say(packed(bomb(1024))), **ENDLESS),
+    row("a gzip bomb of 1 GiB for a 503", say(packed(bomb(1024), status=503)), ServerError, tries=TRIES, megabytes=16),
+    row("a gzip bomb of 1 GiB for a 401", say(packed(bomb(1024), status=401)), InvalidClientError, megabytes=16),
+    broken(
+        "a gzip bomb without end",
+        flood(head(200, JSON, "Content-Encoding: gzip") + bomb(0), bomb_block() * 64),
+        **ENDLESS,
+    ),
+    broken(
+        "gzip that stands for nothing, without end",
+        flood(head(200, JSON, "Content-Encoding: gzip") + bomb(0), b"\x00\x00\x00\xff\xff" * 1000),
+        said="Content-Encoding is broken",
+    ),
+    broken(
+        "gzip that goes on after its end, without end",
+        flood(head(200, JSON, "Content-Encoding: gzip") + gzip.compress(granted()), b" " * 65536),
+        said="Content-Encoding is broken",
+    ),
+    broken("no gzip at all", say(packed(granted())), said="Content-Encoding is broken"),
+    broken("gzip with a wrong checksum", say(packed(packed_wrongly())), said="Content-Encoding is broken"),
+    broken("half a gzip", say(packed(gzip.compress(granted())[:40])), said="JSON"),
+    broken("gzip twice", say(packed(gzip.compress(gzip.compress(granted())), "gzip, gzip")), said="Content-Encoding"),
+    broken("a coding that was not asked for", say(packed(granted(), "br")), said="Content-Encoding is broken"),
+    row("503 with broken gzip", say(packed(b"no gzip", status=503)), ServerError, tries=TRIES),
+]
+
+VERSIONS_AND_STATUSES = [
+    token("HTTP/1.0", say(b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n" + granted())),
+    token("HTTP/1.0, kept alive", say_and_wait(GRANTED.replace(b"HTTP/1.1", b"HTTP/1.0"))),
+    broken("HTTP/1.0, truncated", say(head(200).replace(b"1.1", b"1.0", 1) + granted()[:-9]), said="JSON"),
+    broken("204", say(b"HTTP/1.1 204 No Content\r\n\r\n"), said="204 No Content"),
+    broken("204 with a body", say(answer(204, granted())), said="204 No Content"),
+    broken("205 with a body", say(answer(205, granted())), said="205"),
+    broken("206 with a part of a token", say(answer(206, granted()[:30])), said="206"),
+    broken("304", say(b"HTTP/1.1 304 Not Modified\r\n\r\n"), said="304"),
+    row("400", say(answer(400, b"{}")), TokenRequestError),
+    row("400 invalid_scope", say(answer(400, b'{"error": "invalid_scope"}')), InvalidScopeError),
+    row("401", say(answer(401, b"{}")), InvalidClientError),
+    row("401 as a page", say(answer(401, HTML, PAGE)), InvalidClientError),
+    row("403 as a page", say(answer(403, HTML, PAGE)), TokenRequestError, said="Sign in to the network"),
+    broken("404 as a page", say(answer(404, HTML, PAGE)), said="404"),
+    row("500", say(answer(500, b"{}")), ServerError, tries=TRIES),
+    row("501", say(answer(501, b"{}")), ServerError),
+    row("502 as a page", say(answer(502, HTML, PAGE)), ServerError, tries=TRIES, said="Sign in to the network"),
+    row("503", say(answer(503)), ServerError, tries=TRIES),
+    row("504", say(answer(504)), ServerError, tries=TRIES),
+    passing("503 once", after(answer(503, alive=True), grant), ServerError),
+    row(
+        "503 three times",
+        (say(answer(503)), say(answer(502)), say(answer(500)), grant),
+        ServerError,
+        kept=Token,
+        tries=4,
+    ),
+]
+
+LIMITS_OF_RATE = [
+    row("429", too_many(), RateLimitedError, tries=TRIES, has={"retry_after": None}),
+    passing("429 for 7 s", too_many("Retry-After: 7"), RateLimitedError, slept=7.0, has={"retry_after": 7.0}),
+    row("429 for 7 s, always", too_many("Retry-After: 7"), RateLimitedError, tries=3, slept=14.0),
+    row("429 for an hour", too_many("Retry-After: 3600"), RateLimitedError, has={"retry_after": 3600.0}),
+    row("429 for 30 years", too_many("Retry-After: 999999999"), RateLimitedError),
+    passing("429 for ever", too_many("Retry-After: 9999999999"), RateLimitedError, has={"retry_after": None}),
+    passing("429 for a negative time", too_many("Retry-After: -7"), RateLimitedError, has={"retry_after": None}),
+    passing("429 for a fraction", too_many("Retry-After: 0.5"), RateLimitedError, has={"retry_after": None}),
+    passing("429 for words", too_many("Retry-After: soon"), RateLimitedError, has={"retry_after": None}),
+    passing(
+        "429 for a megabyte", too_many(f"Retry-After: {'7' * 90_000}"), RateLimitedError, has={"retry_after": None}
+    ),
+    row("429 until a date next year", until(365 * 86400, 0), RateLimitedError),
+    passing("429 until a date that has passed", until(-60, 0), RateLimitedError, slept=0.0),
+    passing("429 until a date", until(7, 0), RateLimitedError, slept=7.0),
+    passing("429 until a date, by a clock an hour ahead", until(7, 3600), RateLimitedError, slept=7.0),
+    passing("429 until a date, by a clock an hour behind", until(7, -3600), RateLimitedError, slept=7.0),
+    passing("503 for 7 s", say(answer(503, b"", "Retry-After: 7")), ServerError, slept=7.0),
+]
+
+REDIRECTS = [
+    *(
+        broken(f"{status} to the same server", redirect(status, "/other"), said="redirects")
+        for status in (301, 302, 303, 307, 308)
+    ),
+    *(
+        broken(f"{status} elsewhere", redirect(status, "ELSEWHERE/oauth/token"), said="redirects")
+        for status in (301, 302, 303, 307, 308)
+    ),
+    broken("302 in a loop", redirect(302, "HERE/oauth/token"), said="redirects"),
+    broken("302 from TLS to http", redirect(302, "ELSEWHERE/oauth/token"), certificate="good", said="redirects"),
+    broken("302 to what is no URL", redirect(302, "http://[::1"), said="redirects"),
+    broken("302 without saying where", say(answer(302)), said="redirects"),
+]
+
+IN_BETWEEN = [
+    no_answer("a proxy: 407 for a CONNECT", say(answer(407, HTML)), **BY_PROXY, tries=1, said="the proxy refused"),
+    no_answer("a proxy: 502 for a CONNECT", say(answer(502, HTML, PAGE)), **BY_PROXY, said="the proxy refused"),
+    no_answer("a proxy: no answer", say_and_wait(b""), **BY_PROXY, **IN_VAIN),
+    no_answer("a proxy: reset", say_and_reset(), **BY_PROXY),
+    no_answer("a proxy: header fields that never end, now and then", drip(NEVER, b"x"), **BY_PROXY, **IN_TIME),
+    no_answer("a proxy: let through, and reset", through(reset_in_the_handshake), **BY_PROXY),
+    no_answer("a proxy: let through, and no handshake", through(hang_at_once), **BY_PROXY, timeout="connect"),
+    no_answer(
+        "a proxy: let through, and no answer",
+        through(with_tls(say_and_wait(b""))),
+        **{**BY_PROXY, "requests": 4},
+        **IN_VAIN,
+    ),
+    token("a proxy: let through", through(with_tls(grant)), **{**BY_PROXY, "requests": 1}),
+    broken("a proxy: 407 without being asked", say(answer(407, HTML, PAGE)), said="407"),
+    broken("a portal: a page with 200", say(answer(200, HTML, PAGE)), said="Sign in to the network"),
+    broken("a portal: a page that says it is JSON", say(answer(200, HTML)), said="Sign in to the network"),
+    broken("a portal: 302", redirect(302, "ELSEWHERE/login"), said="redirects"),
+    row("a portal: 511", say(answer(511, HTML, PAGE)), ServerError, said="Sign in to the network"),
+]
+
+ROWS = [
+    *CONNECTION,
+    *TLS,
+    *FIRST_BYTE,
+    *HEADER_FIELDS,
+    *LENGTH,
+    *CHUNKS,
+    *CODINGS,
+    *VERSIONS_AND_STATUSES,
+    *LIMITS_OF_RATE,
+    *REDIRECTS,
+    *IN_BETWEEN,
+]
