@@ -16,7 +16,7 @@ SPEC := openapi/domo-oauth.yaml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: fleet help demo test sdk lint-spec lint types drift coverage check package bench soak page prism interop interop-generators contract-diff release-spec repeat faults fuzz system record surface lock audit format clean test-pythons
+.PHONY: fleet help demo test sdk lint-spec lint types drift coverage check package bench soak page prism interop interop-generators contract-diff release-spec repeat faults fuzz mutants system record surface lock audit format clean test-pythons
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -134,6 +134,9 @@ fuzz: $(READY) $(FUZZ_READY) ## Fuzz what reads foreign bytes (SECONDS=60 for ea
 
 faults: $(READY) ## Do to the clients all that networks and servers do, again and again (TIMES=20), and write the table
 	@FAULTS_TIMES=$(or $(TIMES),20) $(PY) -m pytest tests/faults $(ARGS)
+
+mutants: $(READY) ## Break src/ in one place at a time, and show what no test notices (PATHS="src/domo_oauth/provider.py")
+	@nice $(PY) -m tools.mutants $(PATHS) $(ARGS)
 
 record: $(READY) ## Ask the real endpoint (DOMO_CLIENT_ID, DOMO_CLIENT_SECRET) and write redacted recordings: OUT=folder
 	@$(BIN)/domo-oauth record --out "$(or $(OUT),recordings)"

@@ -1,0 +1,119 @@
+"""A clock that runs faster, and eyes between the provider and the network."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import httpx
+
+from domo_oauth.provider import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .events import Events
+
+__all__ = ["FastClock", "Watch"]
+
+
+class FastClock:
+    """Time that runs so many times faster, and what the thread that asked has seen of it."""
+
+    def __init__(self, speed: float, seed: str) -> None:
+        self._speed = speed
+        self._started, self._started_wall = time.monotonic(), time.time()
+        self._here = threading.local()
+        # Equal for all providers of the process, so that they share one token.
+        self.clock = Clock(self._monotonic, self._wall, self._sleep, random.Random(seed).random)  # noqa: S311
+
+    def _monotonic(self) -> float:
+        now = self._here.read = time.monotonic()
+        return now * self._speed
+
+    def _wall(self) -> float:
+        return self._started_wall + (time.monotonic() - self._started) * self._speed
+
+    def _sleep(self, seconds: float) -> None:
+        self._here.slept = True
+        time.sleep(seconds / self._speed)
+
+    def sent(self) -> float:
+        """The last reading of this thread, in real seconds: from here the provider counts the age of the token."""
+        read: float = self._here.read
+        return read
+
+    def is_retry(self) -> bool:
+        """Whether this thread has slept since it was last asked: only between two tries does a provider sleep."""
+        slept: bool = getattr(self._here, "slept", False)
+        self._here.slept = False
+        return slept
+
+
+class Watch(httpx.BaseTransport):
+    """The transport of the token requests, which writes down each try: when, and what came of it."""
+
+    _numbers = itertools.count(1)
+
+    def __init__(self, who: str, events: Events, clock: FastClock) -> None:
+        self._who, self._events, self._clock = who, events, clock
+        self._inner = httpx.HTTPTransport(verify=False)  # there is no TLS on loopback, and it is slow to set up
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        sent, retry, identity = self._clock.sent(), self._clock.is_retry(), f"{self._who}-{next(self._numbers)}"
+        request.headers["X-Soak-Id"] = identity
+
+        def ended(outcome: str, response: httpx.Response | None = None) -> None:
+            fields = {} if response is None else response.headers
+            token, asked = fields.get("X-Soak-Token"), fields.get("Retry-After")
+            granted = outcome == "200" and token is not None
+            self._events.write(
+                "try",
+                id=identity,
+                sent=sent,
+                retry=retry,
+                ended=time.monotonic(),
+                outcome=outcome,
+                token=token if granted else None,
+                retry_after=float(asked or 0),
+            )
+
+        try:
+            response = self._inner.handle_request(request)
+        except Exception as error:
+            ended(type(error).__name__)
+            raise
+        response.stream = _Body(response, ended)
+        return response
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class _Body(httpx.SyncByteStream):
+    """A body that says when it is read to its end, or why not."""
+
+    def __init__(self, response: httpx.Response, ended: Callable[[str, httpx.Response | None], None]) -> None:
+        assert isinstance(response.stream, httpx.SyncByteStream)
+        self._stream, self._response, self._ended = response.stream, response, ended
+        self._told = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._stream
+        except Exception as error:
+            self._tell(type(error).__name__)
+            raise
+        self._tell(str(self._response.status_code))
+
+    def close(self) -> None:
+        self._tell("unread")
+        self._stream.close()
+
+    def _tell(self, outcome: str) -> None:
+        if not self._told:
+            self._told = True
+            self._ended(outcome, self._response)
