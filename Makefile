@@ -93,8 +93,8 @@ test-pythons: ## Run the tests (but those that take long) on every other Python 
 bench: $(READY) ## Measure beside other libraries and update the README's table (QUICK=1 ends in five minutes)
 	@$(PY) -m benchmarks $(if $(filter 1,$(QUICK)),--quick) --update-readme
 
-soak: $(READY) ## A year of renewals in an hour, with faults (MINUTES=1 for a try, SEED=1); results in build/soak
-	@$(PY) -m benchmarks.soak --minutes $(or $(MINUTES),60) --seed $(or $(SEED),1)
+soak: $(READY) ## A year of renewals in an hour, with faults (MINUTES=1 for a try, SEED=1, PUBLISH=1); results in build/soak
+	@$(PY) -m benchmarks.soak --minutes $(or $(MINUTES),60) --seed $(or $(SEED),1) $(if $(PUBLISH),--publish)
 
 fleet: $(READY) ## Simulate fleets for 30 days and update the README's table and plot (QUICK=1 for small ones, to look at)
 	@$(PY) -m benchmarks.fleet $(if $(filter 1,$(QUICK)),--quick,--update-readme) --jobs $(or $(JOBS),1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
 
@@ -19,6 +20,7 @@ def main() -> None:
     parser.add_argument("--seed", default="1", help="what draws the faults; their times differ a little all the same")
     parser.add_argument("--out", type=Path, default=_ROOT / "build" / "soak", help="where the results go")
     parser.add_argument("--again", action="store_true", help="judge what the last run left there, and run nothing")
+    parser.add_argument("--publish", action="store_true", help="put table and plot beside this, where the README links")
     options = parser.parse_args()
     if not Path("/proc/self/statm").exists():
         raise SystemExit("The soak reads memory and descriptors from /proc, which only Linux has.")
@@ -31,6 +33,9 @@ def main() -> None:
     run = report.read(options.out)
     results = report.results(run)
     report.write(options.out, results, run)
+    if options.publish:
+        for name in ("soak.md", "soak.svg"):
+            shutil.copy(options.out / name, Path(__file__).parent)
     print(f"\n{report.table(results)}\nAll of it is in {options.out}", flush=True)
     sys.exit(1 if results["breaches"] else 0)
 

@@ -21,7 +21,7 @@ _MOST_TOLD = 20
 """Breaches of a rule that are told one by one."""
 _NOTE = (
     "¹ Callers' errors; and how many of them came while another process had left a fresh token in the store, where "
-    "nobody looks during a pause: that is not against the rules."
+    "a process looks but once a second during a pause: that is not against the rules."
 )
 
 

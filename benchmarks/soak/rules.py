@@ -154,7 +154,7 @@ def rounds(group: Group) -> list[str]:
 
     A fetch may fail after four tries; or sooner, if the next one might have begun more than 20 s after the first
     (a pause is up to 1, 2, 4 s, or as long as Retry-After says), or if the answer is one that stays. The next fetch
-    begins 1 s later at the soonest, then 2, 4, ... 30 s, or when Retry-After says so.
+    begins 1 s later at the soonest, then 2, 4, ... 30 s, or when Retry-After says so; a token from the store ends that.
     """
     breaches = list[str]()
     for process in group.processes:
@@ -162,9 +162,12 @@ def rounds(group: Group) -> list[str]:
             if each.token is None and not _has_tried_all(group, each):
                 breaches.append(f"{process.who} gave up early at {each.ended:.3f}, after {len(each.tries)} tries")
         for each, following, pause in _pauses(process):
-            # What came from a store ends a row of failures, so that only the first pause is certain there.
+            # What came from a store ends a row of failures, so that only the first pause is certain there, and ends a
+            # pause, too: the token that came may be stale or refused before the pause would have been over.
             certain = pause if len(group.processes) == 1 else max(_FIRST_PAUSE, _asked(each))
-            if following is not None and following.sent < each.ended + certain / group.speed:
+            if following is None or any(each.ended < when < following.sent for when, _ in process.seen):
+                continue
+            if following.sent < each.ended + certain / group.speed:
                 breaches.append(f"{process.who} asked at {following.sent:.3f}, within a pause")
     return breaches
 
@@ -249,7 +252,7 @@ RULES = {
 
 def stored_meanwhile(group: Group) -> int:
     """Errors that callers had while another process had left a fresh token in the store: not against the rules, as
-    nobody looks there during a pause, but to be known."""
+    each looks there but once a second during a pause, but to be known."""
     count = 0
     for process in group.processes:
         others = [each for other in group.processes if other is not process for each in other.rounds if each.token]

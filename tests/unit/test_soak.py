@@ -161,6 +161,9 @@ def test_no_fetch_begins_within_a_pause():
     asked = fetch(200, outcomes=["429"], retry_after=25.0)
     assert rules.rounds(a_year(asked, fetch(224, 5)))
     assert not rules.rounds(a_year(asked, fetch(225.2, 5)))
+    one = process(asked, fetch(210, 6), seen=[(205.0, "5")])  # left in the store by the other
+    assert not rules.rounds(a_group(one, process(fetch(204, 5), who="two")))
+    assert rules.rounds(a_group(process(asked, fetch(210, 6)), process(fetch(204, 5), who="two")))
 
 
 def test_an_error_needs_a_fetch_that_failed():
