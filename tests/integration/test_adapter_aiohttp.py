@@ -287,3 +287,36 @@ def test_without_aiohttp_it_says_what_to_install(monkeypatch):
     monkeypatch.delitem(sys.modules, "domo_oauth.adapters.aiohttp")
     with pytest.raises(ConfigurationError, match=r"pip install 'domo-oauth\[aiohttp\]'"):
         importlib.import_module("domo_oauth.adapters.aiohttp")
+
+
+UNFINISHED = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 10\r\n\r\n{}"
+"""An answer whose rest does not come, so that nothing gives its connection back by itself."""
+
+
+async def test_an_answer_that_was_refused_and_goes_on_for_ever_is_let_go(auth, wire):
+    server = wire(UNFINISHED, "hang")
+    auth._origins = Origins(server.url)
+    async with opened(auth) as session, session.get(f"{server.url}/x") as response:
+        assert response.status == 401
+    assert len(server.requests) == 2
+
+
+async def test_it_is_let_go_where_there_is_no_other_token_too(auth, api, provider, wire):
+    server = wire(UNFINISHED, "hang")
+    auth._origins = Origins(server.url)
+    auth._provider = OnlyOne(provider)
+    async with opened(auth) as session:
+        with pytest.raises(InvalidClientError):
+            await session.get(f"{server.url}/x")
+        async with session.get(f"{api.url}/x", middlewares=()) as response:
+            assert response.status == 200
+
+
+async def test_the_log_tells_who_refused(auth, api, caplog):
+    caplog.set_level(logging.INFO, "domo_oauth")
+    api.refuse = 1
+    assert await ask(auth, "GET", f"{api.url}/x") == 200
+    api.refuse = 1
+    assert await ask(auth, "POST", f"{api.url}/x", data=chunks()) == 401
+    assert "401 from 127.0.0.1: sent once more" in caplog.text
+    assert "401 from 127.0.0.1: given back, as its body cannot be sent again" in caplog.text

@@ -13,9 +13,9 @@ import anyio
 import httpx
 import pytest
 
-from domo_oauth import ClientCredentials, ConfigurationError, DomoAuth, TokenProvider
+from domo_oauth import ClientCredentials, ConfigurationError, DomoAuth, FileStore, TokenProvider
 from domo_oauth.adapters._origins import Origins
-from domo_oauth.provider import Clock
+from domo_oauth.provider import Clock, forget_tokens
 
 
 class Api(ThreadingHTTPServer):
@@ -296,3 +296,76 @@ def test_scheme_host_and_port_make_an_origin(asked, allowed):
 def test_a_host_must_be_one(host):
     with pytest.raises(ConfigurationError, match="in hosts must look like"):
         Origins("https://api.domo.com", [host])
+
+
+def test_from_env_takes_what_the_provider_takes_and_hosts(monkeypatch, serve_api, tmp_path):
+    monkeypatch.setenv("DOMO_CLIENT_ID", "canary-client-7f3d91")
+    monkeypatch.setenv("DOMO_CLIENT_SECRET", "canary-secret-c0ffee5ec2e7")
+    asked: list[httpx.Request] = []
+    forget_tokens()
+
+    def grant(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        fields = {"access_token": "t", "token_type": "bearer", "expires_in": 3600, "customer": "acmecompany"}
+        return httpx.Response(200, json=fields)
+
+    auth = DomoAuth.from_env(
+        scopes="data",
+        store=FileStore(tmp_path / "tokens"),
+        base_url="https://api.elsewhere.test",
+        httpx_args={"transport": httpx.MockTransport(grant)},
+        hosts=["example.domo.test"],
+    )
+    seen: list[str] = []
+    api = httpx.MockTransport(lambda request: seen.append(request.headers["Authorization"]) or httpx.Response(200))
+    with httpx.Client(auth=auth, transport=api) as domo:
+        domo.get("https://example.domo.test/api")
+        domo.get("https://api.elsewhere.test/v1")
+    assert seen == ["Bearer t"] * 2
+    (request,) = asked
+    assert (request.url.host, request.url.params["scope"]) == ("api.elsewhere.test", "data")
+    assert list((tmp_path / "tokens").iterdir())
+
+
+def test_the_log_tells_what_came_of_a_refusal(provider, serve_api, caplog):
+    caplog.set_level(logging.INFO, "domo_oauth")
+    api = serve_api()
+    api.refuse = 4
+    auth = DomoAuth(provider)
+    auth._origins = Origins(api.url)
+    assert Caller("sync")(auth, "GET", f"{api.url}/x", times=2).status_code == 401
+    told = [record.getMessage() for record in caplog.records if record.getMessage().startswith("401 ")]
+    assert told == ["401 from 127.0.0.1: sent once more", "401 from 127.0.0.1: given back, as there is no other token"]
+
+
+def test_a_stranger_gets_no_token_even_if_there_is_another_by_then(call, provider):
+    seen: list[tuple[str, str | None]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append((request.url.host, request.headers.get("Authorization")))
+        if request.url.host == "stranger.test":
+            provider.invalidate(token)
+            return httpx.Response(401)
+        return httpx.Response(307, headers={"Location": "https://stranger.test/x"})
+
+    token = provider.get_token()
+    auth = DomoAuth(provider, hosts=["domo.test"])
+    transport = httpx.MockTransport(answer)
+    response = call(auth, "GET", "https://domo.test/x", transport=transport, follow_redirects=True)
+    assert response.status_code == 401
+    assert seen == [("domo.test", f"Bearer {token.access_token}"), ("stranger.test", None)]
+
+
+def test_a_form_with_one_file_that_cannot_be_rewound_is_not_sent_again(provider, serve_api):
+    api = serve_api()
+    api.refuse = 1
+    auth = DomoAuth(provider)
+    auth._origins = Origins(api.url)
+
+    class Pipe(io.BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+    files = {"one": io.BytesIO(b"content"), "two": Pipe(b"content")}
+    assert Caller("sync")(auth, "POST", f"{api.url}/x", lambda: {"files": files}).status_code == 401
+    assert len(api.seen) == 1

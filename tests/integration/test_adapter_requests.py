@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib
 import io
 import logging
+import os
 import pickle
 import sys
 import tempfile
@@ -243,3 +244,81 @@ def test_without_requests_it_says_what_to_install(monkeypatch):
     monkeypatch.delitem(sys.modules, "domo_oauth.adapters.requests")
     with pytest.raises(ConfigurationError, match=r"pip install 'domo-oauth\[requests\]'"):
         importlib.import_module("domo_oauth.adapters.requests")
+
+
+def test_the_log_tells_who_refused_and_what_broke_off(session, provider, wire, caplog):
+    caplog.set_level(logging.DEBUG, "domo_oauth")
+    cut_off = wire(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 100\r\n\r\n{", then="close")
+    auth = DomoAuth(provider)
+    auth._origins = Origins(cut_off.url)
+    with session.get(f"{cut_off.url}/x", auth=auth, stream=True):
+        pass
+    told = [(record.name, record.getMessage()) for record in caplog.records]
+    assert ("domo_oauth", "401 from 127.0.0.1: sent once more") in told
+    assert ("domo_oauth", "The body of the 401 broke off: ChunkedEncodingError") in told
+
+
+class Gone(io.BytesIO):
+    """A file whose disk is gone once it was read."""
+
+    def __init__(self) -> None:
+        super().__init__(b"content")
+        self.gone = False
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.gone = True
+        return super().read(size)
+
+    def seek(self, *args: int) -> int:
+        if self.gone:
+            raise OSError("gone")
+        return super().seek(*args)
+
+
+class Closing(io.BytesIO):
+    """A file that closes itself at its end."""
+
+    def __init__(self) -> None:
+        super().__init__(b"content")
+
+    def read(self, size: int | None = -1) -> bytes:
+        found = super().read(size)
+        if not found:
+            self.close()
+        return found
+
+
+class Forward:
+    """What tells where it is, and goes in one direction only."""
+
+    def __init__(self) -> None:
+        self._file = io.BytesIO(b"content")
+
+    def __len__(self) -> int:
+        return 7
+
+    def __iter__(self):
+        return iter(self._file)
+
+    def read(self, size: int = -1) -> bytes:
+        return self._file.read(size)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+
+def pipe():
+    reads, writes = os.pipe()
+    with os.fdopen(writes, "wb") as file:
+        file.write(b"content")
+    return os.fdopen(reads, "rb")
+
+
+@pytest.mark.parametrize("body", [Gone, Closing, Forward, pipe])
+def test_a_file_that_cannot_be_set_back_is_not_sent_again(body, session, auth, api):
+    api.refuse = 1
+    file = body()
+    assert session.put(f"{api.url}/x", data=file, auth=auth, timeout=20).status_code == 401
+    assert [sent for _, sent in api.seen] == [b"content"]
+    if hasattr(file, "close"):
+        file.close()

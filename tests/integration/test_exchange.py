@@ -9,6 +9,7 @@ import json
 import logging
 import socket
 import ssl
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ from domo_oauth import (
     arequest_token,
     request_token,
 )
+from domo_oauth.exchange import TokenEndpoint
 from domo_oauth_client import AuthenticatedClient
 from domo_oauth_client.api.oauth import get_access_token
 
@@ -681,3 +683,141 @@ def test_the_time_of_an_error_is_in_utc(said, moment, wire, credentials):
 )
 def test_the_time_to_wait_is_in_seconds_or_counted_by_the_servers_clock(fields, seconds, wire, credentials):
     assert fails(wire, credentials, answer(429, b"", None, *fields)).retry_after == seconds
+
+
+def test_no_frame_and_no_error_behind_shows_the_arguments_that_were_refused(ask):
+    args = {"headers": 5, "proxy": "http://name:canary-password@localhost:1"}
+    with pytest.raises(ConfigurationError) as caught:
+        ask("http://localhost:1", **args)
+    assert caught.value.__context__ is None
+    told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    ours = [frame.locals for frame in told.stack if "domo_oauth" in frame.filename]
+    assert ours
+    assert "canary-password" not in str(ours)
+
+
+@pytest.mark.parametrize("headers", [{5: "x"}, "abc"])
+def test_header_fields_that_are_none(headers, ask):
+    with pytest.raises(ConfigurationError, match="httpx cannot be set up with these httpx_args"):
+        ask("http://localhost:1", headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("url", "given", "verify"),
+    [
+        ("http://localhost:1", {}, False),
+        ("http://localhost:1", {"trust_env": True}, ssl.SSLContext),  # a proxy may be reached by TLS
+        ("http://localhost:1", {"cert": "client.pem"}, None),
+        ("https://api.domo.test", {"cert": "client.pem"}, None),
+        ("https://api.domo.test", {"verify": True}, True),
+        ("https://api.domo.test", {"trust_env": False}, ssl.SSLContext),
+    ],
+)
+def test_certificates_are_loaded_where_they_are_needed_and_not_said_otherwise(url, given, verify):
+    from domo_oauth import exchange
+
+    found = exchange._httpx_args(url, given).get("verify")
+    assert isinstance(found, verify) if verify is ssl.SSLContext else found is verify
+
+
+def test_the_connections_are_closed_in_a_task_too(credentials, anyio_backend):
+    closed = []
+
+    class Transport(httpx.MockTransport):
+        async def aclose(self) -> None:
+            closed.append(True)
+
+    transport = Transport(lambda _: httpx.Response(200, json=GRANTED))
+
+    async def main() -> None:
+        await arequest_token(credentials, httpx_args={"transport": transport})
+        assert len(closed) == 1
+        async with TokenEndpoint(credentials, httpx_args={"transport": transport}) as endpoint:
+            assert (await endpoint.arequest()).customer == "acmecompany"
+
+    anyio.run(main, backend=anyio_backend)
+    assert len(closed) == 2
+
+
+def test_the_log_tells_of_a_refusal(wire, credentials, caplog):
+    caplog.set_level(logging.DEBUG, "domo_oauth")
+    fails(wire, credentials, answer(401, b""))
+    assert "/oauth/token: InvalidClientError after " in caplog.text
+
+
+def test_certificates_of_the_environment_are_none_of_those_who_do_not_trust_it(credentials, monkeypatch):
+    from domo_oauth import exchange
+
+    monkeypatch.setenv("SSL_CERT_FILE", "/no/such/file")
+    exchange._tls.cache_clear()
+    try:
+        exchange.TokenEndpoint(credentials, base_url="https://api.domo.test", httpx_args={"trust_env": False})
+    finally:
+        exchange._tls.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "canary-client-7f3d91:canary-secret-c0ffee5ec2e7",
+        "CANARY-SECRET-C0FFEE5EC2E7",
+        "Y2FuYXJ5LWNsaWVudC03ZjNkOTE6Y2FuYXJ5LXNlY3JldC1jMGZmZWU1ZWMyZTc=",
+    ],
+)
+def test_credentials_that_are_sent_back_leave_nothing(said, wire, credentials):
+    assert fails(wire, credentials, answer(401, refused(message=said))).description == "[redacted]"
+
+
+def test_a_time_that_is_too_long_is_none(wire, credentials):
+    error = fails(wire, credentials, answer(401, refused(timestamp="2019-02-19T14:23:03Z".ljust(65))))
+    assert error.timestamp is None
+
+
+@pytest.mark.parametrize(("status", "retryable"), [(407, False), (502, True)])
+def test_only_a_proxy_that_wants_other_credentials_is_not_asked_again(status, retryable, wire, credentials):
+    proxy = wire(answer(status, b"", None))
+    with pytest.raises(TransportError, match="the proxy refused") as caught:
+        request_token(credentials, base_url="https://api.domo.test", httpx_args=TIMEOUT | {"proxy": proxy.url})
+    assert caught.value.retryable is retryable
+
+
+def breaks_down(error: Exception, credentials) -> BaseException:
+    def answering(request: httpx.Request) -> httpx.Response:
+        raise error
+
+    with pytest.raises((type(error), TransportError)) as caught:
+        request_token(credentials, httpx_args={"transport": httpx.MockTransport(answering)})
+    return caught.value
+
+
+def test_an_error_that_is_none_of_ours_leaves_without_the_frames_of_those_behind_it(credentials):
+    behind: list[BaseException] = []
+    for kind in (ZeroDivisionError, KeyError, RuntimeError):
+        with pytest.raises(kind) as raised:
+            raise kind("odd")
+        raised.value.__context__ = behind[-1] if behind else None
+        behind.append(raised.value)
+    first, second, last = behind
+    last.__cause__ = second
+    caught = breaks_down(last, credentials)
+    assert caught is last
+    assert caught.__context__ is None
+    assert caught.__cause__ is second
+    assert second.__context__ is first
+    assert [error.__traceback__ for error in (first, second)] == [None, None]
+
+
+def test_a_sentence_of_the_libraries_ends_once(credentials):
+    assert "(ReadError: It broke). " in str(breaks_down(httpx.ReadError("It broke."), credentials))
+
+
+def test_a_proxys_user_is_not_shown(credentials):
+    with pytest.raises(ConfigurationError, match="Unknown scheme") as caught:
+        request_token(credentials, httpx_args={"proxy": "ftp://canary-user:password@proxy.test"})
+    assert "canary-user" not in str(caught.value)
+
+
+@pytest.mark.parametrize("location", ["https://elsewhere.test:port/", "https://xn--/"])
+def test_a_redirect_to_what_is_no_url(location, wire, credentials):
+    error = fails(wire, credentials, answer(302, b"", None, f"Location: {location}"))
+    assert "gave a broken answer: it redirects to what is no URL." in str(error)

@@ -62,3 +62,9 @@ def test_the_message_says_where_a_wrong_url_came_from(monkeypatch):
     monkeypatch.setenv("DOMO_API_URL", "nonsense")
     with pytest.raises(ConfigurationError, match="DOMO_API_URL"):
         resolve_base_url()
+
+
+def test_the_message_says_so_where_it_came_as_an_argument(monkeypatch):
+    monkeypatch.setenv("DOMO_API_URL", "https://elsewhere.test")
+    with pytest.raises(ConfigurationError, match="The base URL is not an absolute URL"):
+        resolve_base_url("nonsense")

@@ -53,3 +53,15 @@ def test_a_crawler_does_not_fill_the_memory(monkeypatch, caplog):
     assert len(origins) <= 10
     assert len(caplog.records) == 100
     assert origins["https", "api.domo.com", 443]
+
+
+@pytest.mark.parametrize("url", ["http://localhost", "http://localhost:80"])
+def test_the_port_of_plain_http_may_be_left_out(url):
+    origins = Origins(url)
+    assert origins["http", "localhost", 80]
+    assert origins["http", "localhost", None]
+
+
+@pytest.mark.parametrize("port", [1, 65535])
+def test_the_first_and_the_last_port(port):
+    assert Origins("https://api.domo.com", [f"acme.domo.com:{port}"])["https", "acme.domo.com", port]

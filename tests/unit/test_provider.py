@@ -1001,9 +1001,89 @@ def test_it_is_stale_at_the_very_moment_by_either_clock(provider, endpoint, time
 def test_from_env_takes_what_the_constructor_takes(monkeypatch, credentials, endpoint, tmp_path):
     monkeypatch.setenv("DOMO_CLIENT_ID", credentials.client_id)
     monkeypatch.setenv("DOMO_CLIENT_SECRET", credentials.client_secret)
+    provider_module.forget_tokens()
     args = {"store": FileStore(tmp_path / "tokens"), "base_url": "https://api.elsewhere.test"}
     provider = TokenProvider.from_env(scopes="data", httpx_args={"transport": httpx.MockTransport(endpoint)}, **args)
     assert provider.get_token().access_token == "canary-token-1"
     assert [file for file in (tmp_path / "tokens").iterdir() if not file.suffix]
     assert "scopes='data', base_url='https://api.elsewhere.test'" in repr(provider)
     provider.reset()
+
+
+def test_a_thread_that_waits_for_another_tells_how_long(provider, endpoint, time, caplog, monkeypatch):
+    caplog.set_level(logging.DEBUG, logger="domo_oauth")
+    waits, wait = threading.Semaphore(0), Flight.wait
+    monkeypatch.setattr(Flight, "wait", lambda flight: (waits.release(), wait(flight))[1])
+    endpoint.open.clear()
+    with ThreadPoolExecutor(2) as threads:
+        asking = [threads.submit(provider.get_token)]
+        endpoint.wait_until_asked()
+        asking.append(threads.submit(provider.get_token))
+        assert waits.acquire(timeout=PATIENCE)
+        time.advance(2.0)
+        endpoint.open.set()
+        assert len({each.result(PATIENCE) for each in asking}) == 1
+    told = [record.getMessage() for record in caplog.records if record.getMessage().startswith("Waited")]
+    assert told == ["Waited 2.000 s for the fetch of another"]
+
+
+def test_its_repr_names_the_scopes(make):
+    assert "scopes='data user'" in repr(make(scopes=["user", "data"]))
+
+
+def test_an_old_token_cannot_be_made_invalid_however_late(provider, endpoint, time):
+    first = provider.get_token()
+    provider.invalidate(first)
+    second = provider.get_token()
+    time.advance(100)
+    provider.invalidate(first)
+    assert provider.get_token() is second
+
+
+def test_within_the_pause_nobody_asks_in_the_background_either(provider, endpoint, time):
+    endpoint.always = refused
+    for _ in range(9):
+        with pytest.raises(InvalidClientError):
+            provider.get_token()
+        background()
+        time.advance(0.1)
+    assert endpoint.requests == 1
+
+
+def test_the_thread_of_a_fetch_has_a_name_and_keeps_no_process_from_ending(provider, endpoint):
+    endpoint.open.clear()
+    flight = provider._shared.flight = Flight()
+    provider._start_thread(flight)
+    endpoint.wait_until_asked()
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "domo-oauth"]
+    assert thread.daemon
+    endpoint.open.set()
+    assert flight.wait().access_token == "canary-token-1"
+
+
+def test_the_last_retry_may_end_with_the_twentieth_second(provider, endpoint, time, caplog):
+    caplog.set_level(logging.INFO, logger="domo_oauth")
+    endpoint.answers = [httpx.Response(429, headers={"Retry-After": "20"}, json={})]
+    assert provider.get_token().access_token == "canary-token-2"
+    assert time.slept == [20]
+    (told,) = [record.getMessage() for record in caplog.records if "Asking again" in record.getMessage()]
+    assert told.startswith(
+        "Asking again in 20.0 s, as attempt 1 failed: GET https://api.domo.com/oauth/token answered 429"
+    )
+
+
+def test_the_log_tells_what_a_fetch_took_and_how_long_nobody_asks_again(provider, endpoint, time, caplog):
+    caplog.set_level(logging.INFO, logger="domo_oauth")
+
+    def slow() -> httpx.Response:
+        time.advance(0.5)
+        return endpoint.token(endpoint.requests)
+
+    endpoint.always = slow
+    provider.get_token()
+    assert "Fetched a token for 3600 s in 0.500 s" in caplog.text
+    provider.reset()
+    endpoint.always = refused
+    with pytest.raises(InvalidClientError):
+        provider.get_token()
+    assert "No token; nobody asks again for 1.0 s: GET https://api.domo.com/oauth/token answered 401" in caplog.text

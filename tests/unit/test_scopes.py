@@ -77,3 +77,8 @@ def test_a_custom_scope_must_be_one_that_can_be_sent(name):
 def test_the_names_are_those_of_the_contract():
     flow = contract()["components"]["securitySchemes"]["oauth2"]["flows"]["clientCredentials"]
     assert [str(scope) for scope in Scope] == list(flow["scopes"])
+
+
+def test_half_of_a_name_is_near_enough():
+    with pytest.raises(ConfigurationError, match="Did you mean 'data'"):
+        scope_names("datasource")

@@ -42,3 +42,8 @@ def test_what_is_not_known_is_none():
     bare = Token("t", expires_in=1, expires_at=datetime.now(UTC))
     assert (bare.customer, bare.role, bare.user_id, bare.jti, bare.scopes) == (None, None, None, None, frozenset())
     assert bare.token_type == "bearer"
+
+
+def test_a_pickle_of_another_version_is_refused():
+    with pytest.raises(ValueError, match="shorter"):
+        object.__new__(Token).__setstate__(("the-token", "bearer", {}))

@@ -554,3 +554,68 @@ def test_a_pickle_carries_the_store(credentials):
     assert provider._store.name == "here"
     assert provider._vault.store is provider._store
     forget_tokens()
+
+
+def test_within_a_second_the_store_is_looked_into_once(process, store):
+    two = process()
+    two.status = 403
+    for _ in range(5):
+        with pytest.raises(TokenRequestError):
+            two.get()
+        two.background()
+    assert store.asked.count("load") == 3  # two for the request, and one within the pause
+    assert two.requests == 1
+
+
+def test_the_pause_after_an_error_has_its_end(process, store):
+    two = process()
+    two.status = 403
+    with pytest.raises(TokenRequestError):
+        two.get()
+    two.status = 200
+    two.advance(1.0)
+    assert two.get()
+    assert two.requests == 2
+
+
+def test_the_age_of_what_was_stored_counts_by_either_clock(process, store, caplog):
+    caplog.set_level(logging.INFO, "domo_oauth")
+    one, two = process(), process()
+    one.get()
+    store.now += 600
+    two.get()
+    two.now_wall -= 86400
+    assert two.provider.stats().expires_in == HOUR - 600
+    two.now_wall += 86400
+    two.now -= 900
+    assert two.provider.stats().expires_in == HOUR - 600
+    assert "Took a token from the store, good for 3000 s" in caplog.text
+
+
+def test_a_token_that_is_as_old_is_left_there(process, store):
+    one, two = process(), process()
+    first = two.get()
+    store.entries.clear()
+    one.get()
+    store.now += HOUR - 200
+    two.advance(HOUR - 200)
+    assert two.get() is first
+    two.background()
+    assert two.requests == 2
+
+
+@pytest.mark.parametrize("by_reference", [False, True])
+def test_a_pickle_carries_all_that_it_was_made_of(monkeypatch, credentials, by_reference):
+    args = {"store": Picklable("here"), "scopes": "data", "base_url": "https://api.elsewhere.test"}
+    args["httpx_args"] = {"timeout": 7.0}
+    if by_reference:
+        monkeypatch.setenv("DOMO_CLIENT_ID", credentials.client_id)
+        monkeypatch.setenv("DOMO_CLIENT_SECRET", credentials.client_secret)
+        made = TokenProvider.from_env(**args)
+    else:
+        made = TokenProvider(credentials, **args)
+    copy = pickle.loads(pickle.dumps(made))
+    assert repr(copy) == repr(made)
+    assert copy._store.name == "here"
+    assert copy._httpx_args == {"timeout": 7.0}
+    forget_tokens()
