@@ -24,6 +24,8 @@ _SAMPLE, _QUICK_SAMPLE = Fleet(1_000, 100), Fleet(100, 10)
 
 In an outage nearly each call is one that matters, and nothing can be passed over.
 """
+_OF_ALL = {"redis": ("requests", "worst_second")}
+"""What does not grow with the fleet: where one of all asks, there are as many requests for 100 workers as for 1,000."""
 _FULL = 100
 """Workers up to which all is run twice: with the shortcut, and on the real code from the first second to the last."""
 _AGES = 4
@@ -114,8 +116,10 @@ def _told(case: _Case, sources: list[_Case], counted: list[dict[str, int]]) -> d
     """A row as it is written."""
     times = case.fleet.workers // sources[0].fleet.workers
     row: dict[str, object] = {"scenario": case.scenario.name, "subject": case.subject, **case.fleet._asdict()}
-    row |= {name: round(mean(figures[name] for figures in counted)) * times for name in counted[0]}
-    row["worst_second"] = max(figures["worst_second"] for figures in counted) * times
+    for name in counted[0]:
+        of_each = [figures[name] for figures in counted]
+        figure = max(of_each) if name == "worst_second" else round(mean(of_each))
+        row[name] = figure if name in _OF_ALL.get(case.subject, ()) else figure * times
     return row if times == 1 else row | {"scaled_from": sources[0].fleet.workers}
 
 

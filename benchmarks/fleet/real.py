@@ -13,7 +13,7 @@ from domo_oauth.provider import Clock
 from domo_oauth.provider import _Held as Held
 from domo_oauth.single_flight import Flight
 from domo_oauth.stores import vault as vault_module
-from domo_oauth.stores.seal import Seal
+from domo_oauth.stores.seal import Entry, Seal
 
 from . import draws
 from .parts import BOOT, LIFETIME, SPREAD, THINK, Endpoint, FileStore, RedisStore, Shelf, Tally, token
@@ -229,7 +229,8 @@ class Group:
         """Whether this is what is on the shelf."""
         entry, shelf = self.shelf.entry, self.shelf
         opened = entry and SEAL.open(entry[0])
-        return bool(opened) and shelf.holder is None and opened is not None and opened[0].access_token == text
+        held = opened.token if opened else None
+        return held is not None and shelf.holder is None and held.access_token == text
 
     @property
     def sent(self) -> float:
@@ -245,7 +246,7 @@ class Group:
 
     def put_on_shelf(self, sent: float) -> None:
         """Put the token that was asked for then where a store keeps it."""
-        self.shelf.entry = (SEAL.close(self._token(sent), sent + LIFETIME), sent + LIFETIME)
+        self.shelf.entry = (SEAL.close(Entry(self._token(sent), sent + LIFETIME)), sent + LIFETIME)
 
     def put_back(self, sent: float, stale_at: list[float], visits: list[float]) -> None:
         """Let the real code go on from here."""

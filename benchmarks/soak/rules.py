@@ -5,7 +5,6 @@ The provider's numbers are written down here once more on purpose: the soak hold
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import Counter
 from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,6 +26,8 @@ _REFUSALS = 90.0
 _LEASE = 10.0
 _AFTER_OUTAGE = 6.0
 """Seconds after an outage of the store for which a process may still pass it over, and one more."""
+_FOR_ALL = ("401", "429", "5")
+"""How the answers begin that hold for all who share a store."""
 _FOR_GOOD = frozenset({"200", "400", "401", "403"})
 """Answers that no further try would change; a 200 here is one that is no token."""
 
@@ -131,12 +132,17 @@ def _cause(group: Group, each: Round) -> Iterator[str]:
 def spent_tokens(group: Group) -> list[str]:
     """No call to the API goes out with a token that had expired when the call was made, by the server's own reckoning.
 
-    In the last tenth of its life, a token may be used only after a fetch of the next one has failed. A call that waited
-    for a fetch is given its token however old that is by then. (What expires between call and arrival is not counted:
-    it was good when it was handed out.)
+    In the last tenth of its life, a token may be used only after a fetch of the next one has failed, or another
+    process's has in a way that holds for all that share the store. A call that waited for a fetch is given its token
+    however old that is by then. (What expires between call and arrival is not counted: it was good when it was handed
+    out.)
     """
     sent, received = group.sent(), group.received()
-    failed = {process.who: [each.ended for each in process.rounds if each.token is None] for process in group.processes}
+    failed = {
+        process.who: [each.ended for each in process.rounds if each.token is None]
+        + [each.ended for other in _others(group, process) for each in other.rounds if _holds_for_all(each)]
+        for process in group.processes
+    }
     breaches = [f"{group.unknown} calls came without a token that was granted"] if group.unknown else []
     for event in group.spent:
         who, token = event["of"], event["token"]
@@ -155,6 +161,7 @@ def rounds(group: Group) -> list[str]:
     A fetch may fail after four tries; or sooner, if the next one might have begun more than 20 s after the first
     (a pause is up to 1, 2, 4 s, or as long as Retry-After says), or if the answer is one that stays. The next fetch
     begins 1 s later at the soonest, then 2, 4, ... 30 s, or when Retry-After says so; a token from the store ends that.
+    What the endpoint answered one process holds for all that share its store.
     """
     breaches = list[str]()
     for process in group.processes:
@@ -169,7 +176,27 @@ def rounds(group: Group) -> list[str]:
                 continue
             if following.sent < each.ended + certain / group.speed:
                 breaches.append(f"{process.who} asked at {following.sent:.3f}, within a pause")
+        for each in process.rounds:
+            if any(_is_told(group, theirs, each) for other in _others(group, process) for theirs in other.rounds):
+                breaches.append(f"{process.who} asked at {each.sent:.3f}, within the pause of another")
     return breaches
+
+
+def _others(group: Group, process: Process) -> list[Process]:
+    return [other for other in group.processes if other is not process]
+
+
+def _holds_for_all(each: Round) -> bool:
+    return each.token is None and each.tries[-1].outcome.startswith(_FOR_ALL)
+
+
+def _is_told(group: Group, theirs: Round, each: Round) -> bool:
+    """Whether this fetch began within the pause after an error that another process had left in the store."""
+    if not _holds_for_all(theirs):
+        return False
+    if theirs.ended - theirs.sent >= _LEASE - _SLACK or _store_failed(group, theirs.sent, each.sent):
+        return False  # it had its turn no longer, or could not leave word
+    return theirs.ended < each.sent < theirs.ended + max(_FIRST_PAUSE, _asked(theirs)) / group.speed
 
 
 def _has_tried_all(group: Group, each: Round) -> bool:
@@ -199,21 +226,24 @@ def errors(group: Group) -> list[str]:
     """No caller is given an error that a retry could have saved.
 
     An error of ours is allowed only if a fetch of that process had failed before the call ended, which is known to have
-    had all its tries; if the call was made before the next fetch began, and before the pause was over; and if at the
-    end of the call no token was at hand which the process had had before the call, which had not expired, and which
-    the API had not refused.
+    had all its tries, or one of another process whose answer holds for all that share the store; if the call was made
+    before the next fetch began, and before the pause was over (which is a longest one, where it may go on from that of
+    another process); and if at the end of the call no token was at hand which the process had had before the call,
+    which had not expired, and which the API had not refused.
     """
     sent, refused, breaches = group.sent(), group.first_refusals(), list[str]()
     for process in group.processes:
-        newest = process.newest()
-        pauses = [
-            Span(each.ended, min(each.ended + pause / group.speed + _LONG_SLACK, following.sent if following else 1e99))
-            for each, following, pause in _pauses(process)
+        newest, others = process.newest(), _others(group, process)
+        least = _LONGEST_PAUSE if others else 0.0
+        pauses = [_pause(group, each, following, max(pause, least)) for each, following, pause in _pauses(process)] + [
+            _pause(group, each, None, max(pause, least))
+            for other in others
+            for each, _, pause in _pauses(other)
+            if _holds_for_all(each)
         ]
         for error in process.errors:
             told = f"{error['caller']} of {process.who} had {error['error']} at {error['ended']:.3f}"
-            index = bisect_right(pauses, error["ended"], key=lambda pause: pause.began)
-            if index == 0 or pauses[index - 1].ended < error["began"]:
+            if not any(pause.meets(error["began"], error["ended"]) for pause in pauses):
                 breaches.append(f"{told}, and no fetch had failed")
             held = newest_at(newest, error["began"])
             if held is None or refused.get(held, 1e99) < error["ended"]:
@@ -221,6 +251,12 @@ def errors(group: Group) -> list[str]:
             if error["ended"] < sent[held] + group.real_lifetime - (_SLACK if len(group.processes) > 1 else 0.0):
                 breaches.append(f"{told}, although token {held} was good")
     return breaches
+
+
+def _pause(group: Group, each: Round, following: Round | None, pause: float) -> Span:
+    """When there may be errors after a fetch that failed."""
+    until = each.ended + pause / group.speed + _LONG_SLACK
+    return Span(each.ended, until if following is None else min(until, following.sent))
 
 
 def answers(group: Group) -> list[str]:

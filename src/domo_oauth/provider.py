@@ -134,6 +134,8 @@ class _Shared:
         self.refusal: _Refusal | None = None
         self.looked = float("-inf")
         """When somebody looked into the store last within the pause after an error, by the monotonic clock."""
+        self.anew = False
+        """Whether the pause after an error of another process is passed over the next time."""
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -296,9 +298,13 @@ class TokenProvider:
         _log.debug("A token was refused right after another; kept for %.1f s", before.until - now)
 
     def reset(self) -> None:
-        """Forget the token, and the error that callers are given for a pause. What is in the store stays there."""
+        """Forget the token, and the error that callers are given for a pause. What is in the store stays there.
+
+        A token in the store is taken all the same; if there is none, the endpoint is asked.
+        """
         with self._shared.lock:
             self._shared.held = self._shared.failure = self._shared.refusal = None
+            self._shared.anew = True
 
     def stats(self) -> Stats:
         """What this provider has done so far."""
@@ -401,6 +407,7 @@ class TokenProvider:
     def _fetch_and_keep(self) -> _Outcome:
         """Fetch a token, and keep it, or why there is none, for those who ask from now on."""
         shared = self._shared
+        before = shared.failure
         try:
             fetched = self._fetch()
         except BaseException:
@@ -412,16 +419,15 @@ class TokenProvider:
             if isinstance(fetched, _Held):
                 shared.held, shared.failure = fetched, None
                 return fetched.token
-            if shared.failure is not None and fetched is shared.failure.error:
-                return fetched  # nobody has asked again
-            before, failure = shared.failure, self._remember(fetched)
-            held = shared.held
+            if fetched is before:
+                return fetched.error  # nobody has asked again
+            shared.failure, held = fetched, shared.held
             usable = held is not None and held.age(self._monotonic(), self._wall()) < held.token.expires_in
         log = _log.warning if before is None else _log.debug
-        log("No token; nobody asks again for %.1f s: %s", failure.until - failure.since, fetched)
-        return held.token if held is not None and usable else fetched
+        log("No token; nobody asks again for %.1f s: %s", fetched.until - fetched.since, fetched.error)
+        return held.token if held is not None and usable else fetched.error
 
-    def _fetch(self) -> _Held | Exception:
+    def _fetch(self) -> _Held | _Failure:
         """Take what another process left in the store, or ask as the only one of all that share it."""
         if self._vault is None:
             return self._ask()
@@ -431,13 +437,20 @@ class TokenProvider:
                 stored = self._vault.load()
                 if stored is not None and self._is_wanted(stored):
                     return self._take(stored)
-            return failure.error
-        with self._vault.turn(self._is_wanted) as turn:
+            return failure
+        anew, self._shared.anew = self._shared.anew, False
+        with self._vault.turn(self._is_wanted, anew=anew) as turn:
             if turn.found is not None:
                 return self._take(turn.found)
+            if turn.refused is not None:
+                error, pause, left = turn.refused
+                _log.info("Not asked: another process was given an error that holds for this one, too")
+                return _Failure(error, pause, self._monotonic(), self._monotonic() + left)
             fetched = self._ask()
             if isinstance(fetched, _Held):
                 turn.save(fetched.token, fetched.age(self._monotonic(), self._wall()))
+            else:
+                turn.refuse(fetched.error, fetched.pause, fetched.until - fetched.since)
             return fetched
 
     def _take(self, stored: Stored) -> _Held:
@@ -459,7 +472,7 @@ class TokenProvider:
         newer = stored.left > held.token.expires_in - held.age(self._monotonic(), self._wall())
         return newer and stored.token.access_token != held.token.access_token
 
-    def _ask(self) -> _Held | Exception:
+    def _ask(self) -> _Held | _Failure:
         """Ask, and ask again where that may help (full jitter), within a bound of tries and of time."""
         started = self._monotonic()
         attempt = 1
@@ -477,7 +490,7 @@ class TokenProvider:
             pause = max(pause, getattr(failure, "retry_after", None) or 0.0)
             late = self._monotonic() - started + pause > _RETRY_SECONDS
             if attempt == _TRIES or late or not getattr(failure, "retryable", False):
-                return failure
+                return self._failed(failure)
             _log.info("Asking again in %.1f s, as attempt %d failed: %s", pause, attempt, failure)
             self._clock.sleep(pause)
             attempt += 1
@@ -498,14 +511,13 @@ class TokenProvider:
         stale = lifetime - window + window * _JITTER_SHARE * self._clock.random()
         return _Held(token, sent, sent_wall, stale, lifetime - _spent_window(token))
 
-    def _remember(self, error: Exception) -> _Failure:
-        """Keep an error for a pause that grows, so that no loop of callers can hammer the endpoint."""
+    def _failed(self, error: Exception) -> _Failure:
+        """An error, and a pause that grows, so that no loop of callers can hammer the endpoint."""
+        self._failures += 1
         before, now = self._shared.failure, self._monotonic()
         pause = _FIRST_PAUSE if before is None else min(_LONGEST_PAUSE, before.pause * 2)
         asked = min(getattr(error, "retry_after", None) or 0.0, _LONGEST_RETRY_AFTER)
-        failure = self._shared.failure = _Failure(error, pause, now, now + max(pause, asked))
-        self._failures += 1
-        return failure
+        return _Failure(error, pause, now, now + max(pause, asked))
 
 
 def _spent_window(token: Token) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -186,6 +187,21 @@ def test_min_lifetime(answering, store):
     assert run("token", "--min-lifetime", "900").stdout == "canary-old\n"
     assert server.requests == []
     assert run("token", "--min-lifetime", "1100").stdout == "canary-new\n"
+
+
+def test_what_one_command_is_told_the_next_does_not_ask_for(answering, store):
+    server = answering("429 Too Many Requests", fields="Retry-After: 60\r\n")
+    first, second = run("token"), run("token")
+    assert first.returncode == second.returncode != 0
+    note, _, rest = second.stderr.partition("\n")
+    assert re.fullmatch(r"domo-oauth: Not asked again for [0-9.]+ s: another process was told what follows\.", note)
+    assert rest == first.stderr
+    assert len(server.requests) == 1
+    run("token", "--no-store")
+    assert len(server.requests) == 2
+    run("forget")
+    run("token")
+    assert len(server.requests) == 3
 
 
 def test_where_another_renews_a_stale_token_will_do(answering, store):

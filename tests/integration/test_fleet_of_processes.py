@@ -37,7 +37,7 @@ pytestmark = [pytest.mark.skipif(not hasattr(os, "fork"), reason="this system ha
 
 FLEET = """
 import hashlib, json, os, sys, threading, time
-from domo_oauth import ClientCredentials, TokenProvider
+from domo_oauth import ClientCredentials, DomoOAuthError, TokenProvider
 from domo_oauth.provider import Clock
 from domo_oauth.stores.file import FileStore
 import domo_oauth.exchange, domo_oauth.stores.vault, domo_oauth_client.api.oauth.get_access_token, httpx
@@ -80,7 +80,11 @@ def run():
     tell(event="ready", token=old and name_of(old))
     os.read(0, 1)  # until the test closes it, for all at once
     began = time.monotonic()
-    token = provider.get_token()
+    try:
+        token = provider.get_token()
+    except DomoOAuthError as error:
+        tell(event="refused", error=repr(error), requests=provider.stats().requests)
+        return
     waited = time.monotonic() - began
     renewed = token
     while old is not None and renewed.access_token == old.access_token:
@@ -207,6 +211,19 @@ def test_processes_that_renew_at_once_make_one_request_and_nobody_waits(sandbox,
     assert one_token(done)
     assert {each["token"] for each in done} == {old}, "somebody waited for the new one"
     assert {each["waits"] for each in done} == {0}
+
+
+def test_processes_that_start_at_once_share_a_refusal(folder, wire, monkeypatch):
+    server = wire(b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 60\r\nContent-Length: 0\r\n\r\n")
+    monkeypatch.setenv("DOMO_API_URL", server.url)
+    monkeypatch.setenv("DOMO_CLIENT_ID", "canary-client")
+    monkeypatch.setenv("DOMO_CLIENT_SECRET", "canary-secret")
+    with fleet(32, folder) as processes:
+        processes.start()
+        told = [processes.until("refused") for _ in range(32)]
+    assert len(server.requests) == sum(each["requests"] for each in told) == 1
+    assert len({each["error"] for each in told}) == 1
+    assert "RateLimitedError" in told[0]["error"]
 
 
 @pytest.mark.parametrize("mode", ["cold", "stale"])

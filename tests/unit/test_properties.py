@@ -20,12 +20,22 @@ import yarl
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from domo_oauth import ClientCredentials, ConfigurationError, Scope, Token, TokenProvider
+from domo_oauth import (
+    ClientCredentials,
+    ConfigurationError,
+    InvalidClientError,
+    InvalidScopeError,
+    RateLimitedError,
+    Scope,
+    ServerError,
+    Token,
+    TokenProvider,
+)
 from domo_oauth.adapters._origins import Origins
 from domo_oauth.base_url import resolve_base_url
 from domo_oauth.contract import Exchange, har_text, read_har
 from domo_oauth.scopes import scope_names
-from domo_oauth.stores.seal import Seal
+from domo_oauth.stores.seal import Entry, Refusal, Seal
 from domo_oauth_client.errors import ResponseValidationError
 from domo_oauth_client.models import AccessTokenResponse, TokenError
 from tools.fuzz import targets
@@ -306,8 +316,8 @@ SEAL = Seal(targets.CREDENTIALS, ("data",), targets.API)
 @settings(PROFILE)
 @given(tokens, st.floats(allow_nan=False), st.data())
 def test_a_sealed_token_comes_back_and_with_any_change_does_not(token, expires_at, data):
-    sealed = SEAL.close(token, expires_at)
-    assert SEAL.open(sealed) == (token, expires_at)
+    sealed = SEAL.close(Entry(token, expires_at))
+    assert SEAL.open(sealed) == (token, expires_at, None)
     assert token.access_token.encode() not in sealed or len(token.access_token) < 4
     bit = data.draw(st.integers(0, len(sealed) * 8 - 1))
     flipped = bytearray(sealed)
@@ -315,6 +325,35 @@ def test_a_sealed_token_comes_back_and_with_any_change_does_not(token, expires_a
     assert SEAL.open(bytes(flipped)) is None
     assert SEAL.open(sealed[: data.draw(st.integers(0, len(sealed) - 1))]) is None
     assert SEAL.open(sealed + data.draw(st.binary(min_size=1))) is None
+
+
+refusals = st.builds(
+    Refusal,
+    st.builds(
+        lambda kind, *args, **fields: kind(*args, **fields),
+        st.sampled_from([InvalidClientError, InvalidScopeError, RateLimitedError, ServerError]),
+        text,
+        status=st.none() | st.integers(),
+        error=st.none() | text,
+        description=st.none() | text,
+        toe=st.none() | text,
+        timestamp=st.none() | st.datetimes(timezones=st.just(UTC)),
+        retryable=st.booleans(),
+        retry_after=st.none() | st.floats(allow_nan=False),
+    ),
+    st.floats(allow_nan=False),
+    st.floats(allow_nan=False),
+)
+
+
+@settings(PROFILE)
+@given(refusals, st.none() | tokens)
+def test_a_sealed_error_comes_back(refusal, token):
+    error, opened = refusal.error, SEAL.open(SEAL.close(Entry(token, 0.0, refusal)))
+    assert opened.token == token
+    assert opened.refusal[1:] == refusal[1:]
+    assert (type(opened.refusal.error), str(opened.refusal.error)) == (type(error), str(error))
+    assert vars(opened.refusal.error) == vars(error)
 
 
 @settings(PROFILE)
@@ -331,7 +370,7 @@ def test_nobody_opens_the_seal_of_another(token, word, scopes, differs):
     base_url = targets.API + more.get("base URL", "")
     other = Seal(ClientCredentials(client_id, client_secret), scopes if differs == "scopes" else ("data",), base_url)
     assert other.name != SEAL.name
-    assert other.open(SEAL.close(token, 0.0)) is None
+    assert other.open(SEAL.close(Entry(token, 0.0))) is None
 
 
 @settings(PROFILE)

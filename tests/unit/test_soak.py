@@ -134,6 +134,14 @@ def test_a_spent_token_is_used_only_after_a_failure():
     assert rules.spent_tokens(a_year(fetch(140, outcomes=["503"] * 4), spent=(a_call(4, 205.0),)))  # before it
 
 
+def test_or_after_the_failure_of_another_that_shares_the_store():
+    other = process(OUTAGE, who="two")
+    year = a_year().processes[0]
+    assert not rules.spent_tokens(a_group(year, other, spent=(a_call(4, 205.0),)))
+    alone = process(fetch(200, outcomes=["403"]), who="two")
+    assert rules.spent_tokens(a_group(year, alone, spent=(a_call(4, 205.0),)))
+
+
 @pytest.mark.parametrize(
     ("failed", "breaks"),
     [
@@ -161,9 +169,34 @@ def test_no_fetch_begins_within_a_pause():
     asked = fetch(200, outcomes=["429"], retry_after=25.0)
     assert rules.rounds(a_year(asked, fetch(224, 5)))
     assert not rules.rounds(a_year(asked, fetch(225.2, 5)))
+    asked = fetch(200, outcomes=["403"], retry_after=25.0)  # of this process alone
     one = process(asked, fetch(210, 6), seen=[(205.0, "5")])  # left in the store by the other
     assert not rules.rounds(a_group(one, process(fetch(204, 5), who="two")))
     assert rules.rounds(a_group(process(asked, fetch(210, 6)), process(fetch(204, 5), who="two")))
+
+
+@pytest.mark.parametrize(
+    ("failed", "asked", "what", "breaks"),
+    [
+        (["401"], 0.5, {}, True),
+        (["401"], 1.2, {}, False),
+        (["403"], 0.5, {}, False),  # of that host alone
+        (["ConnectError"] * 4, 3.5, {}, False),
+        (["503"] * 4, 3.5, {}, True),
+        (["503"] * 4, 3.5, {"outages": (Span(3.0, 3.2),)}, False),
+    ],
+)
+def test_no_fetch_begins_within_the_pause_of_another_that_shares_the_store(failed, asked, what, breaks):
+    told = rules.rounds(a_group(process(fetch(0, outcomes=failed)), process(fetch(asked, 1), who="two"), **what))
+    assert told == ([f"two asked at {asked:.3f}, within the pause of another"] if breaks else [])
+
+
+def test_what_one_process_was_answered_is_an_error_of_all():
+    failed = process(fetch(0, outcomes=["503"] * 4))
+    assert not rules.errors(a_group(failed, process(who="two", errors=[an_error(3.2)])))
+    assert rules.errors(a_group(failed, process(who="two", errors=[an_error(1.0)])))
+    alone = process(fetch(0, outcomes=["ConnectError"] * 4))
+    assert rules.errors(a_group(alone, process(who="two", errors=[an_error(3.2)])))
 
 
 def test_an_error_needs_a_fetch_that_failed():

@@ -16,11 +16,19 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from domo_oauth import ClientCredentials, ConfigurationError, Token, TokenProvider, TokenRequestError
+from domo_oauth import (
+    ClientCredentials,
+    ConfigurationError,
+    DomoOAuthError,
+    ServerError,
+    Token,
+    TokenProvider,
+    TokenRequestError,
+)
 from domo_oauth.provider import Clock, forget_tokens
 from domo_oauth.stores import StoreError
 from domo_oauth.stores import vault as vault_module
-from domo_oauth.stores.seal import Seal
+from domo_oauth.stores.seal import Entry, Refusal, Seal
 from domo_oauth.stores.vault import Vault
 
 if TYPE_CHECKING:
@@ -261,13 +269,201 @@ def test_another_client_secret_scope_or_base_url_has_an_entry_of_its_own(store, 
     assert (one.requests, two.requests, len(store.entries)) == (1, 1, 2)
 
 
-def test_an_error_is_not_stored(process, store):
-    one = process()
-    one.status = 503
-    with pytest.raises(Exception, match="503"):
-        one.get()
+# What the endpoint answers one of them.
+
+
+SERVER_ERROR = {
+    "status": 503,
+    "statusReason": "Service Unavailable",
+    "message": "Out for an hour",
+    "toe": "TOE-7F3D91",
+    "timestamp": "2026-01-02T03:04:05.000+0000",
+}
+
+
+def refuse(process: Process, answer: httpx.Response | Exception) -> Exception:
+    def answers(request: httpx.Request) -> httpx.Response:
+        process.requests += 1
+        if isinstance(answer, Exception):
+            raise answer
+        return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
+
+    process.provider._httpx_args["transport"] = httpx.MockTransport(answers)
+    with pytest.raises(DomoOAuthError) as caught:
+        process.get()
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("answer", "pause"),
+    [
+        (httpx.Response(401, json={"error": "invalid_client"}), 1.0),
+        (httpx.Response(400, json={"error": "invalid_scope", "error_description": "No."}), 1.0),
+        (httpx.Response(429, headers={"Retry-After": "60"}), 60.0),
+        (httpx.Response(429, headers={"Retry-After": "86400"}), 300.0),
+        (httpx.Response(503, json=SERVER_ERROR), 1.0),
+    ],
+    ids=["client", "scope", "rate limit", "rate limit for a day", "server"],
+)
+def test_what_one_is_told_holds_for_all(process, store, caplog, answer, pause):
+    caplog.set_level(logging.INFO, "domo_oauth")
+    one, two = process(), process()
+    told = refuse(one, answer)
+    caplog.clear()
+    with pytest.raises(type(told)) as caught:
+        two.get()
+    assert vars(caught.value) == vars(told)
+    assert str(caught.value) == str(told)
+    assert [record.getMessage() for record in caplog.records] == [
+        "Not asked: another process was given an error that holds for this one, too",
+        f"No token; nobody asks again for {pause:.1f} s: {told}",
+    ]
+    assert two.requests == two.provider.stats().failures == 0
+    store.now += pause
+    two.advance(pause - 0.1)
+    with pytest.raises(type(told)):
+        two.get()
+    two.advance(0.1)
+    assert two.get()
+    assert not store.leases
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(403),
+        httpx.Response(200, text="<html>Log in to the hotel's network</html>"),
+        httpx.ConnectError("No route to host"),
+    ],
+    ids=["an allow list", "a captive portal", "no network"],
+)
+def test_what_is_one_hosts_business_is_kept_from_the_others(process, store, answer):
+    one, two = process(), process()
+    refuse(one, answer)
     assert not store.entries
     assert not store.leases
+    assert two.get()
+
+
+def test_the_pause_grows_from_one_process_to_the_next(process, store):
+    processes = [process() for _ in range(4)]
+    for each, pause in zip(processes, (1.0, 2.0, 4.0, 8.0), strict=True):
+        for other in processes:
+            other.status = 503
+            with pytest.raises(ServerError):
+                other.get()
+        assert each.provider._vault.read()[1].pause == pause
+        store.now += pause
+        for other in processes:
+            other.advance(pause)
+    assert sum(each.requests for each in processes) == 16
+
+
+def test_a_token_that_is_there_stays_when_the_next_is_refused(process, store):
+    one, two, new = process(), process(), process()
+    granted = one.get()
+    assert two.get() == granted
+    for each in (one, two):
+        each.advance(HOUR - 60)
+        each.status = 503
+    store.now += HOUR - 60
+    for each in (one, two, two):
+        assert each.get() == granted
+        each.background()
+    assert (one.requests, two.requests) == (5, 0)
+    assert new.get() == granted
+    assert new.provider._vault.load().left == 60
+    store.now += 60
+    assert new.provider._vault.load() is None
+
+
+def test_a_reset_passes_over_what_another_was_told(process, store):
+    one, two = process(), process()
+    refuse(one, httpx.Response(503))
+    with pytest.raises(ServerError):
+        two.get()
+    two.provider.reset()
+    granted = two.get()
+    assert two.requests == 1
+    two.provider.reset()
+    assert two.get() == granted  # from the store
+    assert two.requests == 1
+    assert one.provider._vault.read()[1] is None
+
+
+def test_a_reset_holds_for_one_fetch(process, store):
+    one, two = process(), process()
+    two.provider.reset()
+    two.status = 503
+    with pytest.raises(ServerError):
+        two.get()
+    store.now += 1
+    two.advance(1)
+    refuse(one, httpx.Response(503))
+    with pytest.raises(ServerError):
+        two.get()
+    assert two.requests == 4
+
+
+def test_who_waits_for_its_turn_is_told_the_same(process, store):
+    one, two = process(), process()
+    store.leases[one.provider._vault.seal.name] = "of one"
+
+    def released() -> None:
+        store.leases.clear()
+        refuse(one, httpx.Response(503))
+
+    store.meanwhile = released
+    with pytest.raises(ServerError):
+        two.get()
+    assert two.requests == 0
+    assert store.waited == [15.0]
+
+
+def test_it_is_told_what_came_between_its_look_and_its_lease(process, store):
+    one, two = process(), process()
+    lease = store.lease
+    seldom = iter([True])
+
+    def late(name: str) -> object | None:
+        if next(seldom, False):
+            refuse(one, httpx.Response(503))
+        return lease(name)
+
+    store.lease = late
+    with pytest.raises(ServerError):
+        two.get()
+    assert two.requests == 0
+    assert not store.leases
+
+
+def test_without_its_turn_nobody_tells_the_others(process, store, vault):
+    with vault.turn(lambda _: False) as turn:
+        store.leases[vault.seal.name] = "of another by now"
+        turn.refuse(ServerError("503", status=503), 1.0, 1.0)
+    assert not store.entries
+
+
+def test_a_store_that_does_not_keep_it_does_not_keep_it_from_the_caller(process, store, caplog):
+    one = process()
+    store.broken = {"save"}
+    assert "503" in str(refuse(one, httpx.Response(503)))
+    assert "Doing without the store" in caplog.text
+
+
+@pytest.mark.parametrize("left", [-1.0, 0.0, 301.1, float("inf"), float("nan")])
+def test_a_pause_that_is_over_or_was_never_made_is_passed_over(process, store, vault, left):
+    refusal = Refusal(ServerError("503", status=503), 1.0, store.now + left)
+    store.entries[vault.seal.name] = vault.seal.close(Entry(None, 0.0, refusal)), store.now + HOUR
+    assert vault.read()[1] is None
+    assert process().get()
+
+
+@pytest.mark.parametrize("left", [0.1, 300.0, 301.0])
+def test_until_it_is_over_it_is_believed(process, store, vault, left):
+    refusal = Refusal(ServerError("503", status=503), 1.0, store.now + left)
+    store.entries[vault.seal.name] = vault.seal.close(Entry(None, 0.0, refusal)), store.now + HOUR
+    assert vault.read()[1].left == pytest.approx(left)
 
 
 # Waiting for one's turn.
@@ -445,24 +641,24 @@ def test_nothing_is_asked_of_a_store_that_is_broken(process, store, caplog):
 def test_an_entry_that_expired_by_itself_is_passed_over(vault, store, token):
     """However long whoever put it back says that it lives."""
     name = vault.seal.name
-    store.entries[name] = vault.seal.close(token, store.now - 1), store.now + HOUR
+    store.entries[name] = vault.seal.close(Entry(token, store.now - 1)), store.now + HOUR
     assert vault.load() is None
-    store.entries[name] = vault.seal.close(token, store.now + HOUR + 1.5), store.now + HOUR
+    store.entries[name] = vault.seal.close(Entry(token, store.now + HOUR + 1.5)), store.now + HOUR
     assert vault.load() is None
-    store.entries[name] = vault.seal.close(token, store.now + HOUR - 1), store.now + HOUR
+    store.entries[name] = vault.seal.close(Entry(token, store.now + HOUR - 1)), store.now + HOUR
     assert vault.load().token == token
 
 
 def test_what_is_sealed_is_opened(vault, token):
-    sealed = vault.seal.close(token, 1234.5)
-    assert vault.seal.open(sealed) == (token, 1234.5)
+    sealed = vault.seal.close(Entry(token, 1234.5))
+    assert vault.seal.open(sealed) == (token, 1234.5, None)
     assert vault.seal.open(sealed)[0].expires_at.tzinfo is UTC
-    assert vault.seal.close(token, 1234.5) != sealed
+    assert vault.seal.close(Entry(token, 1234.5)) != sealed
 
 
 def test_load_and_delete(vault, store, token):
     assert vault.load() is None
-    store.entries[vault.seal.name] = vault.seal.close(token, store.now + 60), store.now + 60
+    store.entries[vault.seal.name] = vault.seal.close(Entry(token, store.now + 60)), store.now + 60
     stored = vault.load()
     assert stored.token == token
     assert stored.left == 60
@@ -476,7 +672,8 @@ def broken_entries() -> dict[str, bytes]:
     def sealed(text: bytes) -> bytes:
         return b"0" * 12 + seal._cipher.encrypt(b"0" * 12, text, None)
 
-    whole = seal.close(Token("t", expires_in=1, expires_at=datetime.now(UTC)), 1.0)
+    fields = b'"expires_at": "2026-01-01T00:00:00+00:00", "scopes": [], "access_token": "t", "expires_in": 1'
+    whole = seal.close(Entry(Token("t", expires_in=1, expires_at=datetime.now(UTC)), 1.0))
     return {
         "nothing": b"",
         "a nonce": whole[:12],
@@ -489,13 +686,19 @@ def broken_entries() -> dict[str, bytes]:
         "no UTF-8": sealed(b"\xff"),
         "no list": sealed(b"{}"),
         "a short list": sealed(b"[1]"),
-        "a long list": sealed(b"[1, {}, 2]"),
-        "no fields": sealed(b'[1, {"expires_at": "2026-01-01T00:00:00+00:00", "scopes": []}]'),
-        "no date": sealed(b'[1, {"expires_at": "never", "scopes": []}]'),
-        "an unknown field": sealed(b'[1, {"expires_at": "2026-01-01T00:00:00+00:00", "scopes": [], "new": 1}]'),
-        "no time": sealed(
-            b'["x", {"expires_at": "2026-01-01T00:00:00+00:00", "scopes": [], "access_token": "t", "expires_in": 1}]'
-        ),
+        "a long list": sealed(b"[1, null, null, 2]"),
+        "an empty token": sealed(b"[1, {}, null]"),
+        "no fields": sealed(b'[1, {"expires_at": "2026-01-01T00:00:00+00:00", "scopes": []}, null]'),
+        "no date": sealed(b'[1, {"expires_at": "never", "scopes": []}, null]'),
+        "an unknown field": sealed(b'[1, {"expires_at": "2026-01-01T00:00:00+00:00", "scopes": [], "new": 1}, null]'),
+        "no time": sealed(b'["x", {%s}, null]' % fields),
+        "no text for a token": sealed(b"[1, {%s}, null]" % fields.replace(b'"t"', b"1")),
+        "no whole seconds": sealed(b"[1, {%s}, null]" % fields.replace(b": 1", b": 1.5")),
+        "an error of no kind": sealed(b'[1, null, ["Error", "", {"timestamp": null}, 1, 2]]'),
+        "an error without fields": sealed(b'[1, null, ["ServerError", "", {}, 1, 2]]'),
+        "an unknown field of an error": sealed(b'[1, null, ["ServerError", "", {"timestamp": null, "new": 1}, 1, 2]]'),
+        "no date of an error": sealed(b'[1, null, ["ServerError", "", {"timestamp": "never"}, 1, 2]]'),
+        "an empty error": sealed(b"[1, null, []]"),
         "nested": sealed(b"[" * 100_000),
     }
 
@@ -508,7 +711,7 @@ def test_anything_else_is_passed_over(vault, store, process, what):
 
 
 def test_the_seal_of_another_does_not_open(vault, token, credentials):
-    sealed = vault.seal.close(token, 1.0)
+    sealed = vault.seal.close(Entry(token, 1.0))
     for other in (
         Seal(credentials, ("data",), BASE_URL),
         Seal(credentials, None, "https://api.example.com"),
@@ -517,11 +720,11 @@ def test_the_seal_of_another_does_not_open(vault, token, credentials):
     ):
         assert other.open(sealed) is None
         assert other.name != vault.seal.name
-    assert Seal(credentials, None, BASE_URL).open(sealed) == (token, 1.0)
+    assert Seal(credentials, None, BASE_URL).open(sealed) == (token, 1.0, None)
 
 
 def test_nothing_tells_what_is_in_it(vault, token, credentials):
-    sealed = vault.seal.close(token, 1.0)
+    sealed = vault.seal.close(Entry(token, 1.0))
     for secret in (token.access_token, credentials.client_id, credentials.client_secret, "expires_at", "acmecompany"):
         for form in (secret.encode(), base64.b64encode(secret.encode()), secret[::-1].encode()):
             assert form not in sealed

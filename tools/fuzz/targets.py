@@ -39,6 +39,7 @@ from domo_oauth.errors import TokenRequestError, TransportError
 from domo_oauth.exchange import TokenEndpoint
 from domo_oauth.sandbox.clients import load_clients
 from domo_oauth.scopes import scope_names, scope_parameter
+from domo_oauth.stores.seal import Entry
 from domo_oauth.stores.vault import Vault
 from domo_oauth_client.types import Response
 
@@ -68,6 +69,8 @@ ECHOES = (*_SECRETS, *(b64encode(each.encode()).decode() for each in _SECRETS))
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 API = "https://api.domo.com"
 _SHORT = 12
+_LONGEST_PAUSE = 301.0
+"""Seconds that a store may keep from asking, with a second for clocks that differ."""
 _LONGEST = timedelta(days=366 * 10000).total_seconds()
 
 
@@ -112,7 +115,7 @@ def check_token(token: Token) -> None:
     assert "" not in token.scopes
     assert pickle.loads(pickle.dumps(token)) == token  # noqa: S301 -- our own
     seal = _vault().seal
-    assert seal.open(seal.close(token, 1.5)) == (token, 1.5)
+    assert seal.open(seal.close(Entry(token, 1.5))) == (token, 1.5, None)
 
 
 def date(data: bytes) -> None:
@@ -197,8 +200,9 @@ def seal(data: bytes) -> None:
     nonce = bytes(12)
     sealed = nonce + vault.seal._cipher.encrypt(nonce, data, None)  # noqa: SLF001
     with patch.object(FileStore, "load", lambda *_: (sealed, 0.0)):
-        found = vault.load()
+        found, refused, _ = vault.read()
     assert found is None or 0.0 < found.left <= found.token.expires_in
+    assert refused is None or 0.0 < refused.left <= _LONGEST_PAUSE
 
 
 def entry(data: bytes) -> None:

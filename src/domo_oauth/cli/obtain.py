@@ -38,6 +38,8 @@ _WINDOW, _WINDOW_SHARE = 300.0, 1 / 5
 """Seconds, or the share of a token's lifetime if that is less, in which the next one is asked for."""
 _USABLE = 60.0
 """Seconds for which a token must be good to be printed where no other can be had."""
+_PAUSE = 1.0
+"""Seconds in which no other process asks again after an error, if the endpoint asks for no more."""
 _OWN_LOOKS = 2
 
 
@@ -194,8 +196,13 @@ def _renew(vault: Vault, stored: Stored | None, wish: _Wish) -> tuple[Token, flo
             token, left = turn.found
             return token, left, origin
         try:
+            if turn.refused is not None:
+                tell(f"Not asked again for {turn.refused.left:.1f} s: another process was told what follows.")
+                raise turn.refused.error
             token, left = _ask(wish, patient=stored is None or stored.left < usable)
         except DomoOAuthError as error:
+            if turn.refused is None:
+                turn.refuse(error, _PAUSE, max(_PAUSE, getattr(error, "retry_after", None) or 0.0))
             left = 0.0 if stored is None else stored.left - (monotonic() - loaded_at)
             if stored is None or left < usable or not error.retryable:
                 raise

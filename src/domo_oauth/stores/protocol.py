@@ -20,7 +20,9 @@ class StoreError(DomoOAuthError):
 
 
 class Store(Protocol):
-    """Keeps sealed tokens for several processes, and lends the right to renew one of them to one process at a time.
+    """Keeps sealed entries for several processes, and lends the right to renew one of them to one process at a time.
+
+    An entry holds a token, or what the endpoint answered instead of the next one, or both.
 
     Methods are called on threads, by several at once, and in the child after a fork. They may block for a few seconds,
     and raise whatever they like: it is logged as a warning, and the caller goes on without the store. A store is
