@@ -114,7 +114,7 @@ def _note(results: dict[str, Any], workers: int | None) -> str:
         "1 and 100 workers throughout, for 10,000 over half a day. Of an outage of the endpoint the figures are means "
         "(and the worst second the worst) of four that begin a quarter of an hour apart, as it matters how old the "
         "tokens are by then. ≈ marks multiples of what was run with 1,000 workers; but those who share one Redis make "
-        "as many requests as 1,000 do, and as 100 do. The two on the left are models: *pydomo* of what "
+        "as many requests as 1,000 do: about as many as 100 do. The two on the left are models: *pydomo* of what "
         "`pydomo/Transport.py` of 0.3.0.16 shows (lines 25, 79–82 and 100–106), a *plain cache* of a token in a "
         "variable. "
         f"Seed {results['seed']} gives the same figures each time."
