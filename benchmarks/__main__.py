@@ -32,7 +32,9 @@ _LONG = 5.0  # s; what takes longer is done once
 def main() -> None:
     """Make the environments, measure round by round, and write what came of it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help=f"{_QUICK_ROUNDS} rounds and not {_ROUNDS}")
+    parser.add_argument(
+        "--quick", action="store_true", help=f"{_QUICK_ROUNDS} rounds and not {_ROUNDS}, and features as they were"
+    )
     parser.add_argument(
         "--only",
         metavar="NAMES",
@@ -61,8 +63,10 @@ def main() -> None:
                 libraries.append(Library(name, interpreter, port, commands))
                 stack.callback(libraries[-1].stop)
         rows = {figure.key: _measured(figure, libraries, quick=options.quick) for figure in figures}
-        probed = not parts or features.NAME in parts
-        found = _probed(libraries) if probed else {}
+        if features.NAME in parts or not (parts or options.quick):
+            found = _probed(libraries)
+        else:
+            found = {} if parts else report.read()[features.NAME]
 
     if only == {features.NAME}:  # the figures stay as they are
         _write(report.read() | {features.NAME: found}, update_readme=options.update_readme)

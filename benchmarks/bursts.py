@@ -22,6 +22,7 @@ _CALLERS, _TASKS = 64, 1000
 _MIXED_THREADS, _MIXED_LOOPS, _MIXED_TASKS = 8, 2, 100
 _ANSWER, _SLOW_ANSWER = 0.1, 0.5  # s, what the endpoint takes
 _WRONG_CREDENTIALS_SECONDS = 10.0
+_HAMMERS = 1000  # requests, after which no more are needed to know how many there would be
 _TICK = 0.005  # s between two looks at how late an event loop is
 
 
@@ -128,15 +129,19 @@ def refused(subject: Subject, endpoint: Endpoint) -> Sample:
 
 
 def wrong_credentials(subject: Subject, endpoint: Endpoint) -> Sample:
-    """Ask again and again where the endpoint refuses."""
+    """Ask again and again where the endpoint refuses. Who hammers it is stopped, and the rest of the time reckoned."""
     endpoint.answers(refuses=True)
     get = subject.getter(subject.new())
-    until = time.monotonic() + _WRONG_CREDENTIALS_SECONDS
-    calls = failed = 0
-    while time.monotonic() < until:
-        failed += _failed(get)
-        calls += 1
-    return {"calls": calls, "failed": failed, "requests": endpoint.requests()}
+    began = time.monotonic()
+    calls = failed = requests = 0
+    for second in range(1, int(_WRONG_CREDENTIALS_SECONDS) + 1):
+        while time.monotonic() < began + second:
+            failed += _failed(get)
+            calls += 1
+        if (requests := endpoint.requests()) > _HAMMERS:
+            requests = round(requests * _WRONG_CREDENTIALS_SECONDS / (time.monotonic() - began))
+            break
+    return {"calls": calls, "failed": failed, "requests": requests}
 
 
 BURSTS = (threads, tasks, trio_tasks, mixed, stale, refused, wrong_credentials)

@@ -56,7 +56,8 @@ def table(results: dict[str, Any], root: str = "") -> str:
         f"Measured on {results['date']} with Python {results['python']} on {results['processors']} processors, over "
         f"loopback: medians of {results['rounds']} rounds, all libraries in turn, each ratio to a floor timed beside "
         "it (in brackets: the quartiles; for requests the most of any round; ms: what the slowest caller waited). A "
-        f"library that cannot do a thing by itself is left out of its row. {measured}."
+        "loop that has made 1,000 requests is stopped, and told as it would have gone on. A library "
+        f"that cannot do a thing by itself is left out of its row. {measured}."
     )
     lines += ["", note]
     if results.get(features.NAME):
