@@ -10,7 +10,7 @@ from unittest.mock import patch
 from domo_oauth import ClientCredentials, DomoOAuthError, TokenProvider
 from domo_oauth import provider as provider_module
 from domo_oauth.provider import Clock
-from domo_oauth.provider import _Held as Held
+from domo_oauth.shared import Held
 from domo_oauth.single_flight import Flight
 from domo_oauth.stores import vault as vault_module
 from domo_oauth.stores.seal import Entry, Seal

@@ -6,9 +6,11 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from .events import Event
 
-__all__ = ["Group", "Process", "Round", "Span", "Try", "group", "newest_at"]
+__all__ = ["Group", "Process", "Round", "Run", "Span", "Try", "group", "newest_at"]
 
 
 class Span(NamedTuple):
@@ -123,6 +125,19 @@ class Group(NamedTuple):
     def first_refusals(self) -> dict[str, float]:
         """When each token was refused first, of those that were."""
         return {token: at for at, token, _ in sorted(self.refused, reverse=True)}
+
+
+class Run(NamedTuple):
+    """All that a run has written down."""
+
+    began: float
+    """In s of the monotonic clock."""
+    seconds: float
+    seed: str
+    date: str
+    workers: dict[str, Any]
+    """The samples of each process, and what it said at its end."""
+    groups: list[Group]
 
 
 def newest_at(newest: tuple[list[float], list[str]], at: float) -> str | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .report import Run
+    from .history import Run
 
 __all__ = ["Panel", "panels", "svg"]
 

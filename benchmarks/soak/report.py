@@ -6,10 +6,10 @@ import json
 import os
 import platform
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from . import events, history, plot, resources, rules
-from .history import Group, Span
+from .history import Group, Run, Span
 from .kinds import KINDS
 
 if TYPE_CHECKING:
@@ -23,19 +23,6 @@ _NOTE = (
     "¹ Callers' errors; and how many of them came while another process had left a fresh token in the store, where "
     "a process looks but once a second during a pause: that is not against the rules."
 )
-
-
-class Run(NamedTuple):
-    """All that a run has written down."""
-
-    began: float
-    """In s of the monotonic clock."""
-    seconds: float
-    seed: str
-    date: str
-    workers: dict[str, Any]
-    """The samples of each process, and what it said at its end."""
-    groups: list[Group]
 
 
 def read(out: Path) -> Run:

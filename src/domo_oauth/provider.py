@@ -15,29 +15,27 @@ import random
 import threading
 import time
 from _thread import start_new_thread
-from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
-from weakref import WeakSet, WeakValueDictionary
+from weakref import WeakSet
 
 from .base_url import resolve_base_url
 from .credentials import ClientCredentials
 from .errors import ConfigurationError, DomoOAuthError
 from .scopes import scope_names
+from .shared import Failure, Held, RefusedToken, forget_tokens, share
 from .single_flight import Flight
-from .values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Self, TypeAlias
+    from typing import Self
 
     from .exchange import TokenEndpoint
     from .scopes import Scopes
+    from .shared import Outcome
     from .stores import Store
     from .stores.vault import Stored, Vault
     from .token import Token
-
-    _Outcome: TypeAlias = Token | Exception
 
 __all__ = ["Clock", "Stats", "TokenProvider", "forget_tokens"]
 
@@ -88,66 +86,6 @@ class Stats(NamedTuple):
     """Seconds until the token at hand expires; None where there is none."""
 
 
-class _Held(Value):
-    """A token at hand. It is as old as the older of two clocks says, counted from before it was asked for."""
-
-    __slots__ = ("sent", "sent_wall", "spent", "stale_at", "stale_at_wall", "token")
-
-    token: Token
-    stale_at: float
-    stale_at_wall: float
-    sent: float
-    sent_wall: float
-    spent: float
-    """The age at which nobody is given it any more, if another can be had."""
-
-    def __init__(self, token: Token, sent: float, sent_wall: float, stale: float, spent: float) -> None:
-        self._set(sent, sent_wall, spent, sent + stale, sent_wall + stale, token)
-
-    def age(self, now: float, now_wall: float) -> float:
-        return max(now - self.sent, now_wall - self.sent_wall)
-
-
-class _Failure(NamedTuple):
-    """An error that callers are given without another request, until the pause is over."""
-
-    error: Exception
-    pause: float
-    since: float
-    until: float
-
-
-class _Refusal(NamedTuple):
-    """A token that an API refused. The next one is not given up for that, until the pause is over."""
-
-    token: Token
-    pause: float
-    until: float
-
-
-class _Shared:
-    """What all providers of this process for one client, one set of scopes and one base URL have in common."""
-
-    def __init__(self) -> None:
-        self.held: _Held | None = None
-        self.failure: _Failure | None = None
-        self.refusal: _Refusal | None = None
-        self.looked = float("-inf")
-        """When somebody looked into the store last within the pause after an error, by the monotonic clock."""
-        self.anew = False
-        """Whether the pause after an error of another process is passed over the next time."""
-        self.after_fork()
-
-    def after_fork(self) -> None:
-        """Forget the threads that a child does not have."""
-        self.lock = threading.Lock()
-        self.flight: Flight[_Outcome] | None = None
-
-
-_registry: WeakValueDictionary[tuple[object, ...], _Shared] = WeakValueDictionary()
-_latest: deque[_Shared] = deque(maxlen=1000)
-"""Tokens outlive their providers, as a notebook's cell makes a new one each time, but not for ever."""
-_registry_lock = threading.Lock()
 _providers: WeakSet[TokenProvider] = WeakSet()
 
 
@@ -209,7 +147,7 @@ class TokenProvider:
             del httpx_args  # a proxy's password may be in it, and a traceback with locals shows this frame
         self._clock = clock or Clock()
         self._monotonic, self._wall = self._clock.monotonic, self._clock.wall
-        self._shared = _share((self.base_url, credentials, self._scopes, self._clock))
+        self._shared = share((self.base_url, credentials, self._scopes, self._clock))
         self._store, self._vault = store, _vault(store, credentials, self._scopes, self.base_url)
         self._endpoint: TokenEndpoint | None = None
         self._from_env = False
@@ -293,7 +231,7 @@ class TokenProvider:
             if before is None or now >= before.until:
                 grows = before is not None and now < before.until + _FORGIVEN
                 pause = min(_LONGEST_PAUSE, before.pause * 2) if before is not None and grows else _FIRST_PAUSE
-                self._shared.held, self._shared.refusal = None, _Refusal(token, pause, now + pause)
+                self._shared.held, self._shared.refusal = None, RefusedToken(token, pause, now + pause)
                 return
         _log.debug("A token was refused right after another; kept for %.1f s", before.until - now)
 
@@ -347,19 +285,19 @@ class TokenProvider:
         credentials = None if self._from_env else self._credentials
         return _unpickled, (credentials, self._scopes, self._store, self.base_url, self._httpx_args)
 
-    def _join(self) -> tuple[Token | Flight[_Outcome], bool]:
+    def _join(self) -> tuple[Token | Flight[Outcome], bool]:
         """A token to hand out, or a flight to wait for and whether the caller has to see to it."""
         with self._shared.lock:
             found, flight = self._look()
         if flight is not None and flight is not found:
             self._start(flight)
         # Nothing is logged while a lock is held, here and elsewhere: a log handler may ask for a token itself.
-        if isinstance(found, _Failure):
+        if isinstance(found, Failure):
             _log.debug("Refused without a request, for %.1f s yet: %s", found.until - self._monotonic(), found.error)
             raise _twin(found.error)
         return found, flight is found
 
-    def _look(self) -> tuple[Token | Flight[_Outcome] | _Failure, Flight[_Outcome] | None]:
+    def _look(self) -> tuple[Token | Flight[Outcome] | Failure, Flight[Outcome] | None]:
         """What there is for a caller, and the flight that it has to see to. To be called with the lock held."""
         shared = self._shared
         held, failure, now, now_wall = shared.held, shared.failure, self._monotonic(), self._wall()
@@ -388,7 +326,7 @@ class TokenProvider:
         shared.flight = Flight()
         return shared.flight, shared.flight
 
-    def _start(self, flight: Flight[_Outcome]) -> None:
+    def _start(self, flight: Flight[Outcome]) -> None:
         """See to a flight in the background."""
         try:
             # Thread.start() waits for the new thread's first turn, which is long in coming where many are at work.
@@ -396,7 +334,7 @@ class TokenProvider:
         except RuntimeError:  # none can be started, as when Python ends
             flight.run(self._fetch_and_keep)
 
-    def _start_thread(self, flight: Flight[_Outcome]) -> None:
+    def _start_thread(self, flight: Flight[Outcome]) -> None:
         """See to a flight on a thread with a name, which does not keep the process from ending."""
         thread = threading.Thread(target=flight.run, args=(self._fetch_and_keep,), name="domo-oauth", daemon=True)
         try:
@@ -404,7 +342,7 @@ class TokenProvider:
         except RuntimeError:
             flight.run(self._fetch_and_keep)
 
-    def _fetch_and_keep(self) -> _Outcome:
+    def _fetch_and_keep(self) -> Outcome:
         """Fetch a token, and keep it, or why there is none, for those who ask from now on."""
         shared = self._shared
         before = shared.failure
@@ -416,7 +354,7 @@ class TokenProvider:
             raise
         with shared.lock:
             shared.flight = None
-            if isinstance(fetched, _Held):
+            if isinstance(fetched, Held):
                 shared.held, shared.failure = fetched, None
                 return fetched.token
             if fetched is before:
@@ -427,7 +365,7 @@ class TokenProvider:
         log("No token; nobody asks again for %.1f s: %s", fetched.until - fetched.since, fetched.error)
         return held.token if held is not None and usable else fetched.error
 
-    def _fetch(self) -> _Held | _Failure:
+    def _fetch(self) -> Held | Failure:
         """Take what another process left in the store, or ask as the only one of all that share it."""
         if self._vault is None:
             return self._ask()
@@ -445,15 +383,15 @@ class TokenProvider:
             if turn.refused is not None:
                 error, pause, left = turn.refused
                 _log.info("Not asked: another process was given an error that holds for this one, too")
-                return _Failure(error, pause, self._monotonic(), self._monotonic() + left)
+                return Failure(error, pause, self._monotonic(), self._monotonic() + left)
             fetched = self._ask()
-            if isinstance(fetched, _Held):
+            if isinstance(fetched, Held):
                 turn.save(fetched.token, fetched.age(self._monotonic(), self._wall()))
             else:
                 turn.refuse(fetched.error, fetched.pause, fetched.until - fetched.since)
             return fetched
 
-    def _take(self, stored: Stored) -> _Held:
+    def _take(self, stored: Stored) -> Held:
         """Take a token that another process has left in the store."""
         age = stored.token.expires_in - stored.left
         self._stored += 1
@@ -472,7 +410,7 @@ class TokenProvider:
         newer = stored.left > held.token.expires_in - held.age(self._monotonic(), self._wall())
         return newer and stored.token.access_token != held.token.access_token
 
-    def _ask(self) -> _Held | _Failure:
+    def _ask(self) -> Held | Failure:
         """Ask, and ask again where that may help (full jitter), within a bound of tries and of time."""
         started = self._monotonic()
         attempt = 1
@@ -504,20 +442,20 @@ class TokenProvider:
             )
         return self._endpoint
 
-    def _hold(self, token: Token, sent: float, sent_wall: float) -> _Held:
+    def _hold(self, token: Token, sent: float, sent_wall: float) -> Held:
         """Reckon how long the token is good, from before it was asked for."""
         lifetime = float(token.expires_in)
         window = min(_STALE, lifetime * _STALE_SHARE)
         stale = lifetime - window + window * _JITTER_SHARE * self._clock.random()
-        return _Held(token, sent, sent_wall, stale, lifetime - _spent_window(token))
+        return Held(token, sent, sent_wall, stale, lifetime - _spent_window(token))
 
-    def _failed(self, error: Exception) -> _Failure:
+    def _failed(self, error: Exception) -> Failure:
         """An error, and a pause that grows, so that no loop of callers can hammer the endpoint."""
         self._failures += 1
         before, now = self._shared.failure, self._monotonic()
         pause = _FIRST_PAUSE if before is None else min(_LONGEST_PAUSE, before.pause * 2)
         asked = min(getattr(error, "retry_after", None) or 0.0, _LONGEST_RETRY_AFTER)
-        return _Failure(error, pause, now, now + max(pause, asked))
+        return Failure(error, pause, now, now + max(pause, asked))
 
 
 def _spent_window(token: Token) -> float:
@@ -525,7 +463,7 @@ def _spent_window(token: Token) -> float:
     return min(_SPENT, token.expires_in * _SPENT_SHARE)
 
 
-def _token_or_raise(outcome: _Outcome) -> Token:
+def _token_or_raise(outcome: Outcome) -> Token:
     if isinstance(outcome, Exception):
         raise _twin(outcome)
     return outcome
@@ -546,15 +484,6 @@ def _vault(
     return Vault(store, credentials, scopes, base_url)
 
 
-def _share(key: tuple[object, ...]) -> _Shared:
-    with _registry_lock:
-        shared = _registry.get(key)
-        if shared is None:
-            shared = _registry[key] = _Shared()
-            _latest.append(shared)
-        return shared
-
-
 def _unpickled(
     credentials: ClientCredentials | None,
     scopes: Scopes | None,
@@ -570,18 +499,7 @@ def _unpickled(
         del httpx_args  # see TokenProvider.__init__
 
 
-def forget_tokens() -> None:
-    """Forget the tokens and errors of all providers of this process, as tests want it between one and the next."""
-    for shared in list(_registry.values()):
-        with shared.lock:
-            shared.held = shared.failure = shared.refusal = None
-
-
 def _after_fork_in_child() -> None:
-    global _registry_lock  # noqa: PLW0603 -- the one that another thread may have held
-    _registry_lock = threading.Lock()
-    for shared in list(_registry.values()):
-        shared.after_fork()
     for provider in _providers:
         provider._endpoint = None  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] -- the parent's connection
 

@@ -32,6 +32,7 @@ from domo_oauth import (
     TransportError,
 )
 from domo_oauth import provider as provider_module
+from domo_oauth import shared as shared_module
 from domo_oauth.provider import Clock
 from domo_oauth.single_flight import Flight
 
@@ -112,7 +113,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 def background() -> None:
     """Wait for the threads that fetch in the background."""
-    until(lambda: all(shared.flight is None for shared in list(provider_module._registry.values())))
+    until(lambda: all(shared.flight is None for shared in list(shared_module._registry.values())))
     for thread in threading.enumerate():
         if thread.name == "domo-oauth":
             thread.join(PATIENCE)
@@ -523,7 +524,7 @@ def test_tokens_of_a_thousand_clients_outlive_their_providers(make):
     def registered() -> int:
         gc.collect()
         # Of this test's alone: a failure of another test may keep what it was about.
-        return sum(str(key[1].client_id).startswith("client-") for key in provider_module._registry)
+        return sum(str(key[1].client_id).startswith("client-") for key in shared_module._registry)
 
     for number in range(1001):
         make(ClientCredentials(f"client-{number}", "canary-secret-c0ffee5ec2e7"))
@@ -737,15 +738,16 @@ def test_a_child_does_not_wait_for_its_parents_threads(provider, endpoint):
         parents = threads.submit(provider.get_token)
         endpoint.wait_until_asked()
         provider._shared.lock.acquire()
-        provider_module._registry_lock.acquire()
+        shared_module._registry_lock.acquire()
         parents_endpoint, lock = provider._endpoint, provider._shared.lock
-        registry_lock = provider_module._registry_lock
+        registry_lock = shared_module._registry_lock
+        shared_module._after_fork_in_child()
         provider_module._after_fork_in_child()
         lock.release()
         registry_lock.release()
         assert provider._shared.flight is None
         assert provider._shared.lock is not lock
-        assert provider_module._registry_lock is not registry_lock
+        assert shared_module._registry_lock is not registry_lock
         assert provider._endpoint is not parents_endpoint
         endpoint.open.set()
         assert provider.get_token().access_token

@@ -25,7 +25,7 @@ def show_log(*, verbose: bool) -> None:
     """Print the package's warnings as messages from now on; with ``verbose`` all that it logs."""
     from .log import attach
 
-    attach(verbose=verbose)
+    attach(tell, verbose=verbose)
 
 
 def paint(word: str, stream: TextIO) -> str:
