@@ -14,36 +14,10 @@ import yaml
 from domo_oauth.contract import contract, document, recordings, validation, verify
 from tools import contract_diff, make_sdk, surface
 
+from .places import answer, error, grant_type, operation, rename, scope, token
+
 CONTRACT = surface.CONTRACT.read_text(encoding="utf-8")
 DOCUMENT = yaml.safe_load(CONTRACT)
-
-
-def operation(d):
-    return d["paths"]["/oauth/token"]["get"]
-
-
-def grant_type(d):
-    return operation(d)["parameters"][0]
-
-
-def scope(d):
-    return operation(d)["parameters"][1]
-
-
-def answer(d, status="200"):
-    return operation(d)["responses"][status]
-
-
-def token(d):
-    return d["components"]["schemas"]["AccessTokenResponse"]
-
-
-def error(d):
-    return d["components"]["schemas"]["TokenError"]
-
-
-def rename(mapping, old, new):
-    mapping[new] = mapping.pop(old)
 
 
 def rename_access_token(d):

@@ -11,6 +11,8 @@ import yaml
 
 from tools.surface import CHANGELOG, CONTRACT, GOLDEN, ROOT, changes, surface, verdict
 
+from .places import answer, error, grant_type, operation, rename, scope, token
+
 DOCUMENT = yaml.safe_load(CONTRACT.read_text(encoding="utf-8"))
 KEPT = json.loads(GOLDEN.read_text(encoding="utf-8"))
 VERSION = DOCUMENT["info"]["version"]
@@ -23,40 +25,12 @@ def test_contract_is_what_was_kept():
         pytest.fail(str(found), pytrace=False)
 
 
-def operation(d):
-    return d["paths"]["/oauth/token"]["get"]
-
-
-def grant_type(d):
-    return operation(d)["parameters"][0]
-
-
-def scope(d):
-    return operation(d)["parameters"][1]
-
-
-def answer(d, status="200"):
-    return operation(d)["responses"][status]
-
-
-def token(d):
-    return d["components"]["schemas"]["AccessTokenResponse"]
-
-
-def error(d):
-    return d["components"]["schemas"]["TokenError"]
-
-
 def headers(d):
     return d["components"]["headers"]
 
 
 def schemes(d):
     return d["components"]["securitySchemes"]
-
-
-def rename(mapping, old, new):
-    mapping[new] = mapping.pop(old)
 
 
 def shared_parameter(d):
