@@ -1,0 +1,196 @@
+"""Break ``src/`` in one place at a time, and see whether a test notices: ``python -m tools.mutants PATHS``.
+
+All happens in a copy of the tree. Which test runs which line is measured once per test file, and kept under
+``.cache/mutants`` until that file, or one of those to be broken that it runs, changes. Each mutant is then tried with
+the tests that run its line, the quick and narrow ones first, until one fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import TypedDict
+
+from .operators import Mutant, mutants
+
+ROOT = Path(__file__).parents[2]
+CACHE = ROOT / ".cache" / "mutants"
+TESTS = ("tests/unit", "tests/contract", "tests/integration", "tests/secrets", "tests/faults")
+SLOW = """
+breaks contract_diff fuzz generated_client make_sdk overlays packaging page prism readme release surface
+"""  # seconds that tell of the generator, of documents or of other tools, and nothing of src/
+OPTIONS = ["-q", "--tb=no", "--show-capture=no", "-p", "no:cacheprovider"]
+BUDGET = 15.0
+"""Seconds of tests that each mutant has to survive."""
+PATIENCE, TIMES = 6.0, 5
+"""How long a test may take: so many seconds, and so many times what it took when it was measured."""
+
+
+class Measured(TypedDict):
+    """Of a test file: the seconds of each test, and for each file of ``src/`` which tests run a line, and its hash."""
+
+    took: dict[str, float]
+    lines: dict[str, dict[str, list[str]]]
+    digests: dict[str, str]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make mutants", description=__doc__.splitlines()[0])
+    parser.add_argument("paths", nargs="*", default=["src/domo_oauth"], help="files or folders of src/")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="mutants-", ignore_cleanup_errors=True) as folder:
+        trial = Trial(Path(folder))
+        files = [name for path in args.paths for name in trial.files(path)]
+        trial.measure(files)
+        survived = [trial.file(name) for name in files]
+    sys.exit(bool(sum(survived)))
+
+
+class Trial:
+    """A copy of the tree, and what was measured there."""
+
+    def __init__(self, folder: Path) -> None:
+        self._copy, self._home = folder / "tree", folder / "home"
+        self._home.mkdir()
+        git = [shutil.which("git") or "git", "ls-files", "-z", "-co", "--exclude-standard"]
+        listed = subprocess.run(git, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+        for path in filter(None, listed.split("\0")):
+            if (ROOT / path).is_file():
+                (self._copy / path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / path, self._copy / path, follow_symlinks=False)
+        self._took: dict[str, float] = {}
+        self._by_line: dict[str, dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
+        self._breadth = Counter[str]()
+        self._passed: set[str] = set()
+
+    def files(self, path: str) -> list[str]:
+        """The files of the copy that this path means."""
+        place = self._copy / Path(path).resolve().relative_to(ROOT)
+        return [str(file.relative_to(self._copy)) for file in sorted(place.rglob("*.py")) or [place]]
+
+    def measure(self, broken: list[str]) -> None:
+        """Find out which tests run the lines of these files, and how long they take."""
+        (CACHE / "tests").mkdir(parents=True, exist_ok=True)
+        now = {name: hashlib.sha256((self._copy / name).read_bytes()).hexdigest() for name in broken}
+        tests = [test for place in TESTS for test in sorted((self._copy / place).glob("test_*.py"))]
+        for test in (test for test in tests if test.stem.removeprefix("test_") not in SLOW.split()):
+            name = str(test.relative_to(self._copy))
+            digest = hashlib.sha256(name.encode() + test.read_bytes()).hexdigest()[:16]
+            kept = CACHE / "tests" / f"{test.stem}-{digest}.json"
+            measured: Measured | None = json.loads(kept.read_bytes()) if kept.exists() else None
+            if measured is None or any(now.get(file, old) != old for file, old in measured["digests"].items()):
+                print(f"Measuring {name}", flush=True)
+                with tempfile.TemporaryDirectory() as place:
+                    self._run(["-p", "tools.mutants.which_tests", name], 600, 1200, MUTANTS_COVERAGE=place)
+                    shutil.copy(Path(place) / "map.json", kept)
+                measured = json.loads(kept.read_bytes())
+            self._took |= measured["took"]
+            for file, lines in measured["lines"].items():
+                for line, names in lines.items():
+                    self._by_line[file][int(line)] += names
+                    self._breadth.update(names)
+
+    def file(self, name: str) -> int:
+        """Try all mutants of a file; how many survived."""
+        began, outcomes = time.monotonic(), Counter[str]()
+        for mutant in mutants((self._copy / name).read_bytes()):
+            tests = self._chosen(name, mutant)
+            outcome = self._try(name, mutant, tests)
+            outcomes[outcome] += 1
+            if outcome != "killed":
+                print(f"{outcome.upper()} {name}:{mutant.line}: {mutant.what} [{len(tests)} tests]", flush=True)
+        counts = ", ".join(f"{outcomes[kind]} {kind}" for kind in ("killed", "hung", "survived"))
+        print(f"{name}: {outcomes.total()} mutants, {counts}; {time.monotonic() - began:.0f} s", flush=True)
+        return outcomes["survived"]
+
+    def _chosen(self, name: str, mutant: Mutant) -> list[str]:
+        """The tests that run where it shows, else those of the whole file; the quick and narrow ones first."""
+        by_line = self._by_line[name]
+        names = {test for line in mutant.lines for test in by_line.get(line, ())}
+        names = names or {test for tests in by_line.values() for test in tests}
+        chosen = list[str]()
+        seconds = 0.0
+        for test in sorted(names, key=lambda test: (self._took[test] * self._breadth[test], test)):
+            seconds += self._took[test]
+            if chosen and seconds > BUDGET:
+                break
+            chosen.append(test)
+        return chosen
+
+    def _try(self, name: str, mutant: Mutant, tests: list[str]) -> str:
+        if not tests:
+            return "survived"
+        file, longest = self._copy / name, max(self._took[test] for test in tests)
+        whole, was = sum(self._took[test] for test in tests), file.stat()
+        source = file.read_bytes()
+        status, printed = None, ""
+        for patience in (1, 2):  # whatever took too long may have been held up by others
+            file.write_bytes(mutant.text)
+            try:
+                limit = patience * (PATIENCE + TIMES * longest)
+                status, printed = self._run(["-x", *tests], limit, patience * (2 * PATIENCE + TIMES * whole))
+            finally:
+                file.write_bytes(source)
+                os.utime(file, ns=(was.st_atime_ns, was.st_mtime_ns))
+            if status is not None and "Timeout (" not in printed:
+                break
+        else:
+            return "hung"
+        if status == 0:
+            return "survived"
+        told = [line.partition(" ")[2] for line in printed.splitlines() if line.startswith(("FAILED", "ERROR"))]
+        failed = max((test for test in tests if any(line.startswith(test) for line in told)), key=len, default=None)
+        if failed is None or failed in self._passed:
+            return "killed"
+        # What failed must pass with the code as it is, or it has told nothing.
+        if self._run([failed], 60, 120)[0] == 0:
+            self._passed.add(failed)
+            return "killed"
+        print(f"not used, as it fails with the code as it is: {failed}")
+        for lines in self._by_line.values():
+            for names in lines.values():
+                names[:] = [test for test in names if test != failed]
+        return self._try(name, mutant, [test for test in tests if test != failed])
+
+    def _run(self, arguments: list[str], limit: float, seconds: float, **environment: str) -> tuple[int | None, str]:
+        """What pytest ends with, or None if it takes too long, and what it prints; no test may take more than limit."""
+        folders = [str(self._copy / "src"), str(self._copy / "generated"), str(self._copy)]
+        # Nothing is compiled into a file, as a mutant is often as long as the code, and as new. Home is apart, as
+        # nobody knows what a mutant writes where.
+        env = os.environ | {"PYTHONPATH": os.pathsep.join(folders), "PYTHONDONTWRITEBYTECODE": "1"}
+        env |= {"HOME": str(self._home)} | environment
+        env.pop("CI", None)
+        command = [sys.executable, "-m", "pytest", *OPTIONS, f"-ofaulthandler_timeout={limit}", *arguments]
+        with tempfile.TemporaryFile() as printed:
+            process = subprocess.Popen(
+                [*command, f"--basetemp={self._home / 'tests'}"],
+                cwd=self._copy,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=printed,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(seconds)
+            ended = process.poll()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # and what it started
+            process.wait()
+            printed.seek(0)
+            return ended, printed.read().decode(errors="replace")
+
+
+if __name__ == "__main__":
+    main()
