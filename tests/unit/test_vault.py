@@ -459,6 +459,24 @@ def test_a_pause_that_is_over_or_was_never_made_is_passed_over(process, store, v
     assert process().get()
 
 
+def test_a_turn_heeds_it_unless_told_otherwise(store, vault):
+    refusal = Refusal(ServerError("503", status=503), 1.0, store.now + 1)
+    store.entries[vault.seal.name] = vault.seal.close(Entry(None, 0.0, refusal)), store.now + HOUR
+    with vault.turn(lambda _: True) as turn:
+        assert turn.refused.left == 1.0
+    with vault.turn(lambda _: True, anew=True) as turn:
+        assert turn.refused is None
+
+
+def test_the_time_that_the_store_takes_is_taken_off(store, vault, token, monkeypatch):
+    ticks = itertools.count(0, 5)
+    monkeypatch.setattr(vault_module, "monotonic", lambda: float(next(ticks)))
+    refusal = Refusal(ServerError("503", status=503), 1.0, store.now + 20)
+    store.entries[vault.seal.name] = vault.seal.close(Entry(token, store.now + 60, refusal)), store.now + HOUR
+    stored, refused, now = vault.read()
+    assert (stored.left, refused.left, now) == (55, 15, store.now + 5)
+
+
 @pytest.mark.parametrize("left", [0.1, 300.0, 301.0])
 def test_until_it_is_over_it_is_believed(process, store, vault, left):
     refusal = Refusal(ServerError("503", status=503), 1.0, store.now + left)
@@ -694,6 +712,7 @@ def broken_entries() -> dict[str, bytes]:
         "no time": sealed(b'["x", {%s}, null]' % fields),
         "no text for a token": sealed(b"[1, {%s}, null]" % fields.replace(b'"t"', b"1")),
         "no whole seconds": sealed(b"[1, {%s}, null]" % fields.replace(b": 1", b": 1.5")),
+        "a time beyond all": sealed(b"[1%s, null, null]" % (b"0" * 400)),
         "an error of no kind": sealed(b'[1, null, ["Error", "", {"timestamp": null}, 1, 2]]'),
         "an error without fields": sealed(b'[1, null, ["ServerError", "", {}, 1, 2]]'),
         "an unknown field of an error": sealed(b'[1, null, ["ServerError", "", {"timestamp": null, "new": 1}, 1, 2]]'),
@@ -705,8 +724,9 @@ def broken_entries() -> dict[str, bytes]:
 
 @pytest.mark.parametrize("what", broken_entries())
 def test_anything_else_is_passed_over(vault, store, process, what):
+    assert vault.seal.open(broken_entries()[what]) is None
     store.entries[vault.seal.name] = broken_entries()[what], store.now + 60
-    assert vault.load() is None
+    assert vault.read() == (None, None, store.now)
     assert process().get()
 
 
