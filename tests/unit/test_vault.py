@@ -477,6 +477,15 @@ def test_the_time_that_the_store_takes_is_taken_off(store, vault, token, monkeyp
     assert (stored.left, refused.left, now) == (55, 15, store.now + 5)
 
 
+def test_and_the_time_that_a_turn_takes(store, vault, token, monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(vault_module, "monotonic", lambda: now)
+    with vault.turn(lambda _: False) as turn:
+        now = 7.0
+        turn.save(token, 3.0)
+    assert vault.seal.open(store.entries[vault.seal.name][0]).expires_at == store.now + 7.0 - 3.0 + HOUR
+
+
 @pytest.mark.parametrize("left", [0.1, 300.0, 301.0])
 def test_until_it_is_over_it_is_believed(process, store, vault, left):
     refusal = Refusal(ServerError("503", status=503), 1.0, store.now + left)
@@ -659,12 +668,12 @@ def test_nothing_is_asked_of_a_store_that_is_broken(process, store, caplog):
 def test_an_entry_that_expired_by_itself_is_passed_over(vault, store, token):
     """However long whoever put it back says that it lives."""
     name = vault.seal.name
-    store.entries[name] = vault.seal.close(Entry(token, store.now - 1)), store.now + HOUR
-    assert vault.load() is None
-    store.entries[name] = vault.seal.close(Entry(token, store.now + HOUR + 1.5)), store.now + HOUR
-    assert vault.load() is None
-    store.entries[name] = vault.seal.close(Entry(token, store.now + HOUR - 1)), store.now + HOUR
-    assert vault.load().token == token
+    for left in (-1, 0, HOUR + 1.5):
+        store.entries[name] = vault.seal.close(Entry(token, store.now + left)), store.now + HOUR
+        assert vault.load() is None
+    for left in (1, HOUR - 1, HOUR + 1):
+        store.entries[name] = vault.seal.close(Entry(token, store.now + left)), store.now + HOUR
+        assert vault.load() == (token, min(left, HOUR))
 
 
 def test_what_is_sealed_is_opened(vault, token):

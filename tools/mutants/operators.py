@@ -150,9 +150,9 @@ def _changes(node: ast.AST) -> _Changes:  # noqa: C901, PLR0912 -- a table
         case ast.Constant(value=bool() | int() | float() | str() | bytes()) | ast.JoinedStr():
             yield from _of_value(node)
         case ast.Subscript(value=value, slice=ast.Slice(lower=lower, upper=upper, step=step)):
-            for bound, rest in ((lower, ast.Slice(None, upper, step)), (upper, ast.Slice(lower, None, step))):
+            for bound, part in ((lower, ast.Slice(None, upper, step)), (upper, ast.Slice(lower, None, step))):
                 if bound is not None:
-                    yield node, _text(ast.Subscript(value, rest)), "bound removed"
+                    yield node, _text(ast.Subscript(value, part)), "bound removed"
         case ast.Name(id=name, ctx=ast.Load()) if name in _NAMES:
             yield node, _NAMES[name], f"now {_NAMES[name]}"
         case ast.Call(func=called, args=arguments, keywords=keywords):
