@@ -23,7 +23,7 @@ from domo_oauth import (
     request_token,
 )
 from domo_oauth.base_url import resolve_base_url
-from domo_oauth.provider import _Refusal
+from domo_oauth.shared import RefusedToken
 from domo_oauth_client import AuthenticatedClient
 from domo_oauth_client.api.oauth import get_access_token
 from domo_oauth_client.errors import ResponseValidationError
@@ -204,7 +204,7 @@ def test_the_repr_of_credentials_that_are_refused():
 def test_what_sentry_sends_of_a_refusal(evidence):
     """It sends the items of a tuple, not its repr."""
     token = Token(ACCESS_TOKEN, expires_in=3600, expires_at=datetime.now(UTC))
-    evidence.add("traceback", serialize({"vars": {"refusal": _Refusal(token, 1.0, 2.0)}}))
+    evidence.add("traceback", serialize({"vars": {"refusal": RefusedToken(token, 1.0, 2.0)}}))
     assert evidence.leaks() == []
 
 
