@@ -19,7 +19,7 @@ SPEC := openapi/domo-oauth.yaml
 .PHONY: fleet help demo test sdk lint-spec lint types drift coverage check package bench soak page prism interop interop-generators contract-diff release-spec repeat faults fuzz mutants system record surface lock audit format clean test-pythons
 
 help: ## Show what there is
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 
 $(READY): requirements-dev.txt pyproject.toml src/domo_oauth/_version.py
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed, and $(PYTHON) is {v[0]}.{v[1]}: name another one with make PYTHON=...")'
@@ -77,7 +77,7 @@ coverage: $(READY) $(NODE_READY) $(PRISM_READY) page ## Run all tests and measur
 package: $(READY) page ## Build sdist and wheel, check them, and install the wheel into an empty environment
 	$(PY) tools/check_package.py
 
-check: lint types lint-spec drift contract-diff coverage package ## Everything that CI checks
+check: lint types lint-spec drift contract-diff coverage package ## Everything that CI checks, but other languages and Pythons; needs git and Go
 
 test-pythons: ## Run the tests (but those that take long) on every other Python from 3.12 on that is installed
 	@for minor in 12 13 14; do \
@@ -94,7 +94,7 @@ bench: $(READY) ## Measure beside other libraries and update the README's table 
 	@$(PY) -m benchmarks $(if $(filter 1,$(QUICK)),--quick) --update-readme
 
 soak: $(READY) ## A year of renewals in an hour, with faults (MINUTES=1 for a try, SEED=1, PUBLISH=1); results in build/soak
-	@$(PY) -m benchmarks.soak --minutes $(or $(MINUTES),60) --seed $(or $(SEED),1) $(if $(PUBLISH),--publish)
+	@$(PY) -m benchmarks.soak --minutes $(or $(MINUTES),60) --seed $(or $(SEED),1) $(if $(filter 1,$(PUBLISH)),--publish)
 
 fleet: $(READY) ## Simulate fleets for 30 days and update the README's table and plot (QUICK=1 for small ones, to look at)
 	@$(PY) -m benchmarks.fleet $(if $(filter 1,$(QUICK)),--quick,--update-readme) --jobs $(or $(JOBS),1)
@@ -105,8 +105,8 @@ page: $(READY) ## Write the reference page to build/page, and its asset to where
 prism: $(READY) $(NODE_READY) $(PRISM_READY) ## Serve the contract on loopback with Stoplight Prism (PORT=4010)
 	@exec $(PY) tools/prism.py --port $(or $(PORT),4010)
 
-interop: $(READY) ## Run a client in every language (LANGUAGES="go rust" for some, FORCE=1 anew)
-	@$(PY) -m interop.run $(LANGUAGES) $(if $(filter 1,$(FORCE)),--force)
+interop: $(READY) ## Run a client in every language (LANGUAGES="go rust" for some, FORCE=1 anew, PUBLISH=1 to write the table)
+	@$(PY) -m interop.run $(LANGUAGES) $(if $(filter 1,$(FORCE)),--force) $(if $(filter 1,$(PUBLISH)),--update-readme)
 
 interop-generators: $(READY) ## Generate with every stable generator of OpenAPI Generator
 	@$(PY) -m interop.generators

@@ -34,6 +34,7 @@ IN_SDIST = {
     "README.md",
     "LICENSE",
     "Makefile",
+    "requirements-dev.txt",
     "generator-config.yaml",
     "openapi/domo-oauth.yaml",
 }

@@ -240,9 +240,7 @@ class TokenProvider:
 
         A token in the store is taken all the same; if there is none, the endpoint is asked.
         """
-        with self._shared.lock:
-            self._shared.held = self._shared.failure = self._shared.refusal = None
-            self._shared.anew = True
+        self._shared.forget()
 
     def stats(self) -> Stats:
         """What this provider has done so far."""

@@ -77,6 +77,12 @@ class Shared:
         """Whether the pause after an error of another process is passed over the next time."""
         self.after_fork()
 
+    def forget(self) -> None:
+        """Have no token, and no error: the next who asks takes what is in a store, or asks the endpoint."""
+        with self.lock:
+            self.held = self.failure = self.refusal = None
+            self.looked, self.anew = float("-inf"), True
+
     def after_fork(self) -> None:
         """Forget the threads that a child does not have."""
         self.lock = threading.Lock()
@@ -102,8 +108,7 @@ def share(key: tuple[object, ...]) -> Shared:
 def forget_tokens() -> None:
     """Forget the tokens and errors of all providers of this process, as tests want it between one and the next."""
     for shared in list(_registry.values()):
-        with shared.lock:
-            shared.held = shared.failure = shared.refusal = None
+        shared.forget()
 
 
 def _after_fork_in_child() -> None:

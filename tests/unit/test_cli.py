@@ -16,9 +16,11 @@ import yaml
 from domo_oauth import (
     ClientCredentials,
     ConfigurationError,
+    DomoOAuthError,
     InvalidScopeError,
     RateLimitedError,
     ServerError,
+    TokenRequestError,
     TransportError,
     UnexpectedResponseError,
     cli,
@@ -103,6 +105,8 @@ def test_any_stream_will_do(monkeypatch):
     [
         (ConfigurationError("text"), 2),
         (StoreError("text"), 2),
+        (DomoOAuthError("text"), 1),
+        (TokenRequestError("text"), 3),
         (InvalidScopeError("text"), 3),
         (ServerError("text"), 4),
         (RateLimitedError("text"), 4),
@@ -126,6 +130,16 @@ def test_control_c_is_quiet(monkeypatch, capsys):
     monkeypatch.setattr(spec, "run", interrupt)
     assert cli.main(["spec"]) == 130
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", ["DOMO_CLIENT_ID", "DOMO_CLIENT_SECRET"])
+@pytest.mark.parametrize("command", [["whoami"], ["record", "--out", "folder"]])
+def test_one_variable_is_not_enough(command, name, monkeypatch, capsys):
+    monkeypatch.setenv(name, "canary")
+    assert cli.main(command) == 2
+    told = capsys.readouterr().err
+    assert f"only {name} is set: set both, or pass --client-id ID" in told
+    assert "canary" not in told
 
 
 def test_record_needs_credentials(capsys, tmp_path):

@@ -16,6 +16,7 @@ from domo_oauth.errors import (
     DomoOAuthError,
     RateLimitedError,
     ServerError,
+    TokenRequestError,
     TransportError,
     UnexpectedResponseError,
 )
@@ -117,8 +118,10 @@ def _exit_status(error: DomoOAuthError) -> int:
             return 4
         case UnexpectedResponseError():
             return 5
-        case _:
+        case TokenRequestError():
             return 3
+        case _:
+            return 1
 
 
 def _replace_closed_streams() -> None:

@@ -61,7 +61,13 @@ def find(args: argparse.Namespace, base_url: str) -> Found:
             raise ConfigurationError("--client-secret-file wants a client id: pass --client-id, or set DOMO_CLIENT_ID.")
         secret, source = read_secret(args.client_secret_file)
         return Found(ClientCredentials(client_id, secret), source)
-    if os.environ.get(CLIENT_ID_VARIABLE) or os.environ.get(CLIENT_SECRET_VARIABLE):
+    given = [name for name in (CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE) if os.environ.get(name, "").strip()]
+    if len(given) == 1:
+        raise ConfigurationError(
+            f"Of DOMO_CLIENT_ID and DOMO_CLIENT_SECRET only {given[0]} is set: set both, or pass --client-id ID "
+            "--client-secret-file FILE."
+        )
+    if given:
         return Found(ClientCredentials.from_env(), "the environment")
     from .keyring import load
 

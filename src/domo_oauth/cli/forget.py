@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from domo_oauth.base_url import resolve_base_url
@@ -55,20 +54,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _forget_all() -> int:
-    from domo_oauth.stores.file import FileStore, is_entry_name
+    from domo_oauth.stores.file import FileStore
 
     store = open_store()
     if not isinstance(store, FileStore):
         raise ConfigurationError("--all is for a folder: in Redis nobody can tell whose tokens they are; they expire.")
-    try:
-        files = os.listdir(store.path)  # noqa: PTH208 -- as in the store itself
-    except FileNotFoundError:
-        files = []
-    except OSError as error:
-        raise ConfigurationError(f"{store.path} cannot be read: {error.strerror}.") from None
-    # What was left over by a process that was killed goes, too.
-    ours = [file for file in files if is_entry_name(file.partition(".")[0])]
-    for file in ours:
-        store.delete(file)
-    tell(f"Removed {sum(map(is_entry_name, ours))} tokens from {store.path}.")
+    tell(f"Removed {store.clear()} tokens from {store.path}.")
     return 0

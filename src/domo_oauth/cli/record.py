@@ -6,6 +6,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from domo_oauth.base_url import resolve_base_url
+
+from .credentials import add_client_arguments, find
+from .messages import show_log
+
 if TYPE_CHECKING:
     import argparse
 
@@ -17,11 +22,13 @@ EXAMPLES = "  DOMO_CLIENT_ID=... DOMO_CLIENT_SECRET=... domo-oauth record --out 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="where the HAR files go")
+    add_client_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Ask the endpoint, write what it answers, and check that."""
     from domo_oauth.contract import record, verify
-    from domo_oauth.credentials import ClientCredentials
 
-    return verify(record(ClientCredentials.from_env(), args.out), out=sys.stdout)
+    show_log(verbose=args.verbose)
+    base_url = resolve_base_url(args.base_url)
+    return verify(record(find(args, base_url).credentials, args.out, base_url=base_url), out=sys.stdout)

@@ -27,7 +27,7 @@ from .protocol import StoreError
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["FileStore", "is_entry_name"]
+__all__ = ["FileStore"]
 
 _POLL = 0.05
 """Seconds between two looks of one who waits. The kernel tells nobody when a lock is free but those who queue for it,
@@ -146,6 +146,19 @@ class FileStore:
         with suppress(FileNotFoundError), _opened(self.path) as folder:
             folder.remove(name)
 
+    def clear(self) -> int:
+        """Remove all entries, with what belongs to them and what was left over by those who were killed.
+
+        Returns:
+            How many entries there were.
+
+        Raises:
+            StoreError: The folder cannot be read, or something in it cannot be removed.
+        """
+        with suppress(FileNotFoundError), _opened(self.path) as folder:
+            return folder.clear()
+        return 0
+
     def lease(self, name: str) -> object | None:
         """Lock the entry of this name; None if another has. It can be loaded all the same.
 
@@ -208,7 +221,7 @@ _open_locks: set[int] = set()
 """The file descriptors of the lock files. What was locked stays so until all copies of its descriptor are closed."""
 
 
-def is_entry_name(name: str) -> bool:
+def _is_entry_name(name: str) -> bool:
     """Whether this is the name of an entry, as a vault makes it, and not somebody else's file."""
     return len(name) == _NAME_LENGTH and _HEX.issuperset(name)
 
@@ -294,14 +307,26 @@ class _Folder:
 
     def sweep(self) -> None:
         """Remove entries that have expired, with their lock files, and what was left over by those who were killed."""
-        for file in os.listdir(self._path if self._fd is None else self._fd):
+        for file in self._files():
             name, _, kind = file.partition(".")
-            if is_entry_name(name):
-                with suppress(OSError, StoreError):  # what cannot be swept away stays
-                    if kind.endswith("tmp"):
-                        self._sweep_temporary(file)
-                    elif self._is_gone(name):
-                        self._sweep_entry(name)
+            with suppress(OSError, StoreError):  # what cannot be swept away stays
+                if kind.endswith("tmp"):
+                    self._sweep_temporary(file)
+                elif self._is_gone(name):
+                    self._sweep_entry(name)
+
+    def clear(self) -> int:
+        """Remove all of ours; how many entries there were."""
+        files = self._files()
+        for file in files:
+            with suppress(FileNotFoundError):  # another process was quicker
+                self.remove(file)
+        return sum(map(_is_entry_name, files))
+
+    def _files(self) -> list[str]:
+        """The files that are an entry, or belong to one."""
+        files = os.listdir(self._path if self._fd is None else self._fd)
+        return [file for file in files if _is_entry_name(file.partition(".")[0])]
 
     def _sweep_temporary(self, file: str) -> None:
         info = self._stat(file)
