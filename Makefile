@@ -135,8 +135,8 @@ fuzz: $(READY) $(FUZZ_READY) ## Fuzz what reads foreign bytes (SECONDS=60 for ea
 faults: $(READY) ## Do to the clients all that networks and servers do, again and again (TIMES=20), and write the table
 	@FAULTS_TIMES=$(or $(TIMES),20) $(PY) -m pytest tests/faults $(ARGS)
 
-mutants: $(READY) ## Break src/ in one place at a time, and show what no test notices (PATHS="src/domo_oauth/provider.py")
-	@nice $(PY) -m tools.mutants $(PATHS) $(ARGS)
+mutants: $(READY) ## Break src/ in one place at a time, and show what no test notices (PATHS="src/domo_oauth/provider.py", PERCENT=10 of them)
+	@nice $(PY) -m tools.mutants $(PATHS) --percent $(or $(PERCENT),100)
 
 record: $(READY) ## Ask the real endpoint (DOMO_CLIENT_ID, DOMO_CLIENT_SECRET) and write redacted recordings: OUT=folder
 	@$(BIN)/domo-oauth record --out "$(or $(OUT),recordings)"

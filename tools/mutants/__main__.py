@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -48,13 +49,17 @@ class Measured(TypedDict):
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make mutants", description=__doc__.splitlines()[0])
     parser.add_argument("paths", nargs="*", default=["src/domo_oauth"], help="files or folders of src/")
+    parser.add_argument(
+        "--percent", type=int, default=100, help="how many of the mutants, by chance, but the same ones"
+    )
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mutants-", ignore_cleanup_errors=True) as folder:
         trial = Trial(Path(folder))
         files = [name for path in args.paths for name in trial.files(path)]
         trial.measure(files)
-        survived = [trial.file(name) for name in files]
-    sys.exit(bool(sum(survived)))
+        tried = sum((trial.file(name, args.percent) for name in files), Counter[str]())
+    print(_told(tried))
+    sys.exit(bool(tried["survived"]))
 
 
 class Trial:
@@ -101,18 +106,19 @@ class Trial:
                     self._by_line[file][int(line)] += names
                     self._breadth.update(names)
 
-    def file(self, name: str) -> int:
-        """Try all mutants of a file; how many survived."""
-        began, outcomes = time.monotonic(), Counter[str]()
+    def file(self, name: str, percent: int) -> Counter[str]:
+        """Try so many of the mutants of a file; what became of how many."""
+        began, outcomes, chance = time.monotonic(), Counter[str](), random.Random(name)  # noqa: S311 -- no secret
         for mutant in mutants((self._copy / name).read_bytes()):
+            if chance.random() * 100 >= percent:
+                continue
             tests = self._chosen(name, mutant)
             outcome = self._try(name, mutant, tests)
             outcomes[outcome] += 1
             if outcome != "killed":
                 print(f"{outcome.upper()} {name}:{mutant.line}: {mutant.what} [{len(tests)} tests]", flush=True)
-        counts = ", ".join(f"{outcomes[kind]} {kind}" for kind in ("killed", "hung", "survived"))
-        print(f"{name}: {outcomes.total()} mutants, {counts}; {time.monotonic() - began:.0f} s", flush=True)
-        return outcomes["survived"]
+        print(f"{name}: {_told(outcomes)}; {time.monotonic() - began:.0f} s", flush=True)
+        return outcomes
 
     def _chosen(self, name: str, mutant: Mutant) -> list[str]:
         """The tests that run where it shows, else those of the whole file; the quick and narrow ones first."""
@@ -190,6 +196,11 @@ class Trial:
             process.wait()
             printed.seek(0)
             return ended, printed.read().decode(errors="replace")
+
+
+def _told(outcomes: Counter[str]) -> str:
+    counts = ", ".join(f"{outcomes[kind]} {kind}" for kind in ("killed", "hung", "survived"))
+    return f"{outcomes.total()} mutants, {counts}"
 
 
 if __name__ == "__main__":
