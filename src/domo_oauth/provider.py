@@ -240,7 +240,7 @@ class TokenProvider:
 
         A token in the store is taken all the same; if there is none, the endpoint is asked.
         """
-        self._shared.forget()
+        self._shared.forget(anew=True)
 
     def stats(self) -> Stats:
         """What this provider has done so far."""

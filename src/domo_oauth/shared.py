@@ -77,11 +77,11 @@ class Shared:
         """Whether the pause after an error of another process is passed over the next time."""
         self.after_fork()
 
-    def forget(self) -> None:
-        """Have no token, and no error: the next who asks takes what is in a store, or asks the endpoint."""
+    def forget(self, *, anew: bool = False) -> None:
+        """Have no token and no error, as in a new process; or, ``anew``, one that heeds no error of another."""
         with self.lock:
             self.held = self.failure = self.refusal = None
-            self.looked, self.anew = float("-inf"), True
+            self.looked, self.anew = float("-inf"), anew
 
     def after_fork(self) -> None:
         """Forget the threads that a child does not have."""
