@@ -20,7 +20,7 @@ from .parts import BOOT, LIFETIME, SPREAD, THINK, Endpoint, FileStore, RedisStor
 from .world import Waiter, World
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from greenlet import greenlet  # type: ignore[import-untyped]
 
@@ -62,8 +62,8 @@ def simulated(world: World) -> Generator[None, None, None]:
     class SimulatedFlight(Flight[Any]):
         """A flight that is waited for in simulated time."""
 
-        def __init__(self) -> None:
-            super().__init__()
+        def __init__(self, work: Callable[[], Any]) -> None:
+            super().__init__(work)
             self.waiters: list[Waiter] = []
 
         is_flown_here = False  # all greenlets are one thread, and none waits for itself
@@ -171,7 +171,7 @@ class Process:
             self.worker.running.world.spawn(lambda: self._fly(flight), self.running)
 
     def _fly(self, flight: Flight[Any]) -> None:
-        flight.run(self.made()._fetch_and_keep)
+        flight.run()
         if not self.busy:
             self.plan()
 

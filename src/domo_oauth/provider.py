@@ -194,7 +194,7 @@ class TokenProvider:
                 return found
             began = self._monotonic()
             if leads:
-                found.run(self._fetch_and_keep)
+                found.run()
             outcome = found.wait()
             if not leads:
                 _log.debug("Waited %.3f s for the fetch of another", self._monotonic() - began)
@@ -211,7 +211,7 @@ class TokenProvider:
             if not isinstance(found, Flight):
                 return found
             began = self._monotonic()
-            if leads:
+            if leads or found.is_adrift:
                 self._start(found)
             outcome = await found.arrive()
             _log.debug("Waited %.3f s for a fetch", self._monotonic() - began)
@@ -307,21 +307,21 @@ class TokenProvider:
             stale = now >= held.stale_at or now_wall >= held.stale_at_wall
             if not stale or shared.flight is not None or failure is not None:
                 return held.token, None
-            shared.flight = Flight()
+            shared.flight = Flight(self._fetch_and_keep)
             self._refreshes += 1
             return held.token, shared.flight
         if failure is not None:
             if self._vault is None or shared.flight is not None or now < shared.looked + _FIRST_PAUSE:
                 return failure, None
             # Another process may have left a token in the store by now: to look there costs the endpoint nothing.
-            shared.looked, shared.flight = now, Flight()
+            shared.looked, shared.flight = now, Flight(self._fetch_and_keep)
             return failure, shared.flight
         if shared.flight is not None:
             if shared.flight.is_flown_here:
                 raise ConfigurationError(_OWN_FETCH)
             self._waits += 1
             return shared.flight, None
-        shared.flight = Flight()
+        shared.flight = Flight(self._fetch_and_keep)
         return shared.flight, shared.flight
 
     def _start(self, flight: Flight[Outcome]) -> None:
@@ -330,15 +330,15 @@ class TokenProvider:
             # Thread.start() waits for the new thread's first turn, which is long in coming where many are at work.
             start_new_thread(self._start_thread, (flight,))
         except RuntimeError:  # none can be started, as when Python ends
-            flight.run(self._fetch_and_keep)
+            flight.run()
 
     def _start_thread(self, flight: Flight[Outcome]) -> None:
         """See to a flight on a thread with a name, which does not keep the process from ending."""
-        thread = threading.Thread(target=flight.run, args=(self._fetch_and_keep,), name="domo-oauth", daemon=True)
+        thread = threading.Thread(target=flight.run, name="domo-oauth", daemon=True)
         try:
             thread.start()
         except RuntimeError:
-            flight.run(self._fetch_and_keep)
+            flight.run()
 
     def _fetch_and_keep(self) -> Outcome:
         """Fetch a token, and keep it, or why there is none, for those who ask from now on."""

@@ -2,12 +2,16 @@
 
 Nobody waits by holding a lock: a thread waits for an event, a task for an event of its own loop, which the one who
 does the work sets from wherever it is. A waiter that is cancelled just leaves.
+
+An interrupt (Ctrl-C, or an exception that a signal handler raises, as the time limits of task queues do) may come at
+any moment, also just before or after the work. So whoever waits, or comes, looks whether the work is being done.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -19,17 +23,23 @@ __all__ = ["Flight"]
 _T = TypeVar("_T")
 
 
+_UNATTENDED = 1.0
+"""Seconds in which whoever made a flight has begun to fly it, or has been interrupted."""
+
+
 class Flight(Generic[_T]):
-    """Work under way. It lands once, with an outcome or, if whoever did it was interrupted, with none."""
+    """Work that one does for all. It lands once, with an outcome or, if whoever did it was interrupted, with none."""
 
-    __slots__ = ("_landed", "_lock", "_pilot", "_wakers", "outcome")
+    __slots__ = ("_landed", "_lock", "_made_at", "_pilot", "_wakers", "_work", "outcome")
 
-    def __init__(self) -> None:
+    def __init__(self, work: Callable[[], _T]) -> None:
         self.outcome: _T | None = None
+        self._work = work
         self._lock = threading.Lock()
         self._landed = threading.Event()
         self._wakers: set[Callable[[], object]] = set()
         self._pilot: int | None = None
+        self._made_at = time.monotonic()
 
     @property
     def is_flown_here(self) -> bool:
@@ -37,18 +47,32 @@ class Flight(Generic[_T]):
         return self._pilot == threading.get_ident()
 
     @property
+    def is_adrift(self) -> bool:
+        """Whether nobody does the work, and nobody is about to: whoever sees that is to run it."""
+        return self._pilot is None and not self.landed and time.monotonic() > self._made_at + _UNATTENDED
+
+    @property
     def landed(self) -> bool:
         """Whether it is over."""
         return self._landed.is_set()
 
-    def run(self, work: Callable[[], _T]) -> None:
-        """Do the work and land; whatever ends it early ends the flight, too, and the others see no outcome."""
+    def run(self) -> None:
+        """Do the work and land, unless another does it, or did.
+
+        Whatever ends the work early ends the flight, too, and the others see no outcome.
+        """
+        here = threading.get_ident()
         outcome: _T | None = None
-        self._pilot = threading.get_ident()
         try:
-            outcome = work()
+            with self._lock:
+                if self._pilot is None and not self.landed:
+                    self._pilot = here
+            if self._pilot == here:
+                outcome = self._work()
         finally:
-            self._land(outcome)
+            if self._pilot == here:
+                self._pilot = None  # first, as an interrupt may come in the middle of what follows
+                self._land(outcome)
 
     def _land(self, outcome: _T | None) -> None:
         with self._lock:
@@ -61,7 +85,9 @@ class Flight(Generic[_T]):
 
     def wait(self) -> _T | None:
         """Wait on a thread."""
-        self._landed.wait()
+        while not self._landed.wait(_UNATTENDED):
+            if self.is_adrift:
+                self.run()
         return self.outcome
 
     async def arrive(self) -> _T | None:

@@ -30,6 +30,7 @@ from domo_oauth import (
     ServerError,
     TokenProvider,
     TransportError,
+    single_flight,
 )
 from domo_oauth import provider as provider_module
 from domo_oauth import shared as shared_module
@@ -720,7 +721,7 @@ def test_where_no_thread_can_be_started_one_that_is_there_fetches(
 @pytest.mark.parametrize("refuses", [False, True])
 def test_the_thread_of_a_fetch(provider, endpoint, monkeypatch, refuses):
     """What runs on a thread that Python's tracing does not see."""
-    flight = provider._shared.flight = Flight()
+    flight = provider._shared.flight = Flight(provider._fetch_and_keep)
     if refuses:
         monkeypatch.setattr(threading.Thread, "start", lambda _: (_ for _ in ()).throw(RuntimeError))
     provider._start_thread(flight)
@@ -983,11 +984,24 @@ def test_stats(provider, endpoint, time):
 
 
 def test_a_flight_that_an_interrupt_left_behind_holds_nobody_up(provider, endpoint, get):
-    left_behind = Flight()
-    left_behind.run(lambda: None)
+    left_behind = Flight(lambda: None)
+    left_behind.run()
     provider._shared.flight = left_behind
     assert get(provider).access_token == "canary-token-1"
     assert endpoint.requests == 1
+
+
+@pytest.mark.parametrize("where", ["run", "_land"])
+def test_an_interrupt_just_before_or_after_a_fetch_holds_nobody_up(provider, endpoint, get, monkeypatch, where):
+    """As of Ctrl-C, or of a signal handler that raises where a task has taken too long."""
+    monkeypatch.setattr(single_flight, "_UNATTENDED", 0.01)
+    with monkeypatch.context() as patched:
+        patched.setattr(Flight, where, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            provider.get_token()
+    until(lambda: provider._shared.flight is None or provider._shared.flight.is_adrift)
+    assert get(provider).access_token == f"canary-token-{endpoint.requests}"
+    assert provider._shared.flight is None
 
 
 @pytest.mark.parametrize(("monotonic", "wall"), [(HOUR - 300, 0), (0, HOUR - 300)])
@@ -1054,7 +1068,7 @@ def test_within_the_pause_nobody_asks_in_the_background_either(provider, endpoin
 
 def test_the_thread_of_a_fetch_has_a_name_and_keeps_no_process_from_ending(provider, endpoint):
     endpoint.open.clear()
-    flight = provider._shared.flight = Flight()
+    flight = provider._shared.flight = Flight(provider._fetch_and_keep)
     provider._start_thread(flight)
     endpoint.wait_until_asked()
     (thread,) = [thread for thread in threading.enumerate() if thread.name == "domo-oauth"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 import types
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,26 +13,27 @@ import anyio.lowlevel
 import pytest
 import trio
 
+from domo_oauth import single_flight
 from domo_oauth.single_flight import Flight, _event_of_this_loop
 
 
 def test_threads_get_the_outcome():
-    flight: Flight[str] = Flight()
+    flight = Flight(lambda: "done")
     with ThreadPoolExecutor(4) as threads:
         waiting = [threads.submit(flight.wait) for _ in range(4)]
-        flight.run(lambda: "done")
+        flight.run()
         assert [each.result(10) for each in waiting] == ["done"] * 4
 
 
 def test_who_comes_later_does_not_wait(anyio_backend):
-    flight: Flight[str] = Flight()
-    flight.run(lambda: "done")
+    flight = Flight(lambda: "done")
+    flight.run()
     assert flight.wait() == "done"
     assert anyio.run(flight.arrive, backend=anyio_backend) == "done"
 
 
 def test_tasks_get_the_outcome_of_another_thread(anyio_backend):
-    flight: Flight[str] = Flight()
+    flight = Flight(lambda: "done")
     outcomes = []
 
     async def arrive():
@@ -42,26 +44,25 @@ def test_tasks_get_the_outcome_of_another_thread(anyio_backend):
             for _ in range(100):
                 tasks.start_soon(arrive)
             await anyio.wait_all_tasks_blocked()
-            await anyio.to_thread.run_sync(flight.run, lambda: "done")
+            await anyio.to_thread.run_sync(flight.run)
 
     anyio.run(main, backend=anyio_backend)
     assert outcomes == ["done"] * 100
 
 
 def test_whoever_is_interrupted_lands_without_an_outcome(anyio_backend):
-    flight: Flight[str] = Flight()
-
     def interrupted():
         raise KeyboardInterrupt
 
+    flight = Flight(interrupted)
     with pytest.raises(KeyboardInterrupt):
-        flight.run(interrupted)
+        flight.run()
     assert flight.wait() is None
     assert anyio.run(flight.arrive, backend=anyio_backend) is None
 
 
 def test_a_waiter_that_is_cancelled_leaves_nothing_behind(anyio_backend):
-    flight: Flight[str] = Flight()
+    flight = Flight(lambda: "done")
 
     async def main():
         async with anyio.create_task_group() as tasks:
@@ -75,7 +76,7 @@ def test_a_waiter_that_is_cancelled_leaves_nothing_behind(anyio_backend):
 
 
 def test_a_loop_that_has_ended_holds_up_nobody():
-    flight: Flight[str] = Flight()
+    flight = Flight(lambda: "done")
     loop = asyncio.new_event_loop()
     task = loop.create_task(flight.arrive())
     loop.run_until_complete(asyncio.sleep(0))
@@ -86,7 +87,7 @@ def test_a_loop_that_has_ended_holds_up_nobody():
 
     flight._wakers.add(trio.run(waker))
     assert len(flight._wakers) == 2
-    flight.run(lambda: "done")
+    flight.run()
     assert flight.wait() == "done"
     task._log_destroy_pending = False  # it never will be done, and asyncio would say so
     task.get_coro().close()
@@ -95,10 +96,70 @@ def test_a_loop_that_has_ended_holds_up_nobody():
 def test_a_task_of_asyncio_arrives_while_another_thread_imports_trio(monkeypatch):
     """A module is in sys.modules before it has anything in it."""
     monkeypatch.setitem(sys.modules, "trio", types.ModuleType("trio"))
-    flight = Flight()
+    flight = Flight(lambda: "outcome")
 
     async def arrive():
-        asyncio.get_running_loop().call_soon(flight.run, lambda: "outcome")
+        asyncio.get_running_loop().call_soon(flight.run)
         return await flight.arrive()
 
     assert asyncio.run(arrive()) == "outcome"
+
+
+def test_the_work_is_done_once_whoever_runs_it():
+    done = []
+    flight = Flight(lambda: done.append(1))
+    with ThreadPoolExecutor(4) as threads:
+        for each in [threads.submit(flight.run) for _ in range(4)]:
+            each.result(10)
+    assert flight.landed
+    assert done == [1]
+
+
+def test_who_waits_does_what_nobody_does(monkeypatch):
+    monkeypatch.setattr(single_flight, "_UNATTENDED", 0.01)
+    done = []
+    flight = Flight(lambda: done.append(1) or "done")
+    with ThreadPoolExecutor(4) as threads:
+        assert [each.result(10) for each in [threads.submit(flight.wait) for _ in range(4)]] == ["done"] * 4
+    assert done == [1]
+
+
+def test_who_waits_leaves_alone_what_somebody_does(monkeypatch):
+    monkeypatch.setattr(single_flight, "_UNATTENDED", 0.001)
+    begun, go_on, looked, done = threading.Event(), threading.Event(), threading.Semaphore(0), []
+
+    def work():
+        begun.set()
+        assert go_on.wait(10)
+        done.append(1)
+
+    class Looked(Flight):
+        @property
+        def is_adrift(self):
+            looked.release()
+            return super().is_adrift
+
+    flight = Looked(work)
+    with ThreadPoolExecutor(2) as threads:
+        flying = threads.submit(flight.run)
+        assert begun.wait(10)
+        waiting = threads.submit(flight.wait)
+        assert all(looked.acquire(timeout=10) for _ in range(3))
+        go_on.set()
+        flying.result(10)
+        waiting.result(10)
+    assert done == [1]
+
+
+def test_it_is_adrift_only_after_a_while_and_while_nobody_flies_it(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(single_flight, "time", types.SimpleNamespace(monotonic=lambda: now))
+    seen = []
+    flight = Flight(lambda: seen.append(flight.is_adrift))
+    now = 1.0
+    assert not flight.is_adrift
+    now = 1.1
+    assert flight.is_adrift
+    flight.run()
+    assert seen == [False]
+    assert not flight.is_adrift
