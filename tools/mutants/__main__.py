@@ -2,14 +2,17 @@
 
 All happens in a copy of the tree. Which test runs which line is measured once per test file, and kept under
 ``.cache/mutants`` until that file, or one of those to be broken that it runs, changes. Each mutant is then tried with
-the tests that run its line, the quick and narrow ones first, until one fails.
+the tests that run its line, the quick and narrow ones first, until one fails: in a fork of this process, which has
+loaded all that is not ours, as to load that takes longer than most tests.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import hashlib
+import importlib
 import json
 import os
 import random
@@ -19,9 +22,12 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter, defaultdict
 from pathlib import Path
-from typing import TypedDict
+from typing import NoReturn, TypedDict
+
+import pytest
 
 from .operators import Mutant, mutants
 
@@ -31,7 +37,12 @@ TESTS = ("tests/unit", "tests/contract", "tests/integration", "tests/secrets", "
 SLOW = """
 breaks contract_diff fuzz generated_client make_sdk overlays packaging page prism readme release surface
 """  # seconds that tell of the generator, of documents or of other tools, and nothing of src/
-OPTIONS = ["-q", "--tb=no", "--show-capture=no", "-p", "no:cacheprovider"]
+PLUGINS = ("anyio.pytest_plugin", "_hypothesis_pytestplugin", "domo_oauth.pytest_plugin")  # others take long to load
+OPTIONS = ["-q", "--tb=no", "--show-capture=no", "-p", "no:cacheprovider", *(f"-p{name}" for name in PLUGINS)]
+LOADED = """
+aiohttp anyio attrs cryptography.hazmat.primitives.ciphers.aead dateutil.parser httpx httpx2 hypothesis
+jwt openapi_core redis requests starlette.applications trio trustme uvicorn
+"""  # what tests, and what they test, load
 BUDGET = 15.0
 """Seconds of tests that each mutant has to survive."""
 PATIENCE, TIMES = 6.0, 5
@@ -53,6 +64,9 @@ def main() -> None:
         "--percent", type=int, default=100, help="how many of the mutants, by chance, but the same ones"
     )
     args = parser.parse_args()
+    for name in LOADED.split():
+        importlib.import_module(name)
+    gc.freeze()
     with tempfile.TemporaryDirectory(prefix="mutants-", ignore_cleanup_errors=True) as folder:
         trial = Trial(Path(folder))
         files = [name for path in args.paths for name in trial.files(path)]
@@ -171,31 +185,48 @@ class Trial:
 
     def _run(self, arguments: list[str], limit: float, seconds: float, **environment: str) -> tuple[int | None, str]:
         """What pytest ends with, or None if it takes too long, and what it prints; no test may take more than limit."""
-        folders = [str(self._copy / "src"), str(self._copy / "generated"), str(self._copy)]
-        # Nothing is compiled into a file, as a mutant is often as long as the code, and as new. Home is apart, as
-        # nobody knows what a mutant writes where.
-        env = os.environ | {"PYTHONPATH": os.pathsep.join(folders), "PYTHONDONTWRITEBYTECODE": "1"}
-        env |= {"HOME": str(self._home)} | environment
-        env.pop("CI", None)
-        command = [sys.executable, "-m", "pytest", *OPTIONS, f"-ofaulthandler_timeout={limit}", *arguments]
+        options = [*OPTIONS, f"-ofaulthandler_timeout={limit}", f"--basetemp={self._home / 'tests'}"]
         with tempfile.TemporaryFile() as printed:
-            process = subprocess.Popen(
-                [*command, f"--basetemp={self._home / 'tests'}"],
-                cwd=self._copy,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=printed,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(seconds)
-            ended = process.poll()
+            child = os.fork()
+            if not child:
+                self._in_child([*arguments, *options], environment, printed.fileno())
+            ended, until = None, time.monotonic() + seconds
+            while ended is None and time.monotonic() < until:
+                time.sleep(0.01)
+                pid, status = os.waitpid(child, os.WNOHANG)
+                ended = os.waitstatus_to_exitcode(status) if pid else None
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # and what it started
-            process.wait()
+                os.killpg(child, signal.SIGKILL)  # and what it started
+            if ended is None:
+                os.waitpid(child, 0)
             printed.seek(0)
             return ended, printed.read().decode(errors="replace")
+
+    def _in_child(self, arguments: list[str], environment: dict[str, str], printed: int) -> NoReturn:
+        """Run pytest on the copy, as if this were a process of its own."""
+        status: int = pytest.ExitCode.INTERNAL_ERROR
+        try:
+            os.setsid()
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            os.dup2(printed, 1)
+            os.dup2(printed, 2)
+            os.chdir(self._copy)
+            folders = [str(self._copy / "src"), str(self._copy / "generated"), str(self._copy)]
+            sys.path[:0] = folders
+            for name in [name for name in sys.modules if name.partition(".")[0] == "tools"]:
+                del sys.modules[name]
+            # Nothing is compiled into a file, as a mutant is often as long as the code, and as new. Home is apart, as
+            # nobody knows what a mutant writes where.
+            sys.dont_write_bytecode = True
+            os.environ |= {"PYTHONPATH": os.pathsep.join(folders), "PYTHONDONTWRITEBYTECODE": "1"}
+            os.environ |= {"HOME": str(self._home), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} | environment
+            os.environ.pop("CI", None)
+            status = pytest.main(arguments)
+            sys.stdout.flush()
+        except BaseException:  # noqa: BLE001 -- the code that follows is the parent's
+            traceback.print_exc()
+        finally:
+            os._exit(status)
 
 
 def _told(outcomes: Counter[str]) -> str:
