@@ -149,7 +149,7 @@ lock: $(READY) ## Resolve the development environment anew (UPGRADE=1 to newer v
 	  --generate-hashes --no-emit-index-url --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) -o requirements-dev.txt
 
 audit: $(READY) ## Ask the package index for known faults of what is locked, which CI does not do (DRY=1 only lists)
-	$(BIN)/uv tool run pip-audit@2.10.1 --requirement requirements-dev.txt --disable-pip $(if $(DRY),--dry-run)
+	$(BIN)/uv tool run pip-audit@2.10.1 --strict --requirement requirements-dev.txt --disable-pip $(if $(DRY),--dry-run)
 
 format: $(READY) ## Format the code
 	$(BIN)/ruff check --fix --quiet .
