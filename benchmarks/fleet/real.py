@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 from domo_oauth import ClientCredentials, DomoOAuthError, TokenProvider
 from domo_oauth import provider as provider_module
-from domo_oauth.provider import Clock
+from domo_oauth.fetch import Clock, Fetcher
 from domo_oauth.shared import Held
 from domo_oauth.single_flight import Flight
 from domo_oauth.stores import vault as vault_module
@@ -37,14 +37,21 @@ _CREDENTIALS = ClientCredentials("fleet", "secret of the fleet")
 _BASE_URL = "http://127.0.0.1:9"  # where nothing is: whatever goes wrong in here, no request leaves
 
 
-class Provider(TokenProvider):
-    """The real one, but for the endpoint, and that its background thread is a greenlet."""
+class SimulatedFetcher(Fetcher):
+    """The real one, but for the endpoint."""
 
     __slots__ = ("process",)
     process: Process
 
     def _open(self) -> TokenEndpoint:
         return cast("TokenEndpoint", self.process.worker.running.endpoint)
+
+
+class Provider(TokenProvider):
+    """The real one, but that its background thread is a greenlet."""
+
+    __slots__ = ("process",)
+    process: Process
 
     def _start(self, flight: Flight[Any]) -> None:
         # Not right now but next, as a thread would: whoever asked has its answer first.
@@ -140,6 +147,8 @@ class Process:
             clock = Clock(world.time, world.time, world.sleep, self.random)
             provider = Provider(_CREDENTIALS, store=cast("Store | None", self.store), base_url=_BASE_URL, clock=clock)
             provider.process = self
+            provider._fetcher = SimulatedFetcher(_CREDENTIALS, None, _BASE_URL, {}, clock)
+            provider._fetcher.process = self
             self.provider = provider
         return self.provider
 
@@ -177,8 +186,9 @@ class Process:
 
     def plan(self) -> None:
         """Find the next call that matters: the first after what is at hand changes."""
-        now, shared = self.worker.running.world.now, self.made()._shared
-        held, failure = shared.held, shared.failure
+        now, provider = self.worker.running.world.now, self.made()
+        shared = provider._shared
+        held, failure = shared.held, shared.failure(provider._route)
         when = now
         if held is not None:
             if now < held.stale_at:
@@ -186,7 +196,7 @@ class Process:
             elif failure is not None and now < failure.until:
                 when = min(failure.until, held.sent + LIFETIME)
             elif shared.flight is not None:
-                when = held.sent + held.spent
+                when = held.sent + held.spent_age
         self.schedule(max(now, when) + self.worker.think())
 
     @property
@@ -220,7 +230,7 @@ class Group:
         for worker in self.workers:
             process = worker.process
             shared = process.provider and process.provider._shared
-            if not shared or shared.held is None or shared.flight or shared.failure or process.is_at_work:
+            if not shared or shared.held is None or shared.flight or shared.failures or process.is_at_work:
                 return False
             texts.add(shared.held.token.access_token)
         return len(texts) == 1 and (not stored or self._has(texts.pop()))
@@ -253,7 +263,7 @@ class Group:
         same = self._token(sent)
         for worker, stale, visit in zip(self.workers, stale_at, visits, strict=True):
             held = Held(same, sent, sent, 0.0, SPENT)
-            held._set(sent, sent, SPENT, stale, stale, same)  # to the last bit, where stale - sent would be rounded
+            held._set(same, sent, sent, stale, stale, SPENT)  # to the last bit, where stale - sent would be rounded
             worker.process.made()._shared.held = held
             worker.process.schedule(visit)
 

@@ -6,7 +6,7 @@ import os
 import re
 from urllib.parse import urlsplit
 
-from .errors import ConfigurationError
+from .errors import ConfigurationError, require
 
 __all__ = ["BASE_URL_VARIABLE", "DEFAULT_BASE_URL", "is_loopback", "resolve_base_url"]
 
@@ -26,6 +26,7 @@ def resolve_base_url(base_url: str | None = None) -> str:
         ConfigurationError: It is no absolute URL, it carries credentials or a query, or it would send the client
             secret unencrypted: ``http://`` is taken for loopback only (RFC 6749, section 2.3.1 requires TLS).
     """
+    require("The base URL", base_url or "", str)
     given = base_url or os.environ.get(BASE_URL_VARIABLE, "").strip() or DEFAULT_BASE_URL
     origin = f"{BASE_URL_VARIABLE} is" if not base_url and os.environ.get(BASE_URL_VARIABLE) else "The base URL is"
     fault = _fault(given, origin)

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from typing import TypeGuard
 
 __all__ = [
+    "FOR_ALL",
     "ConfigurationError",
     "DomoOAuthError",
     "InvalidClientError",
@@ -21,6 +23,8 @@ __all__ = [
     "TokenRequestError",
     "TransportError",
     "UnexpectedResponseError",
+    "is_for_all",
+    "require",
 ]
 
 
@@ -100,3 +104,25 @@ class ServerError(TokenRequestError):
 
 class UnexpectedResponseError(TokenRequestError):
     """An answer that breaks the contract: not from Domo, cut off, or Domo has changed something."""
+
+
+FOR_ALL = (InvalidClientError, InvalidScopeError, RateLimitedError, ServerError)
+"""What is answered to all who ask for the same. That no answer came, or one from somebody else, or that a host is not
+on an allow list (403), is the business of those who ask by the same way."""
+
+
+def is_for_all(error: Exception) -> TypeGuard[TokenRequestError]:
+    """Whether everybody who asks for the same would be told the same, from wherever."""
+    return type(error) in FOR_ALL
+
+
+def require(name: str, value: object, kind: type) -> None:
+    """Refuse an argument of another type, without a word of what it is: it may be a secret.
+
+    Raises:
+        ConfigurationError: It is of another type.
+    """
+    if not isinstance(value, kind):
+        given = type(value).__name__
+        del value  # a traceback with locals shows this frame
+        raise ConfigurationError(f"{name} must be of the type {kind.__name__}, not {given}.")

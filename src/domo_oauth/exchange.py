@@ -6,7 +6,6 @@ header, and tools that print tracebacks with locals (rich, Sentry) would show it
 
 from __future__ import annotations
 
-import logging
 import re
 from datetime import UTC, datetime
 from functools import cache
@@ -19,10 +18,12 @@ from domo_oauth_client.api.oauth import get_access_token
 from domo_oauth_client.errors import ResponseValidationError
 from domo_oauth_client.types import UNSET
 
+from . import log
 from ._version import __version__
 from .answer import Sent, broken_answer, clean, read_answer
 from .base_url import resolve_base_url
-from .errors import ConfigurationError, DomoOAuthError, TransportError
+from .credentials import ClientCredentials
+from .errors import ConfigurationError, DomoOAuthError, TransportError, require
 from .scopes import scope_names, scope_parameter
 
 if TYPE_CHECKING:
@@ -30,13 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Self
 
-    from .credentials import ClientCredentials
     from .scopes import Scopes
     from .token import Token
 
 __all__ = ["TokenEndpoint", "arequest_token", "request_token"]
-
-_log = logging.getLogger("domo_oauth")
 
 
 def request_token(
@@ -100,6 +98,11 @@ class TokenEndpoint:
         httpx_args: Mapping[str, Any] | None = None,
     ) -> None:
         try:
+            require("The first argument", credentials, ClientCredentials)
+        except ConfigurationError:
+            del credentials, httpx_args  # it may be a secret, and a traceback with locals shows this frame
+            raise
+        try:
             url = resolve_base_url(base_url)
             self._credentials = credentials
             self._scopes = scope_names(scopes)
@@ -115,6 +118,17 @@ class TokenEndpoint:
             raise error.with_traceback(None) from None  # whose frames hold the httpx_args
         finally:
             del httpx_args  # see request_token
+
+    def prepare(self) -> Self:
+        """Make now what the first request would make.
+
+        Raises:
+            ConfigurationError: httpx does not take what it was given.
+        """
+        fault = self._open(self._client.get_httpx_client, self._sent())
+        if fault is not None:
+            raise fault
+        return self
 
     def request(self) -> Token:
         """Ask for a token. For the errors see :func:`request_token`."""
@@ -178,9 +192,9 @@ class TokenEndpoint:
 def _raise_or_return(outcome: Token | DomoOAuthError, sent: Sent) -> Token:
     took = (datetime.now(UTC) - sent.at).total_seconds()
     if isinstance(outcome, DomoOAuthError):
-        _log.debug("%s: %s after %.3f s", sent.request, type(outcome).__name__, took)
+        log.debug("%s: %s after %.3f s", sent.request, type(outcome).__name__, took)
         raise outcome
-    _log.debug("%s: granted for %d s after %.3f s", sent.request, outcome.expires_in, took)
+    log.debug("%s: granted for %d s after %.3f s", sent.request, outcome.expires_in, took)
     return outcome
 
 

@@ -9,28 +9,23 @@ no event loop is held up and none that is cancelled or closed takes the fetch al
 from __future__ import annotations
 
 import copy
-import logging
-import os
-import random
 import threading
-import time
 from _thread import start_new_thread
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
-from weakref import WeakSet
 
+from . import log
 from .base_url import resolve_base_url
 from .credentials import ClientCredentials
-from .errors import ConfigurationError, DomoOAuthError
+from .errors import ConfigurationError, is_for_all, require
+from .fetch import Clock, Fetcher
 from .scopes import scope_names
-from .shared import Failure, Held, RefusedToken, forget_tokens, share
+from .shared import Failure, Held, RefusedToken, Route, forget_tokens, share
 from .single_flight import Flight
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from typing import Self
 
-    from .exchange import TokenEndpoint
     from .scopes import Scopes
     from .shared import Outcome
     from .stores import Store
@@ -38,8 +33,6 @@ if TYPE_CHECKING:
     from .token import Token
 
 __all__ = ["Clock", "Stats", "TokenProvider", "forget_tokens"]
-
-_log = logging.getLogger("domo_oauth")
 
 # Seconds, and the shares of a token's lifetime that take their place where the lifetime is short.
 _STALE, _STALE_SHARE = 300.0, 1 / 5
@@ -49,24 +42,10 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 _LONGEST_RETRY_AFTER = 300.0
 _FORGIVEN = 60.0
 """Seconds without a token that an API refused, after which the next one is believed at once."""
-_TRIES, _RETRY_SECONDS = 4, 20.0
-_FIRST_BACKOFF, _LONGEST_BACKOFF = 0.5, 8.0
 _OWN_FETCH = (
     "A token was asked for by what runs inside of its own fetch, such as a log handler or a signal handler, which "
     "would wait for itself for ever. Ask for tokens from another thread there, or not at all."
 )
-
-
-class Clock(NamedTuple):
-    """Time and chance, as a provider sees them; tests pass their own."""
-
-    monotonic: Callable[[], float] = time.monotonic
-    """Seconds that no change of the clock moves, but that stand still while the machine sleeps."""
-    wall: Callable[[], float] = time.time
-    """Seconds that run while the machine sleeps, but that somebody may change."""
-    sleep: Callable[[float], object] = time.sleep
-    random: Callable[[], float] = random.random
-    """A number from 0 to 1, without 1."""
 
 
 class Stats(NamedTuple):
@@ -84,9 +63,6 @@ class Stats(NamedTuple):
     """Fetches that ended with an error."""
     expires_in: float | None
     """Seconds until the token at hand expires; None where there is none."""
-
-
-_providers: WeakSet[TokenProvider] = WeakSet()
 
 
 class TokenProvider:
@@ -111,13 +87,12 @@ class TokenProvider:
         "__weakref__",
         "_clock",
         "_credentials",
-        "_endpoint",
         "_failures",
+        "_fetcher",
         "_from_env",
-        "_httpx_args",
         "_monotonic",
         "_refreshes",
-        "_requests",
+        "_route",
         "_scopes",
         "_shared",
         "_store",
@@ -138,21 +113,25 @@ class TokenProvider:
         httpx_args: Mapping[str, Any] | None = None,
         clock: Clock | None = None,
     ) -> None:
+        try:
+            require("The first argument", credentials, ClientCredentials)
+        except ConfigurationError:
+            del credentials, httpx_args  # it may be a secret, and a traceback with locals shows this frame
+            raise
         self._credentials, self._scopes, self.base_url = credentials, None, ""  # for a repr in a traceback with locals
         try:
             self.base_url = resolve_base_url(base_url)
             self._scopes = scope_names(scopes)
-            self._httpx_args = dict(httpx_args or {})
+            self._route = Route(_dictionary(httpx_args))
         finally:
             del httpx_args  # a proxy's password may be in it, and a traceback with locals shows this frame
         self._clock = clock or Clock()
         self._monotonic, self._wall = self._clock.monotonic, self._clock.wall
         self._shared = share((self.base_url, credentials, self._scopes, self._clock))
         self._store, self._vault = store, _vault(store, credentials, self._scopes, self.base_url)
-        self._endpoint: TokenEndpoint | None = None
+        self._fetcher = Fetcher(credentials, self._scopes, self.base_url, self._route.httpx_args, self._clock)
         self._from_env = False
-        self._requests = self._refreshes = self._stored = self._waits = self._failures = 0
-        _providers.add(self)
+        self._refreshes = self._stored = self._waits = self._failures = 0
 
     @classmethod
     def from_env(
@@ -197,7 +176,7 @@ class TokenProvider:
                 found.run()
             outcome = found.wait()
             if not leads:
-                _log.debug("Waited %.3f s for the fetch of another", self._monotonic() - began)
+                log.debug("Waited %.3f s for the fetch of another", self._monotonic() - began)
             if outcome is not None:
                 return _token_or_raise(outcome)
 
@@ -214,7 +193,7 @@ class TokenProvider:
             if leads or found.is_adrift:
                 self._start(found)
             outcome = await found.arrive()
-            _log.debug("Waited %.3f s for a fetch", self._monotonic() - began)
+            log.debug("Waited %.3f s for a fetch", self._monotonic() - began)
             if outcome is not None:
                 return _token_or_raise(outcome)
 
@@ -225,15 +204,15 @@ class TokenProvider:
         stays, so that calls which are refused do not become as many requests for a token.
         """
         with self._shared.lock:
-            held, before, now = self._shared.held, self._shared.refusal, self._monotonic()
+            held, before, now = self._shared.held, self._shared.refused, self._monotonic()
             if held is None or held.token.access_token != token.access_token:
                 return
             if before is None or now >= before.until:
                 grows = before is not None and now < before.until + _FORGIVEN
                 pause = min(_LONGEST_PAUSE, before.pause * 2) if before is not None and grows else _FIRST_PAUSE
-                self._shared.held, self._shared.refusal = None, RefusedToken(token, pause, now + pause)
+                self._shared.held, self._shared.refused = None, RefusedToken(token, pause, now + pause)
                 return
-        _log.debug("A token was refused right after another; kept for %.1f s", before.until - now)
+        log.debug("A token was refused right after another; kept for %.1f s", before.until - now)
 
     def reset(self) -> None:
         """Forget the token, and the error that callers are given for a pause. What is in the store stays there.
@@ -246,22 +225,15 @@ class TokenProvider:
         """What this provider has done so far."""
         held = self._shared.held
         left = None if held is None else held.token.expires_in - held.age(self._monotonic(), self._wall())
-        return Stats(self._requests, self._refreshes, self._stored, self._waits, self._failures, left)
+        return Stats(self._fetcher.requests, self._refreshes, self._stored, self._waits, self._failures, left)
 
     def close(self) -> None:
         """Close the connections. The token stays, and the next fetch opens another."""
-        endpoint, self._endpoint = self._endpoint, None
-        if endpoint is not None:
-            endpoint.close()
+        self._fetcher.close()
 
     async def aclose(self) -> None:
         """Close the connections, as :meth:`close` does."""
         self.close()
-
-    def __del__(self) -> None:
-        # Whoever hands DomoAuth.from_env() to a client has nothing to close.
-        with suppress(Exception):
-            self.close()
 
     def __enter__(self) -> Self:
         return self
@@ -276,12 +248,20 @@ class TokenProvider:
         await self.aclose()
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_credentials"):
+            return "TokenProvider()"  # refused, and in a traceback with locals
         scopes = "all" if self._scopes is None else " ".join(self._scopes)
         return f"TokenProvider({self._credentials!r}, scopes={scopes!r}, base_url={self.base_url!r})"
 
     def __reduce__(self) -> tuple[object, ...]:
+        httpx_args = self._route.httpx_args
+        if any(type(value).__name__ == "SSLContext" for value in httpx_args.values()):
+            raise ConfigurationError(
+                "A provider with an ssl.SSLContext among its httpx_args cannot be pickled, as that cannot: set "
+                "SSL_CERT_FILE instead, or make the provider in each process."
+            )
         credentials = None if self._from_env else self._credentials
-        return _unpickled, (credentials, self._scopes, self._store, self.base_url, self._httpx_args)
+        return _unpickled, (credentials, self._scopes, self._store, self.base_url, httpx_args)
 
     def _join(self) -> tuple[Token | Flight[Outcome], bool]:
         """A token to hand out, or a flight to wait for and whether the caller has to see to it."""
@@ -291,19 +271,19 @@ class TokenProvider:
             self._start(flight)
         # Nothing is logged while a lock is held, here and elsewhere: a log handler may ask for a token itself.
         if isinstance(found, Failure):
-            _log.debug("Refused without a request, for %.1f s yet: %s", found.until - self._monotonic(), found.error)
+            log.debug("Refused without a request, for %.1f s yet: %s", found.until - self._monotonic(), found.error)
             raise _twin(found.error)
         return found, flight is found
 
     def _look(self) -> tuple[Token | Flight[Outcome] | Failure, Flight[Outcome] | None]:
         """What there is for a caller, and the flight that it has to see to. To be called with the lock held."""
         shared = self._shared
-        held, failure, now, now_wall = shared.held, shared.failure, self._monotonic(), self._wall()
+        held, failure, now, now_wall = shared.held, shared.failure(self._route), self._monotonic(), self._wall()
         if failure is not None and now >= failure.until:
             failure = None
         if shared.flight is not None and shared.flight.landed:
             shared.flight = None  # an interrupt came before the one who flew it could say so
-        if held is not None and held.age(now, now_wall) < (held.token.expires_in if failure else held.spent):
+        if held is not None and held.age(now, now_wall) < (held.token.expires_in if failure else held.spent_age):
             stale = now >= held.stale_at or now_wall >= held.stale_at_wall
             if not stale or shared.flight is not None or failure is not None:
                 return held.token, None
@@ -343,9 +323,11 @@ class TokenProvider:
     def _fetch_and_keep(self) -> Outcome:
         """Fetch a token, and keep it, or why there is none, for those who ask from now on."""
         shared = self._shared
-        before = shared.failure
+        before = shared.failure(self._route)
         try:
             fetched = self._fetch()
+        except Exception as error:  # noqa: BLE001 -- or all who ask would try again at once
+            fetched = self._failed(error.with_traceback(None))
         except BaseException:
             with shared.lock:
                 shared.flight = None  # whoever waits takes over
@@ -353,35 +335,36 @@ class TokenProvider:
         with shared.lock:
             shared.flight = None
             if isinstance(fetched, Held):
-                shared.held, shared.failure = fetched, None
+                shared.held, shared.failures = fetched, []
                 return fetched.token
             if fetched is before:
                 return fetched.error  # nobody has asked again
-            shared.failure, held = fetched, shared.held
+            shared.fail(fetched)
+            held = shared.held
             usable = held is not None and held.age(self._monotonic(), self._wall()) < held.token.expires_in
-        log = _log.warning if before is None else _log.debug
-        log("No token; nobody asks again for %.1f s: %s", fetched.until - fetched.since, fetched.error)
+        tell = log.warning if before is None else log.debug
+        tell("No token; nobody asks again for %.1f s: %s", fetched.until - fetched.since, fetched.error)
         return held.token if held is not None and usable else fetched.error
 
     def _fetch(self) -> Held | Failure:
         """Take what another process left in the store, or ask as the only one of all that share it."""
         if self._vault is None:
             return self._ask()
-        failure = self._shared.failure
+        failure = self._shared.failure(self._route)
         if failure is not None and self._monotonic() < failure.until:
-            with suppress(Exception):  # a store may raise anything, and has been complained of
+            try:
                 stored = self._vault.load()
-                if stored is not None and self._is_wanted(stored):
-                    return self._take(stored)
-            return failure
+            except Exception:  # noqa: BLE001 -- a store may raise anything, and has been complained of
+                return failure
+            return self._take(stored) if stored is not None and self._is_wanted(stored) else failure
         anew, self._shared.anew = self._shared.anew, False
         with self._vault.turn(self._is_wanted, anew=anew) as turn:
             if turn.found is not None:
                 return self._take(turn.found)
             if turn.refused is not None:
                 error, pause, left = turn.refused
-                _log.info("Not asked: another process was given an error that holds for this one, too")
-                return Failure(error, pause, self._monotonic(), self._monotonic() + left)
+                log.info("Not asked: another process was given an error that holds for this one, too")
+                return Failure(error, pause, self._monotonic(), self._monotonic() + left, None)
             fetched = self._ask()
             if isinstance(fetched, Held):
                 turn.save(fetched.token, fetched.age(self._monotonic(), self._wall()))
@@ -393,15 +376,15 @@ class TokenProvider:
         """Take a token that another process has left in the store."""
         age = stored.token.expires_in - stored.left
         self._stored += 1
-        _log.info("Took a token from the store, good for %d s", stored.left)
+        log.info("Took a token from the store, good for %d s", stored.left)
         return self._hold(stored.token, self._monotonic() - age, self._wall() - age)
 
     def _is_wanted(self, stored: Stored) -> bool:
         """Whether a token from the store is better than the one at hand."""
-        held, refusal = self._shared.held, self._shared.refusal
+        held, refused = self._shared.held, self._shared.refused
         if stored.left <= _spent_window(stored.token):
             return False
-        if refusal is not None and refusal.token.access_token == stored.token.access_token:
+        if refused is not None and refused.token.access_token == stored.token.access_token:
             return False
         if held is None:
             return True
@@ -409,36 +392,12 @@ class TokenProvider:
         return newer and stored.token.access_token != held.token.access_token
 
     def _ask(self) -> Held | Failure:
-        """Ask, and ask again where that may help (full jitter), within a bound of tries and of time."""
-        started = self._monotonic()
-        attempt = 1
-        while True:
-            sent, sent_wall = self._monotonic(), self._wall()
-            self._requests += 1
-            try:
-                token = self._open().request()
-                _log.info("Fetched a token for %d s in %.3f s", token.expires_in, self._monotonic() - sent)
-                return self._hold(token, sent, sent_wall)
-            except Exception as error:  # noqa: BLE001 -- all who wait get it, whatever it is
-                failure = error.with_traceback(None)  # which would keep the frames of the caller, and what they hold
-            self.close()  # what is left in a connection after a failure is not to be read as the next answer
-            pause = self._clock.random() * min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2**attempt)
-            pause = max(pause, getattr(failure, "retry_after", None) or 0.0)
-            late = self._monotonic() - started + pause > _RETRY_SECONDS
-            if attempt == _TRIES or late or not getattr(failure, "retryable", False):
-                return self._failed(failure)
-            _log.info("Asking again in %.1f s, as attempt %d failed: %s", pause, attempt, failure)
-            self._clock.sleep(pause)
-            attempt += 1
-
-    def _open(self) -> TokenEndpoint:
-        if self._endpoint is None:
-            from .exchange import TokenEndpoint
-
-            self._endpoint = TokenEndpoint(
-                self._credentials, self._scopes, base_url=self.base_url, httpx_args=self._httpx_args
-            )
-        return self._endpoint
+        """Ask the endpoint."""
+        fetched = self._fetcher.fetch()
+        if isinstance(fetched, Exception):
+            return self._failed(fetched)
+        log.info("Fetched a token for %d s in %.3f s", fetched.token.expires_in, self._monotonic() - fetched.sent)
+        return self._hold(*fetched)
 
     def _hold(self, token: Token, sent: float, sent_wall: float) -> Held:
         """Reckon how long the token is good, from before it was asked for."""
@@ -450,10 +409,18 @@ class TokenProvider:
     def _failed(self, error: Exception) -> Failure:
         """An error, and a pause that grows, so that no loop of callers can hammer the endpoint."""
         self._failures += 1
-        before, now = self._shared.failure, self._monotonic()
+        before, now = self._shared.failure(self._route), self._monotonic()
         pause = _FIRST_PAUSE if before is None else min(_LONGEST_PAUSE, before.pause * 2)
         asked = min(getattr(error, "retry_after", None) or 0.0, _LONGEST_RETRY_AFTER)
-        return Failure(error, pause, now, now + max(pause, asked))
+        return Failure(error, pause, now, now + max(pause, asked), None if is_for_all(error) else self._route)
+
+
+def _dictionary(httpx_args: Mapping[str, Any] | None) -> dict[str, Any]:
+    try:
+        return dict(httpx_args or {})
+    except (TypeError, ValueError):
+        del httpx_args  # a traceback with locals shows this frame
+        raise ConfigurationError("httpx_args must be a dictionary of arguments for httpx.Client.") from None
 
 
 def _spent_window(token: Token) -> float:
@@ -468,8 +435,12 @@ def _token_or_raise(outcome: Outcome) -> Token:
 
 
 def _twin(error: Exception) -> Exception:
-    """A copy, as an exception that is raised by several callers at once collects the frames of all."""
-    return copy.copy(error) if isinstance(error, DomoOAuthError) else error.with_traceback(None)
+    """A copy, as an exception that several callers raise at once collects the frames of all."""
+    try:
+        return copy.copy(error)
+    except Exception:  # noqa: BLE001 -- one that is not ours may not be made to be copied
+        error.__context__ = None
+        return error.with_traceback(None)
 
 
 def _vault(
@@ -495,12 +466,3 @@ def _unpickled(
         return TokenProvider(credentials, scopes=scopes, store=store, base_url=base_url, httpx_args=httpx_args)
     finally:
         del httpx_args  # see TokenProvider.__init__
-
-
-def _after_fork_in_child() -> None:
-    for provider in _providers:
-        provider._endpoint = None  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] -- the parent's connection
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-    os.register_at_fork(after_in_child=_after_fork_in_child)

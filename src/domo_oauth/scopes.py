@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import TypeAlias
 
-from .errors import ConfigurationError
+from .errors import ConfigurationError, require
 
 __all__ = ["CustomScope", "Scope", "Scopes", "scope_names", "scope_parameter"]
 
@@ -36,6 +36,7 @@ class Scope(StrEnum):
         Raises:
             ConfigurationError: The name has characters that a scope cannot have (RFC 6749, section 3.3).
         """
+        require("A scope", name, str)
         if not re.fullmatch(r"[!#-\[\]-~]+", name) or "," in name:
             raise ConfigurationError(f"{name!r} cannot be a scope: it must be one word without quotes or commas.")
         return CustomScope(name)
@@ -61,6 +62,7 @@ def scope_names(scopes: Scopes | None) -> tuple[str, ...] | None:
     """
     if scopes is None:
         return None
+    require("What names scopes", scopes, Iterable)
     given = [scopes] if isinstance(scopes, str) else list(scopes)
     names = {name for item in given for name in _split(item)}
     if not names:

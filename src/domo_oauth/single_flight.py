@@ -30,26 +30,28 @@ _UNATTENDED = 1.0
 class Flight(Generic[_T]):
     """Work that one does for all. It lands once, with an outcome or, if whoever did it was interrupted, with none."""
 
-    __slots__ = ("_landed", "_lock", "_made_at", "_pilot", "_wakers", "_work", "outcome")
+    __slots__ = ("_idle_since", "_landed", "_lock", "_made_at", "_pilot", "_wakers", "_work", "outcome")
 
     def __init__(self, work: Callable[[], _T]) -> None:
         self.outcome: _T | None = None
         self._work = work
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may come while this very thread holds it
         self._landed = threading.Event()
         self._wakers: set[Callable[[], object]] = set()
         self._pilot: int | None = None
         self._made_at = time.monotonic()
+        self._idle_since: float | None = self._made_at
 
     @property
     def is_flown_here(self) -> bool:
         """Whether the work is being done further up on this very thread, so that to wait would be for ever."""
-        return self._pilot == threading.get_ident()
+        return self._pilot == threading.get_ident() and not self.landed and not self.is_adrift
 
     @property
     def is_adrift(self) -> bool:
         """Whether nobody does the work, and nobody is about to: whoever sees that is to run it."""
-        return self._pilot is None and not self.landed and time.monotonic() > self._made_at + _UNATTENDED
+        since = self._idle_since
+        return since is not None and not self.landed and time.monotonic() > since + _UNATTENDED
 
     @property
     def landed(self) -> bool:
@@ -61,17 +63,17 @@ class Flight(Generic[_T]):
 
         Whatever ends the work early ends the flight, too, and the others see no outcome.
         """
-        here = threading.get_ident()
+        mine = False
         outcome: _T | None = None
         try:
             with self._lock:
-                if self._pilot is None and not self.landed:
-                    self._pilot = here
-            if self._pilot == here:
+                if self._idle_since is not None and not self.landed:
+                    self._pilot, self._idle_since, mine = threading.get_ident(), None, True
+            if mine:
                 outcome = self._work()
         finally:
-            if self._pilot == here:
-                self._pilot = None  # first, as an interrupt may come in the middle of what follows
+            if mine:
+                self._idle_since = self._made_at  # first, as an interrupt may come in the middle of what follows
                 self._land(outcome)
 
     def _land(self, outcome: _T | None) -> None:
@@ -86,7 +88,7 @@ class Flight(Generic[_T]):
     def wait(self) -> _T | None:
         """Wait on a thread."""
         while not self._landed.wait(_UNATTENDED):
-            if self.is_adrift:
+            if self.is_adrift and not self._landed.wait(_UNATTENDED):  # whoever has just done the work is to land yet
                 self.run()
         return self.outcome
 
@@ -109,9 +111,11 @@ def _event_of_this_loop() -> tuple[Callable[[], object], Callable[[], Awaitable[
     """How to wake this task from any thread, and how it waits for that."""
     trio = sys.modules.get("trio")  # a task of trio's has loaded it; another thread may be in the middle of that
     lowlevel = getattr(trio, "lowlevel", None)
-    if trio is not None and lowlevel is not None and lowlevel.in_trio_task():
-        trio_event, token = trio.Event(), lowlevel.current_trio_token()
-        return lambda: token.run_sync_soon(trio_event.set), trio_event.wait
+    if trio is not None and lowlevel is not None:
+        with suppress(RuntimeError):  # it is none of trio's; in_trio_task() came with trio 0.23 only
+            lowlevel.current_task()
+            trio_event, token = trio.Event(), lowlevel.current_trio_token()
+            return lambda: token.run_sync_soon(trio_event.set), trio_event.wait
     import asyncio
 
     event, loop = asyncio.Event(), asyncio.get_running_loop()

@@ -74,7 +74,7 @@ def httpx_args(row: Row, server: Server, certificates: Certificates) -> dict[str
 
 def give_time(provider: TokenProvider) -> None:
     """What happened once is over: wait for the next answer as long as a busy machine may need."""
-    provider._httpx_args["timeout"] = PATIENCE
+    provider._route.httpx_args["timeout"] = PATIENCE
 
 
 def ask(way: str, provider: TokenProvider, *args: Any, **kwargs: Any) -> Token | DomoOAuthError:

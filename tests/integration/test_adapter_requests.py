@@ -151,11 +151,29 @@ def test_hooks_of_the_caller_see_only_what_comes_of_it(session, auth, api):
 
 def test_a_request_that_was_prepared_once_can_be_sent_again(session, auth, api):
     prepared = session.prepare_request(requests.Request("GET", f"{api.url}/x", auth=auth))
+    api.refuse = 1
     for _ in range(2):
-        api.refuse = 1
         assert session.send(prepared).status_code == 200
     refused, taken, *others = [token for token, _ in api.seen]
-    assert others == [refused, taken], "what replaced the refused one is good, and kept"
+    assert refused != taken
+    assert others == [taken], "what replaced the refused one is good, and kept"
+
+
+def test_a_redirect_after_a_replay_carries_the_token_that_was_good(session, auth, api, monkeypatch):
+    def move(*args, another=auth.another, **more):
+        api.location = "/y"
+        return another(*args, **more)
+
+    def arrive(response, **_):
+        assert response.status_code == (307 if api.location else 200)
+        api.location = ""
+
+    monkeypatch.setattr(auth, "another", move)
+    api.refuse = 1
+    assert session.get(f"{api.url}/x", auth=auth, hooks={"response": arrive}).status_code == 200
+    refused, *good = [token for token, _ in api.seen]
+    assert good[0] != refused
+    assert good == [good[0]] * 2
 
 
 def test_another_origin_gets_no_token_and_the_log_says_so_once(session, provider, api, caplog):

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -206,6 +207,40 @@ def test_a_child_has_the_token_and_a_connection_of_its_own(provider, sandbox):
     parents = another()
     assert sandbox.stats().token_requests == 3
     assert len({token.access_token, childs, parents}) == 3
+
+
+IN_A_FORK = """
+import os, signal, sys, threading
+from domo_oauth import TokenProvider
+
+reached, forking = threading.Event(), threading.Event()
+
+class Gate:
+    def find_spec(self, name, path, target=None):
+        if name == "domo_oauth.exchange":
+            reached.set()
+            forking.wait(20)
+
+sys.meta_path.insert(0, Gate())
+os.register_at_fork(before=forking.set)  # the last to be registered is the first to run
+provider = TokenProvider.from_env()
+thread = threading.Thread(target=provider.get_token)
+thread.start()
+assert reached.wait(20)
+pid = os.fork()
+if not pid:
+    signal.alarm(20)
+    os._exit(0 if provider.get_token().customer == "sandbox" else 1)
+thread.join()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+@needs_fork
+def test_a_child_of_a_fork_while_all_is_still_being_loaded(sandbox):
+    """It has none of the locks of modules that a thread of its parent held."""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", IN_A_FORK], check=True, timeout=3 * PATIENCE)
+    assert sandbox.stats().tokens_issued == 2
 
 
 class Gate:

@@ -154,8 +154,8 @@ def test_values_show_nothing(evidence, tmp_path):
             error_of(lambda: WAYS["httpx"](refused, f"{refusing.url}/x", {}))
         endpoint = TokenEndpoint(credentials(), base_url=server.url)
         endpoint.request()
-        shared, refusal = provider._shared, refused._shared.refusal
-        assert refusal is not None
+        shared = provider._shared
+        assert refused._shared.refused is not None
         for shown in (
             *(credentials(), token, provider, endpoint, provider.stats(), UNHURRIED, vars(endpoint)),
             *(shared, vars(shared), shared.held, refused._shared, vars(refused._shared)),

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import logging
+import os
 import pickle
+import signal
+import ssl
 import subprocess
 import sys
 import threading
 import time
 import traceback
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -30,10 +35,13 @@ from domo_oauth import (
     ServerError,
     TokenProvider,
     TransportError,
+    fetch,
     single_flight,
 )
 from domo_oauth import provider as provider_module
 from domo_oauth import shared as shared_module
+from domo_oauth.adapters.httpx import DomoAuth
+from domo_oauth.exchange import TokenEndpoint
 from domo_oauth.provider import Clock
 from domo_oauth.single_flight import Flight
 
@@ -42,6 +50,7 @@ if TYPE_CHECKING:
 
 HOUR, DAY, TEN_YEARS = 3600, 86400, 10 * 365 * 86400
 ALMOST_ONE = 0.999999
+PATHS = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 PATIENCE = 20.0
 """Seconds after which a test that waits for another thread gives up; far more than it takes."""
 
@@ -389,10 +398,108 @@ def test_an_unknown_error_is_given_as_it_is(provider, endpoint, get):
     assert endpoint.requests == 1
 
 
+def test_an_error_that_cannot_be_copied_is_rid_of_what_others_were_doing(provider, endpoint):
+    class OddError(Exception):
+        def __init__(self) -> None:
+            super().__init__("one argument too many for a copy")
+
+    endpoint.answers = [OddError()]
+    for _ in range(2):
+        try:
+            {}["of the caller"]
+        except KeyError:
+            with pytest.raises(OddError) as caught:
+                provider.get_token()
+    failure = provider._shared.failures[0]
+    assert failure.error is caught.value
+    with pytest.raises(OddError):
+        provider.get_token()
+    assert caught.value.__context__ is None
+
+
 def test_a_setting_that_cannot_work_is_an_error_of_the_caller(make, endpoint, get):
     provider = make(httpx_args={"no_such_argument": 1})
     with pytest.raises(ConfigurationError):
         get(provider)
+
+
+def test_what_is_wrong_with_one_way_of_asking_is_not_told_those_who_ask_another_way(make, time, endpoint, get):
+    """Somebody corrects a proxy in a notebook: the provider is another, and the client is the same."""
+    wrong, corrected = Endpoint(), make()
+    wrong.always = lambda: httpx.ConnectError("no such proxy")
+    provider = make(httpx_args={"transport": httpx.MockTransport(wrong), "timeout": 3.0})
+    with pytest.raises(TransportError):
+        get(provider)
+    asked = wrong.requests
+    assert get(corrected).access_token == "canary-token-1"
+    time.advance(HOUR)
+    endpoint.always = lambda: httpx.ConnectError("no such host")
+    for each in (provider, corrected) * 3:
+        with pytest.raises(TransportError, match="no such proxy" if each is provider else "no such host"):
+            get(each)
+    assert wrong.requests == asked + 4, "and each way has a pause of its own"
+    assert endpoint.requests == 1 + 4
+
+
+def test_what_the_endpoint_answers_is_told_all(make, endpoint, get):
+    other = Endpoint()
+    endpoint.always = refused
+    with pytest.raises(InvalidClientError):
+        get(make())
+    with pytest.raises(InvalidClientError):
+        get(make(httpx_args={"transport": httpx.MockTransport(other)}))
+    assert (endpoint.requests, other.requests) == (1, 0)
+
+
+def test_few_ways_of_asking_are_remembered(make, time):
+    endpoint = Endpoint()
+    endpoint.always = lambda: httpx.UnsupportedProtocol("fails at once")
+    transport = httpx.MockTransport(endpoint)
+    providers = [make(httpx_args={"transport": transport, "timeout": float(each)}) for each in range(1, 21)]
+    for provider in providers:
+        with pytest.raises(ConfigurationError):
+            provider.get_token()
+    failures = providers[0]._shared.failures
+    assert len(failures) == 16
+    assert failures[0].route == providers[-1]._route
+    with pytest.raises(ConfigurationError):
+        providers[-1].get_token()
+    assert endpoint.requests == 20
+
+
+def test_an_error_where_none_is_expected_is_remembered_too(provider, endpoint, monkeypatch, get):
+    """Or a task would ask again and again, without a pause."""
+    asked = []
+    monkeypatch.setattr(TokenProvider, "_hold", lambda *_: asked.append(1) or 1 / 0)
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError):
+            get(provider)
+    assert asked == [1]
+
+
+def test_what_a_caller_was_handling_is_no_business_of_another(provider, endpoint):
+    class Local:
+        pass
+
+    local = Local()
+    alive = weakref.ref(local)
+    endpoint.answers = [ZeroDivisionError()]
+    for _ in range(2):
+        try:
+            {}[local]
+        except KeyError:
+            with pytest.raises(ZeroDivisionError):
+                provider.get_token()
+    endpoint.always = refused
+    provider.reset()
+    try:
+        {}[local]
+    except KeyError:
+        with pytest.raises(InvalidClientError):
+            provider.get_token()
+    del local
+    gc.collect()
+    assert alive() is None
 
 
 def test_reset_forgets_token_and_error(provider, endpoint):
@@ -740,16 +847,17 @@ def test_a_child_does_not_wait_for_its_parents_threads(provider, endpoint):
         endpoint.wait_until_asked()
         provider._shared.lock.acquire()
         shared_module._registry_lock.acquire()
-        parents_endpoint, lock = provider._endpoint, provider._shared.lock
+        parents_endpoint, lock = provider._fetcher._endpoint, provider._shared.lock
         registry_lock = shared_module._registry_lock
         shared_module._after_fork_in_child()
-        provider_module._after_fork_in_child()
+        fetch._setting_up.acquire()
+        fetch._after_fork_in_child()
         lock.release()
         registry_lock.release()
         assert provider._shared.flight is None
         assert provider._shared.lock is not lock
         assert shared_module._registry_lock is not registry_lock
-        assert provider._endpoint is not parents_endpoint
+        assert provider._fetcher._endpoint is not parents_endpoint
         endpoint.open.set()
         assert provider.get_token().access_token
         parents.result(PATIENCE)
@@ -769,14 +877,82 @@ TokenProvider(ClientCredentials("a", "b"))
 
 def test_a_pickle_carries_no_token(credentials, endpoint):
     provider = TokenProvider(credentials, scopes=["data", Scope.custom("new")], base_url="https://api.elsewhere.test")
-    provider._endpoint = endpoint  # the pickle must not carry it
+    provider._fetcher._endpoint = endpoint  # the pickle must not carry it
     pickled = pickle.dumps(provider)
     assert b"canary-token" not in pickled
     assert b"canary-secret" in pickled
     copy = pickle.loads(pickled)
     assert repr(copy) == repr(provider)
     assert copy._shared is provider._shared
-    assert copy._endpoint is None
+    assert copy._fetcher._endpoint is None
+
+
+def test_a_provider_that_no_pickle_can_carry_says_why(credentials):
+    provider = TokenProvider(credentials, httpx_args={"verify": ssl.create_default_context()})
+    with pytest.raises(ConfigurationError, match="SSL_CERT_FILE instead"):
+        pickle.dumps(provider)
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: TokenProvider(("canary-id", "canary-secret")), "of the type ClientCredentials, not tuple"),
+        (lambda: TokenEndpoint(("canary-id", "canary-secret")), "of the type ClientCredentials, not tuple"),
+        (lambda: DomoAuth(ClientCredentials("a", "canary-secret")), "of the type TokenProvider, not ClientCredentials"),
+        (lambda: TokenProvider(ClientCredentials("a", "b"), httpx_args=["canary-secret"]), "must be a dictionary"),
+        (lambda: TokenProvider(ClientCredentials("a", "b"), httpx_args=5), "must be a dictionary"),
+        (lambda: TokenProvider(ClientCredentials("a", "b"), scopes=5), "of the type Iterable, not int"),
+        (lambda: TokenProvider(ClientCredentials("a", "b"), base_url=5), "of the type str, not int"),
+        (lambda: Scope.custom(5), "of the type str, not int"),
+    ],
+    ids=itertools.count(),
+)
+def test_what_is_of_another_type_is_refused_and_not_shown(make, told):
+    with pytest.raises(ConfigurationError, match=told) as caught:
+        make()
+    told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    ours = [frame for frame in told.stack if "domo_oauth" in frame.filename]
+    assert ours
+    assert "canary" not in f"{caught.value}{[frame.locals for frame in ours]}"
+
+
+def test_a_log_handler_that_raises_costs_nobody_a_token(provider, endpoint, get):
+    class Broken(logging.Filter):
+        def filter(self, record: logging.LogRecord) -> bool:
+            raise OSError("The log is gone.")
+
+    logger, broken, level = logging.getLogger("domo_oauth"), Broken(), logging.getLogger("domo_oauth").level
+    logger.addFilter(broken)
+    logger.setLevel(logging.DEBUG)
+    try:
+        assert get(provider).access_token == "canary-token-1"
+        provider.reset()
+        endpoint.always = refused
+        with pytest.raises(InvalidClientError):
+            get(provider)
+    finally:
+        logger.removeFilter(broken)
+        logger.setLevel(level)
+    assert endpoint.requests == 2
+
+
+def test_a_log_line_says_where_it_was_written(provider, caplog):
+    caplog.set_level(logging.INFO, "domo_oauth")
+    provider.get_token()
+    assert [(each.filename, each.levelname) for each in caplog.records] == [("provider.py", "INFO")]
+
+
+def test_where_nobody_has_loaded_logging_only_warnings_load_it():
+    code = """
+import sys
+from domo_oauth import log
+log.debug("a")
+log.info("b")
+assert "logging" not in sys.modules
+log.warning("c %s", "d")
+"""
+    done = subprocess.run([sys.executable, "-S", "-c", code], check=True, capture_output=True, env=PATHS)
+    assert done.stderr == b"c d\n"
 
 
 def test_a_pickle_names_the_environment(monkeypatch, credentials):
@@ -912,13 +1088,31 @@ def test_after_close_the_token_stays_and_the_next_fetch_opens_another(provider, 
     with provider as same:
         assert same is provider
         first = provider.get_token()
-    assert provider._endpoint is None
+    assert provider._fetcher._endpoint is None
     assert provider.get_token() is first
     provider.invalidate(first)
     assert provider.get_token().access_token == "canary-token-2"
     provider.close()
     provider.close()
-    assert provider._endpoint is None
+    assert provider._fetcher._endpoint is None
+
+
+def test_close_in_the_middle_of_a_fetch_opens_another(provider, endpoint, time):
+    """Between what opens a connection and what sends."""
+    send, closed = fetch.Fetcher._open, []
+
+    def opened(fetcher):
+        endpoint = send(fetcher)
+        if not closed:
+            closed.append(1)
+            provider.close()
+        return endpoint
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(fetch.Fetcher, "_open", opened)
+        assert provider.get_token().access_token == "canary-token-1"
+    assert closed == [1]
+    assert len(time.slept) == 1
 
 
 def test_close_in_a_task(provider, endpoint, anyio_backend):
@@ -926,19 +1120,19 @@ def test_close_in_a_task(provider, endpoint, anyio_backend):
         async with provider as same:
             assert same is provider
             await provider.aget_token()
-        assert provider._endpoint is None
+        assert provider._fetcher._endpoint is None
         return await provider.aget_token()
 
     assert anyio.run(main, backend=anyio_backend).access_token == "canary-token-1"
 
 
 def test_a_provider_that_nobody_has_any_more_is_let_go(make):
-    before = len(provider_module._providers)
+    before = len(fetch._fetchers)
     providers = [make() for _ in range(3)]
-    assert len(provider_module._providers) == before + 3
+    assert len(fetch._fetchers) == before + 3
     del providers
     gc.collect()
-    assert len(provider_module._providers) <= before
+    assert len(fetch._fetchers) <= before
 
 
 def test_a_provider_that_is_let_go_closes_its_connections(make):
@@ -958,7 +1152,7 @@ def test_a_provider_that_is_let_go_closes_its_connections(make):
 
 def test_making_one_does_nothing(provider, endpoint):
     assert endpoint.requests == 0
-    assert provider._endpoint is None
+    assert provider._fetcher._endpoint is None
     assert repr(provider) == (
         "TokenProvider(ClientCredentials(client_id='cana…', client_secret=hidden), "
         "scopes='all', base_url='https://api.domo.com')"
@@ -989,6 +1183,27 @@ def test_a_flight_that_an_interrupt_left_behind_holds_nobody_up(provider, endpoi
     provider._shared.flight = left_behind
     assert get(provider).access_token == "canary-token-1"
     assert endpoint.requests == 1
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no such signals")
+def test_a_signal_handler_may_use_the_provider(provider, endpoint):
+    """Wherever it comes, also while this very thread holds a lock."""
+    token, seen = provider.get_token(), []
+
+    def handle(*_) -> None:
+        seen.append(provider.get_token())
+        provider.invalidate(TokenProvider.get_token(provider))
+        provider_module.forget_tokens()
+
+    was = signal.signal(signal.SIGALRM, handle)
+    try:
+        for lock in (provider._shared.lock, shared_module._registry_lock, Flight(lambda: None)._lock):
+            with lock:
+                signal.raise_signal(signal.SIGALRM)
+    finally:
+        signal.signal(signal.SIGALRM, was)
+    assert seen[0] == token
+    assert len(seen) == 3
 
 
 @pytest.mark.parametrize("where", ["run", "_land"])

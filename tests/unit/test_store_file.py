@@ -196,6 +196,7 @@ def link_hard(path: Path) -> None:
 
 def fill(path: Path) -> None:
     path.write_bytes(b"x" * 65537)
+    os.utime(path, (time.time() + HOUR,) * 2)  # it has not expired
 
 
 def to_pipe(path: Path) -> None:
@@ -506,10 +507,26 @@ def test_a_file_server_may_be_a_little_ahead(saved, clock):
     assert saved.load(NAME)[0] == b"sealed"
 
 
-def test_a_time_that_no_file_can_have_is_an_error_and_no_rubbish(saved, folder):
-    with pytest.raises(OverflowError):
-        saved.save(NAME, b"new", 1e300, None)
+def test_a_token_for_ever_is_kept(saved, folder):
+    saved.save(NAME, b"new", 1e300, None)
+    assert saved.load(NAME)[0] == b"new"
     assert names(folder) == {NAME, f"{NAME}.lock"}
+
+
+def test_what_is_too_large_to_be_read_is_not_written(saved, folder):
+    with pytest.raises(StoreError, match="65537 bytes are too many for a token"):
+        save(saved, b"x" * 65537)
+    assert saved.load(NAME)[0] == b"sealed"
+    save(saved, b"x" * 65536)
+    assert saved.load(NAME)[0] == b"x" * 65536
+
+
+def test_what_is_too_large_and_over_is_written_over(saved, folder, clock):
+    fill(folder / NAME)
+    os.utime(folder / NAME, (1, 1))
+    assert saved.load(NAME)[0] is None
+    save(saved, b"new")
+    assert saved.load(NAME)[0] == b"new"
 
 
 def test_waiting_is_a_short_sleep(store, clock):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
+from domo_oauth import log
+from domo_oauth.errors import require
 from domo_oauth.provider import TokenProvider
 
 from ._origins import Origins
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
     from domo_oauth.stores import Store
     from domo_oauth.token import Token
 
-__all__ = ["Adapter"]
+__all__ = ["UNAUTHORIZED", "Adapter"]
 
-_log = logging.getLogger("domo_oauth")
+UNAUTHORIZED = 401
+"""What an API answers that does not take a token (any more)."""
 
 
 class Adapter:
@@ -30,10 +32,11 @@ class Adapter:
         hosts: Hosts besides the provider's base URL that take the token, by HTTPS.
 
     Raises:
-        ConfigurationError: A host is none.
+        ConfigurationError: A host is none, or the provider is no ``TokenProvider``.
     """
 
     def __init__(self, provider: TokenProvider, *, hosts: Iterable[str] = ()) -> None:
+        require(f"What {type(self).__name__} takes", provider, TokenProvider)
         self._provider = provider
         self._origins = Origins(provider.base_url, hosts)
 
@@ -54,12 +57,12 @@ class Adapter:
     def _give_up(self, token: Token, host: str, *, again: bool) -> None:
         """Do not use this token any more, as the host refused it."""
         if not again:
-            _log.info("401 from %s: given back, as its body cannot be sent again", host)
+            log.info("401 from %s: given back, as its body cannot be sent again", host)
         self._provider.invalidate(token)
 
     @staticmethod
     def _is_another(token: Token, another: Token, host: str) -> bool:
         """Whether it makes sense to send the request once more."""
         differs = another.access_token != token.access_token
-        _log.info("401 from %s: %s", host, "sent once more" if differs else "given back, as there is no other token")
+        log.info("401 from %s: %s", host, "sent once more" if differs else "given back, as there is no other token")
         return differs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ._adapter import Adapter
+from ._adapter import UNAUTHORIZED, Adapter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from domo_oauth.token import Token
 
 __all__ = ["AuthFlow"]
-
-_UNAUTHORIZED = 401
 
 
 class AuthFlow(Adapter):
@@ -35,7 +33,7 @@ class AuthFlow(Adapter):
         token = self._provider.get_token()
         request.headers["Authorization"] = f"Bearer {token.access_token}"  # inline: this is the hot path
         response = yield request
-        if response.status_code == _UNAUTHORIZED and self._refused(token, response):
+        if response.status_code == UNAUTHORIZED and self._refused(token, response):
             another = self._provider.get_token()
             request = response.request  # what was refused: after a redirect not what was asked for first
             if self._is_another(token, another, request.url.host):
@@ -51,7 +49,7 @@ class AuthFlow(Adapter):
         token = await self._provider.aget_token()
         request.headers["Authorization"] = f"Bearer {token.access_token}"
         response = yield request
-        if response.status_code == _UNAUTHORIZED and self._refused(token, response):
+        if response.status_code == UNAUTHORIZED and self._refused(token, response):
             another = await self._provider.aget_token()
             request = response.request
             if self._is_another(token, another, request.url.host):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from domo_oauth import log
 from domo_oauth.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Origins"]
 
-_log = logging.getLogger("domo_oauth")
 _PORTS = {"http": 80, "https": 443}
 _MOST = 1000  # origins that are remembered: a crawler may come to any number
 
@@ -47,7 +46,7 @@ class Origins(dict[tuple[str, str, int | None], bool]):
         self[origin] = False
         scheme, host, port = origin
         at = host if port is None else f"{host}:{port}"
-        _log.warning("Sent without a token, as it is not for %s://%s; name it in hosts if it is", scheme, at)
+        log.warning("Sent without a token, as it is not for %s://%s; name it in hosts if it is", scheme, at)
         return False
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from domo_oauth.errors import ConfigurationError
 
-from ._adapter import Adapter
+from ._adapter import UNAUTHORIZED, Adapter
 
 try:
     from aiohttp import MultipartWriter
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from domo_oauth.token import Token
 
 __all__ = ["DomoAuth"]
-
-_UNAUTHORIZED = 401
 
 
 class DomoAuth(Adapter):
@@ -43,7 +41,7 @@ class DomoAuth(Adapter):
         token = await self._provider.aget_token()
         _authorize(request, token)
         response = await handler(request)
-        if response.status != _UNAUTHORIZED:
+        if response.status != UNAUTHORIZED:
             return response
         again = _can_be_sent_again(request.body)
         self._give_up(token, url.host or "", again=again)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from domo_oauth import log
 from domo_oauth.errors import ConfigurationError
 
-from ._adapter import Adapter
+from ._adapter import UNAUTHORIZED, Adapter
 
 try:
     import requests
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from domo_oauth.token import Token
 
 __all__ = ["DomoAuth"]
-
-_UNAUTHORIZED = 401
-_log = logging.getLogger("domo_oauth")
 
 
 class DomoAuth(Adapter, AuthBase):
@@ -69,7 +66,7 @@ class _Replay:
     def __call__(self, response: requests.Response, **send_args: Any) -> requests.Response:
         request = response.request
         carried = request.headers.get("Authorization") == _bearer(self._token)
-        if response.status_code != _UNAUTHORIZED or not carried:
+        if response.status_code != UNAUTHORIZED or not carried:
             return response
         again = _rewind(request.body, self._position)
         try:
@@ -79,8 +76,8 @@ class _Replay:
             raise
         if another is None:
             return response
-        request = request.copy()
-        request.headers["Authorization"] = _bearer(another)
+        self._token = another
+        request.headers["Authorization"] = _bearer(another)  # in the request itself, which a redirect is made from
         _drain(response)
         second: requests.Response = response.connection.send(request, **send_args)
         second.history.append(response)
@@ -121,7 +118,7 @@ def _drain(response: requests.Response) -> None:
     try:
         _ = response.content
     except requests.RequestException as error:
-        _log.debug("The body of the 401 broke off: %s", type(error).__name__)
+        log.debug("The body of the 401 broke off: %s", type(error).__name__)
     response.close()
 
 

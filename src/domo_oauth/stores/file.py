@@ -34,6 +34,8 @@ _POLL = 0.05
 and they would take it one after the other, when all that they want is to read the new entry."""
 _LARGEST = 65536
 """Bytes; no entry is a tenth as long."""
+_LATEST = 253_402_300_799.0
+"""The last second of the year 9999, for tokens that a server grants for ever."""
 _LEFT_OVER = 60.0
 """Seconds after which nobody is at a temporary file any more: it takes milliseconds to write."""
 _SLACK = 60.0
@@ -254,12 +256,18 @@ class _Folder:
         try:
             info = os.fstat(fd)
             _check(info, f"{self._path}{os.sep}{name}", stat.S_IFREG)
-            return None if _is_over(info) else os.read(fd, _LARGEST)
+            if _is_over(info):
+                return None
+            if info.st_size > _LARGEST:
+                raise StoreError(f"{self._path}{os.sep}{name} is no token, as it has {info.st_size} bytes: remove it.")
+            return os.read(fd, _LARGEST)
         finally:
             os.close(fd)
 
     def write(self, name: str, sealed: bytes, expires_at: float) -> None:
         """Put another entry in the place of this one. Whoever reads meanwhile gets the old or the new one, whole."""
+        if len(sealed) > _LARGEST:
+            raise StoreError(f"{len(sealed)} bytes are too many for a token: Domo's answer was far longer than usual.")
         temporary = f"{name}.{os.urandom(8).hex()}.tmp"
         path, fd = self._prefix + temporary, self._fd
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FILE, 0o600, dir_fd=fd)
@@ -271,7 +279,8 @@ class _Folder:
             finally:
                 os.close(file)
             # Its time of change says when it expires, so that nobody has to open the seal for that.
-            os.utime(path, (expires_at, expires_at), dir_fd=fd)
+            until = min(expires_at, _LATEST)
+            os.utime(path, (until, until), dir_fd=fd)
             os.replace(path, self._prefix + name, src_dir_fd=fd, dst_dir_fd=fd)
         except BaseException:
             with suppress(OSError):
@@ -410,8 +419,6 @@ def _check(info: os.stat_result, path: str, kind: int) -> None:
         raise StoreError(f"{path} is open to other users (mode {mode:04o}): chmod {narrow} it, or remove it.")
     if kind == stat.S_IFREG and info.st_nlink > 1:
         raise StoreError(f"{path} goes by {info.st_nlink} names (hard links): remove it.")
-    if kind == stat.S_IFREG and info.st_size > _LARGEST:
-        raise StoreError(f"{path} is no token, as it has {info.st_size} bytes: remove it.")
 
 
 def _is_over(info: os.stat_result) -> bool:

@@ -12,14 +12,7 @@ import os
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from domo_oauth.errors import (
-    ConfigurationError,
-    InvalidClientError,
-    InvalidScopeError,
-    RateLimitedError,
-    ServerError,
-    TokenRequestError,
-)
+from domo_oauth.errors import FOR_ALL, ConfigurationError
 from domo_oauth.token import Token
 
 try:
@@ -33,19 +26,17 @@ except ModuleNotFoundError as error:
     ) from error
 
 if TYPE_CHECKING:
-    from typing import Any, TypeGuard
+    from typing import Any
 
     from domo_oauth.credentials import ClientCredentials
+    from domo_oauth.errors import TokenRequestError
 
-__all__ = ["Entry", "Refusal", "Seal", "is_for_all"]
+__all__ = ["Entry", "Refusal", "Seal"]
 
 _FORMAT = "domo-oauth store 1"
 """Another number for another format: entries of the old one are then found no more."""
 _NAME_BYTES, _KEY_BYTES, _NONCE_BYTES = 16, 32, 12
 _BLOCK = 512  # bytes; what is sealed is as long as a multiple of it, so that its length tells little
-_ERRORS = (InvalidClientError, InvalidScopeError, RateLimitedError, ServerError)
-"""What is answered to all who share a store. That no answer came, or one from somebody else, or that this host is not
-on an allow list (403), is no other host's business."""
 _ERROR_FIELDS = ("status", "error", "description", "toe", "retryable", "retry_after")
 
 
@@ -107,11 +98,6 @@ class Seal:
             return None
 
 
-def is_for_all(error: Exception) -> TypeGuard[TokenRequestError]:
-    """Whether all who share a store would be told the same."""
-    return type(error) in _ERRORS
-
-
 def _token_fields(token: Token) -> dict[str, Any]:
     fields = {name: getattr(token, name) for name in token.__slots__}
     fields |= {"expires_at": token.expires_at.isoformat(), "scopes": sorted(token.scopes), "extra": dict(token.extra)}
@@ -134,7 +120,7 @@ def _refusal_fields(refusal: Refusal) -> list[object]:
 
 
 def _refusal(kind: str, message: str, fields: dict[str, Any], pause: float, until: float) -> Refusal:
-    (error,) = (error for error in _ERRORS if error.__name__ == kind)
+    (error,) = (error for error in FOR_ALL if error.__name__ == kind)
     if fields["timestamp"] is not None:
         fields["timestamp"] = datetime.fromisoformat(fields["timestamp"])
     return Refusal(error(message, **fields), float(pause), float(until))

@@ -9,8 +9,11 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
+from domo_oauth import log
+from domo_oauth.errors import is_for_all
+
 from .protocol import LEASE_SECONDS, StoreError
-from .seal import Entry, Refusal, Seal, is_for_all
+from .seal import Entry, Refusal, Seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -69,8 +72,8 @@ class Vault:
         entry = None if sealed is None else self.seal.open(sealed)
         if entry is None:
             return None, None, now
-        now += monotonic() - asked_at
-        return _stored(entry, now), _refused(entry.refusal, now), now
+        late = now + (monotonic() - asked_at)  # a token is not younger for a slow store
+        return _stored(entry, late), _refused(entry.refusal, late), now
 
     def delete(self) -> None:
         """Remove the token from the store. Raises whatever the store raises."""
@@ -170,11 +173,9 @@ class Turn:
 
     def give_up(self, error: Exception) -> None:
         """Do without the store from here on."""
-        from logging import getLogger  # slow to import, and needed here only
-
         told = str(error) if isinstance(error, StoreError) else type(error).__name__  # its text may hold a password
         if not self._broken:
-            getLogger("domo_oauth").warning("Doing without the store %r: %s", self._store, told)
+            log.warning("Doing without the store %r: %s", self._store, told)
         self._broken = True
 
 
