@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# Fork takes the lock of logging, and must come to it after the one below: see there.
+import logging  # noqa: F401  # pyright: ignore[reportUnusedImport]
 import os
 import random
 import time
@@ -135,7 +137,10 @@ class Fetcher:
 
 _setting_up = RLock()
 """Held while modules, certificate authorities and a client are loaded and made, and while this process forks: each of
-these takes locks, and a child would wait for the thread that held one, and that it does not have."""
+these takes locks, and a child would wait for the thread that held one, and that it does not have.
+
+Whoever forks takes the locks in the order opposite to that of their registration. What is loaded takes that of logging,
+so this one has to be registered after it; else each would wait for the other."""
 
 
 def _after_fork_in_child() -> None:
