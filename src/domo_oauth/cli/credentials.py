@@ -14,8 +14,9 @@ from .messages import tell
 
 if TYPE_CHECKING:
     import argparse
+    from typing import TextIO
 
-__all__ = ["BASE_URL_HELP", "Found", "add_client_arguments", "find", "read_secret"]
+__all__ = ["BASE_URL_HELP", "Found", "add_client_arguments", "find", "read_secret", "terminal"]
 
 BASE_URL_HELP = "where Domo's API is (default: DOMO_API_URL, or https://api.domo.com)"
 _LONGEST = 65536  # bytes; no secret is a hundredth as long
@@ -86,9 +87,10 @@ def read_secret(path: str | None) -> tuple[str, str]:
     if path is None:
         return _ask(), "the terminal"
     if path == "-":
-        if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison] -- it may be closed
+        stdin = _stdin()
+        if stdin is None:
             raise ConfigurationError("The client secret cannot be read: standard input is closed.")
-        return _text(sys.stdin.buffer.read(_LONGEST), "standard input"), "standard input"
+        return _text(stdin.buffer.read(_LONGEST), "standard input"), "standard input"
     try:
         with open(path, "rb") as file:  # noqa: PTH123 -- pathlib takes its time to import
             if _is_open_to_others(file.fileno()):
@@ -98,9 +100,25 @@ def read_secret(path: str | None) -> tuple[str, str]:
         raise ConfigurationError(f"The client secret cannot be read from {path}: {error.strerror}.") from None
 
 
+def terminal(wanted: str, option: str) -> TextIO:
+    """Standard input, where a person can be asked for what is wanted.
+
+    Raises:
+        ConfigurationError: It is no terminal; this option does without one.
+    """
+    stdin = _stdin()
+    if stdin is None or not stdin.isatty():
+        raise ConfigurationError(f"The {wanted} cannot be asked for without a terminal: use {option}.")
+    return stdin
+
+
+def _stdin() -> TextIO | None:
+    """Standard input; None where it was closed (``<&-``), of which its type does not know."""
+    return sys.stdin
+
+
 def _ask() -> str:
-    if sys.stdin is None or not sys.stdin.isatty():  # pyright: ignore[reportUnnecessaryComparison] -- as above
-        raise ConfigurationError("The client secret cannot be asked for without a terminal: use --client-secret-file.")
+    terminal("client secret", "--client-secret-file")
     from getpass import getpass
 
     try:

@@ -19,7 +19,7 @@ from .credentials import add_client_arguments, find
 from .messages import paint, show_log
 from .network import Check
 from .network import checks as network_checks
-from .obtain import STORE_VARIABLE, add_store_arguments, chosen_scopes, open_store, store_name
+from .options import STORE_VARIABLE, add_store_arguments, chosen_scopes, open_store, store_name
 
 if TYPE_CHECKING:
     import argparse

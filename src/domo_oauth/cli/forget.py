@@ -9,7 +9,7 @@ from domo_oauth.errors import ConfigurationError
 
 from .credentials import add_client_arguments, find
 from .messages import tell
-from .obtain import add_store_arguments, chosen_scopes, open_store, store_name
+from .options import add_store_arguments, chosen_scopes, open_store, store_name
 
 if TYPE_CHECKING:
     import argparse

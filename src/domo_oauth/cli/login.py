@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from domo_oauth.base_url import resolve_base_url
 from domo_oauth.credentials import ClientCredentials
-from domo_oauth.errors import ConfigurationError
 
 from . import keyring
-from .credentials import add_client_arguments, read_secret
+from .credentials import add_client_arguments, read_secret, terminal
 from .messages import show_log, tell
 
 if TYPE_CHECKING:
@@ -49,7 +48,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _ask_for_id() -> str:
-    if sys.stdin is None or not sys.stdin.isatty():  # pyright: ignore[reportUnnecessaryComparison] -- it may be closed
-        raise ConfigurationError("The client id cannot be asked for without a terminal: use --client-id.")
+    answers = terminal("client id", "--client-id")
     print("Client id: ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip()
+    return answers.readline().strip()

@@ -59,7 +59,7 @@ def whole_parser(*, fill: bool = True) -> argparse.ArgumentParser:
 
 def _fill(parser: argparse.ArgumentParser, name: str) -> argparse.ArgumentParser:
     """Let the command's module say what it takes: EXAMPLES, add_arguments(parser) and run(args)."""
-    command = import_module(f".{'run' if name == 'exec' else name}", __package__)
+    command = import_module(f".{name}", __package__)
     summary = COMMANDS[name]
     parser.description = f"{summary[0].upper()}{summary[1:]}."
     parser.epilog = f"examples:\n{command.EXAMPLES}\n\n{EXIT_STATUSES}"

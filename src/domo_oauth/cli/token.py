@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from domo_oauth.errors import UnexpectedResponseError
 
-from .obtain import Obtained, add_token_arguments, obtain
+from .obtain import Obtained, obtain
+from .options import add_token_arguments
 
 if TYPE_CHECKING:
     import argparse

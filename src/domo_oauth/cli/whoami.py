@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .obtain import add_token_arguments, obtain
+from .obtain import obtain
+from .options import add_token_arguments
 
 if TYPE_CHECKING:
     import argparse

@@ -9,7 +9,8 @@ import sys
 from domo_oauth.credentials import CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE
 
 from .messages import tell
-from .obtain import STORE_VARIABLE, add_token_arguments, obtain
+from .obtain import obtain
+from .options import STORE_VARIABLE, add_token_arguments
 
 __all__ = ["EXAMPLES", "VARIABLE", "add_arguments", "run"]
 

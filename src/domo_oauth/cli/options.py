@@ -1,0 +1,92 @@
+"""Options that several commands take, and what is meant by them: scopes and the store."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from domo_oauth.errors import ConfigurationError
+from domo_oauth.scopes import Scope, scope_names
+
+from .credentials import add_client_arguments
+
+if TYPE_CHECKING:
+    import argparse
+
+    from domo_oauth.stores import Store
+
+__all__ = [
+    "STORE_VARIABLE",
+    "add_store_arguments",
+    "add_token_arguments",
+    "chosen_scopes",
+    "open_store",
+    "store_name",
+]
+
+STORE_VARIABLE = "DOMO_STORE"
+
+
+def add_token_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which token is wanted."""
+    add_store_arguments(parser)
+    parser.add_argument("--no-store", action="store_true", help="ask Domo, and keep nothing")
+    parser.add_argument(
+        "--min-lifetime",
+        type=float,
+        metavar="SECONDS",
+        help="how long the token must be good at least (default: 300, or a fifth of its lifetime if that is less)",
+    )
+    add_client_arguments(parser)
+
+
+def add_store_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which entry of the store is meant."""
+    parser.add_argument(
+        "--scope",
+        action="append",
+        metavar="SCOPE",
+        help=f"what the token is for: {', '.join(Scope)}; repeat it, or separate them by commas "
+        "(default: all scopes of the client)",
+    )
+    parser.add_argument(
+        "--custom-scope", action="append", metavar="SCOPE", help="a scope that Domo has and that list does not"
+    )
+
+
+def chosen_scopes(args: argparse.Namespace) -> tuple[str, ...] | None:
+    """The scopes of the options; None for all scopes of the client.
+
+    Raises:
+        ConfigurationError: One is unknown.
+    """
+    if args.scope is None and args.custom_scope is None:
+        return None
+    try:
+        return scope_names([*(args.scope or ()), *map(Scope.custom, args.custom_scope or ())])
+    except ConfigurationError as error:
+        import re
+
+        raise ConfigurationError(re.sub(r"pass Scope\.custom\((.*)\)", r"pass --custom-scope \1", str(error))) from None
+
+
+def open_store() -> Store:
+    """The store that ``DOMO_STORE`` names, a folder or a URL of Redis; else the folder in the user's cache.
+
+    Raises:
+        ConfigurationError: It is not a URL of Redis, or redis is not installed.
+    """
+    where = os.environ.get(STORE_VARIABLE, "").strip()
+    if where.startswith(("redis://", "rediss://", "unix://")):
+        from domo_oauth.stores.redis import RedisStore
+
+        return RedisStore(where)
+    from domo_oauth.stores.file import FileStore
+
+    return FileStore(where or None)
+
+
+def store_name(store: Store) -> str:
+    """The store as people know it: its folder, or what it says of itself, which holds no password."""
+    path: str = getattr(store, "path", "")
+    return path or repr(store)
