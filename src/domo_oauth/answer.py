@@ -21,6 +21,7 @@ from .errors import (
     UnexpectedResponseError,
 )
 from .forms import forms
+from .text import one_line
 from .token import Token
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def clean(text: str, sent: Sent) -> str:
     basic = f"{credentials.client_id}:{credentials.client_secret}"
     for secret in (basic, credentials.client_secret, credentials.client_id):
         text = re.sub("|".join(forms(secret)), "[redacted]", text, flags=re.IGNORECASE)
-    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    line = one_line(text)
     return line if len(line) <= _LONGEST_DETAIL else f"{line[:_LONGEST_DETAIL]}…"
 
 

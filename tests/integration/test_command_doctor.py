@@ -52,11 +52,11 @@ def examine(capsys, *arguments: str) -> dict[str, tuple[str, str]]:
     return checks
 
 
-def response(date: str | None = None) -> bytes:
+def response(date: str | None = None, grant: bytes = GRANT) -> bytes:
     field = f"Date: {date}\r\n" if date else ""
     return (
-        f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{field}Content-Length: {len(GRANT)}\r\n\r\n".encode()
-        + GRANT
+        f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{field}Content-Length: {len(grant)}\r\n\r\n".encode()
+        + grant
     )
 
 
@@ -158,6 +158,21 @@ def test_tls_that_is_trusted(tls_server, capsys, monkeypatch):
     assert checks["token"] == ("ok", "for acmecompany, scopes unknown, 3599 s")
     assert "SSL_CERT_FILE" in checks["environment"][1]
     assert "Authorization" not in tls_server.requests[0].decode()
+
+
+def test_the_terminal_is_told_nothing_that_it_would_obey(wire, capsys, monkeypatch, tmp_path):
+    server = wire(response(grant=GRANT.replace(b"acme", b"\\u001bE")))
+    authority = trustme.CA(organization_name="\x1b]0;owned\x07")
+    server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(server.tls)
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    assert cli.main(["doctor", "--base-url", server.url]) == 0
+    said = capsys.readouterr().out
+    assert said.replace("\n", "").isprintable()
+    assert "certificate by ]0;owned , good" in said
+    assert "for E, scopes" in said
+    assert "certificate by ]0;owned , good" in examine(capsys, "--base-url", server.url)["TLS"][1]
 
 
 def test_tls_that_is_not_trusted(tls_server, capsys):
@@ -316,7 +331,7 @@ def test_a_store_that_cannot_be_used(domo_sandbox, capsys, monkeypatch, tmp_path
     monkeypatch.setenv("DOMO_STORE", str(tmp_path / "file"))
     verdict, told = examine(capsys)["store"]
     assert verdict == "fail"
-    assert told.endswith("Until then every process asks Domo itself.")
+    assert told.endswith("name another folder in DOMO_STORE. Until then every process asks Domo itself.")
 
 
 class Forgetful:

@@ -195,6 +195,19 @@ def test_login_of_a_script(no_environment, keyring, tmp_path):
     assert run("token").returncode == 3
 
 
+def test_login_tells_the_terminal_nothing_that_it_would_obey(wire, keyring, tmp_path):
+    granted = {"access_token": "t", "token_type": "bearer", "expires_in": 9, "customer": "\x1b[2Jme", "scope": "\x07"}
+    body = json.dumps(granted).encode()
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "secret").chmod(0o600)
+    arguments = ["--client-id", "id", "--client-secret-file", tmp_path / "secret"]
+    ended = run("login", *arguments, "--base-url", wire(head.encode() + body).url)
+    assert ended.returncode == 0
+    assert ended.stderr.replace("\n", "").isprintable()
+    assert "Domo grants tokens for [2Jme: " in ended.stderr
+
+
 def test_login_without_a_terminal_says_what_to_pass(no_environment, keyring):
     ended = run("login")
     assert ended.returncode == 2

@@ -94,6 +94,12 @@ def test_an_unknown_scope_is_told_with_the_option_that_takes_it(domo_sandbox):
     assert domo_sandbox.stats().token_requests == 0
 
 
+def test_no_scope_is_told_with_the_option_to_leave_out(domo_sandbox):
+    ended = run("token", "--scope", "")
+    assert ended.returncode == 2
+    assert ended.stderr.endswith("every scope of the client: leave --scope out if that is meant.\n")
+
+
 def test_formats(domo_sandbox):
     raw = run("token").stdout.strip()
     fields = json.loads(run("token", "--format", "json").stdout)
@@ -409,6 +415,18 @@ def test_whoami_with_a_name_that_the_terminal_cannot_show(answering):
     assert "user id          unknown" in ended.stdout
 
 
+def test_whoami_tells_the_terminal_nothing_that_it_would_obey(answering):
+    named = GOOD.replace("acme", "ac\\u001b]0;owned\\u0007\\nme")[:-1]
+    answering("200 OK", named + ', "role": "\\u009b2JAdmin", "scope": "da\\u001b[2Jta \\u202euser"}')
+    ended = run("whoami")
+    assert ended.returncode == 0
+    shown = dict(line.split(maxsplit=1) for line in ended.stdout.splitlines())
+    assert shown["customer"] == "ac ]0;owned me"
+    assert shown["role"] == "2JAdmin"
+    assert ended.stdout.replace("\n", "").isprintable()
+    assert json.loads(run("whoami", "--json").stdout)["role"] == "\x9b2JAdmin"
+
+
 def test_forget(domo_sandbox, store):
     run("token")
     run("token", "--scope", "data")
@@ -441,6 +459,7 @@ def test_forget_says_what_is_in_the_way(domo_sandbox, tmp_path):
         ended = run(*arguments, env={"DOMO_STORE": str(tmp_path / "file")})
         assert ended.returncode == 2
         assert str(tmp_path / "file") in ended.stderr
+        assert ended.stderr.endswith("name another folder in DOMO_STORE.\n")
     ended = run("forget", "--all", env={"DOMO_STORE": "redis://127.0.0.1:1"})
     assert ended.returncode == 2
     assert "--all is for a folder" in ended.stderr

@@ -16,7 +16,7 @@ from domo_oauth.errors import ConfigurationError, DomoOAuthError
 
 from . import keyring
 from .credentials import add_client_arguments, find
-from .messages import paint, show_log
+from .messages import fit, paint, show_log
 from .network import Check
 from .network import checks as network_checks
 from .options import STORE_VARIABLE, add_store_arguments, chosen_scopes, open_store, store_name
@@ -48,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
     """Look at one thing after the other, and print each when it is known."""
     show_log(verbose=args.verbose)
     done: list[Check] = []
-    for check in _checks(args):
+    for found in _checks(args):
+        check = found._replace(told=fit(found.told))
         done.append(check)
         if not args.json:
             padding = " " * (5 - len(check.verdict))

@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from domo_oauth.text import one_line
+
 if TYPE_CHECKING:
     from typing import TextIO
 
-__all__ = ["paint", "show_log", "tell"]
+__all__ = ["fit", "paint", "show_log", "tell"]
 
 COLORS = {"ok": "32", "warn": "33", "fail": "31", "skip": "2"}
+
+_OPTIONS = (
+    (r", FileStore\(path\)", " in DOMO_STORE"),
+    (r"pass None if", "leave --scope out if"),
+    (r"pass Scope\.custom\((.*)\)", r"pass --custom-scope \1"),
+)
+"""What the package tells its callers to do in Python, and what that is here."""
 
 
 def tell(text: str) -> None:
     """Print a message. Where that is not possible there is nobody to tell it to."""
     with suppress(OSError):
-        print(f"domo-oauth: {text}", file=sys.stderr)
+        print(f"domo-oauth: {fit(text)}", file=sys.stderr)
+
+
+def fit(text: str) -> str:
+    """A text that may hold the words of a server, or of the package to its callers, fit to be shown to a person."""
+    for python, here in _OPTIONS:
+        text = re.sub(python, here, text)
+    return one_line(text)
 
 
 def show_log(*, verbose: bool) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from domo_oauth.errors import ConfigurationError
 from domo_oauth.scopes import Scope, scope_names
 
 from .credentials import add_client_arguments
@@ -58,16 +57,11 @@ def chosen_scopes(args: argparse.Namespace) -> tuple[str, ...] | None:
     """The scopes of the options; None for all scopes of the client.
 
     Raises:
-        ConfigurationError: One is unknown.
+        ConfigurationError: One is unknown, or there is none.
     """
     if args.scope is None and args.custom_scope is None:
         return None
-    try:
-        return scope_names([*(args.scope or ()), *map(Scope.custom, args.custom_scope or ())])
-    except ConfigurationError as error:
-        import re
-
-        raise ConfigurationError(re.sub(r"pass Scope\.custom\((.*)\)", r"pass --custom-scope \1", str(error))) from None
+    return scope_names([*(args.scope or ()), *map(Scope.custom, args.custom_scope or ())])
 
 
 def open_store() -> Store:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from domo_oauth.text import one_line
+
 from .obtain import obtain
 from .options import add_token_arguments
 
@@ -47,5 +49,5 @@ def run(args: argparse.Namespace) -> int:
         return 0
     told = shown | {"scopes": " ".join(scopes), "expires_in": f"{int(obtained.left)} s"}
     for name, value in told.items():
-        print(f"{name.replace('_', ' '):<17}{'unknown' if value in (None, '') else value}")
+        print(f"{name.replace('_', ' '):<17}{'unknown' if value in (None, '') else one_line(str(value))}")
     return 0
