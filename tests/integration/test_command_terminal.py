@@ -241,6 +241,14 @@ def test_a_keyring_that_is_locked(what, command, no_environment, keyring, tmp_pa
     assert f"({told}): unlock it, or use DOMO_CLIENT_ID" in ended.stderr
 
 
+@pytest.mark.parametrize("command", ["login", "logout", "token"])
+def test_a_keyring_that_cannot_be_loaded(command, no_environment):
+    ended = run(command, env={"PYTHON_KEYRING_BACKEND": "nonsense.Keyring"})
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("domo-oauth: The system's keyring cannot be used (ModuleNotFoundError: No module ")
+    assert ended.stderr.count("\n") == 1
+
+
 def test_a_keyring_that_went_away_is_none(no_environment, keyring):
     ended = run("token", env={"TEST_KEYRING_FAILS": "gone"})
     assert ended.returncode == 2

@@ -85,7 +85,7 @@ def backend() -> str:
     """The name of the keyring in use.
 
     Raises:
-        ConfigurationError: There is none.
+        ConfigurationError: There is none, or it cannot be loaded.
     """
     name: str = _keyring().get_keyring().name
     return name
@@ -97,7 +97,11 @@ def _keyring() -> Any:
         from keyring.backends import fail
     except ModuleNotFoundError:
         raise ConfigurationError(f"keyring is not installed: pip install 'domo-oauth[cli]', or {_INSTEAD}.") from None
-    if isinstance(keyring.get_keyring(), fail.Keyring):
+    try:
+        chosen = keyring.get_keyring()
+    except Exception as error:  # noqa: BLE001 -- as above; PYTHON_KEYRING_BACKEND may name what is not there
+        raise _unusable(error) from None
+    if isinstance(chosen, fail.Keyring):
         raise ConfigurationError(f"There is no keyring on this system: {_INSTEAD}.")
     module: ModuleType = keyring
     return module
