@@ -12,6 +12,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ import pytest
 import trustme
 
 from domo_oauth import cli, exchange
-from domo_oauth.cli import doctor
+from domo_oauth.cli import doctor, network
 
 COMMAND = str(Path(sys.executable).with_name("domo-oauth"))
 GRANT = b'{"access_token": "canary-token", "token_type": "bearer", "expires_in": 3599, "customer": "acme"}'
@@ -278,6 +279,76 @@ def test_a_proxy_that_cannot_be_looked_into(tls_server, capsys, monkeypatch):
     assert "TCP" not in checks
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://user:canary-secret/word@127.0.0.1:1",
+        "http://127.0.0.1:1/canary-secret@127.0.0.1:2",  # the port is the beginning of a password
+        "user:canary-secret#@127.0.0.1:1",
+        "http://p:99999",
+        "http://127.0.0.1:0",
+        "http://[::1",
+        "http://",
+    ],
+)
+def test_a_proxy_whose_url_is_none(url, capsys, monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", url)
+    checks = examine(capsys, "--base-url", "https://127.0.0.1:9")
+    verdict, told = checks["proxy"]
+    assert verdict == "fail"
+    assert told.startswith("what HTTPS_PROXY, ALL_PROXY or the system's settings name is no URL of a proxy: ")
+    assert "127.0.0.1" not in told
+    assert "DNS" not in checks
+    assert checks["token"][0] == "fail"
+
+
+class Dripping(socketserver.BaseRequestHandler):
+    """Begins a record of TLS, and sends a byte of it now and then."""
+
+    def handle(self):
+        with contextlib.suppress(OSError):
+            self.request.sendall(b"\x16\x03\x03\x40\x00")
+            for byte in drip():
+                self.request.sendall(byte)
+
+
+def drip():
+    while True:
+        time.sleep(0.01)
+        yield b"x"
+
+
+@pytest.fixture
+def in_a_moment(monkeypatch):
+    monkeypatch.setattr(network, "_LONGEST", 1.0)
+
+
+def last(url: str) -> network.Check:
+    return list(network.checks(url))[-1]
+
+
+def test_an_answer_that_never_ends(wire, in_a_moment):
+    told = "no answer of HTTP (TimeoutError: not done after 1 s): something else listens there, or stands in between"
+    for begun in (b"HTTP/1.1 200 OK\r\nX-Field: ", b"HTTP/1.1 200 O"):
+        assert last(wire(begun, more=drip).url) == ("clock", "fail", told)
+
+
+def test_a_proxy_that_never_ends(wire, in_a_moment, monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", wire(b"HTTP/1.1 200 OK\r\nX-Field: ", more=drip).url)
+    name, verdict, told = last("https://127.0.0.1:9")
+    assert (name, verdict) == ("TCP", "fail")
+    assert "(not done after 1 s)" in told
+
+
+def test_a_handshake_that_never_ends(in_a_moment):
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Dripping) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        name, verdict, told = last(f"https://127.0.0.1:{server.server_address[1]}")
+        server.shutdown()
+    assert (name, verdict) == ("TLS", "fail")
+    assert told.startswith("no secure connection (not done after 1 s)")
+
+
 def test_a_url_that_will_not_do(capsys):
     checks = examine(capsys, "--base-url", "http://example.test")
     assert checks["base URL"][0] == "fail"
@@ -294,7 +365,10 @@ def test_a_refused_client(domo_sandbox, capsys, monkeypatch):
 
 
 def test_a_scope_that_is_unknown(domo_sandbox, capsys):
-    assert examine(capsys, "--scope", "dta")["credentials"][0] == "fail"
+    checks = examine(capsys, "--scope", "dta")
+    assert checks["credentials"][0] == "ok"
+    assert checks["token"][0] == "fail"
+    assert checks["token"][1].endswith("pass --custom-scope 'dta'.")
 
 
 def test_half_of_the_credentials(domo_sandbox, capsys, monkeypatch):
@@ -324,6 +398,16 @@ def test_what_is_not_installed(domo_sandbox, capsys, monkeypatch):
     assert checks["versions"][1].endswith("httpx 1, cryptography 1, keyring 1, no redis")
     assert checks["keyring"][0] == "skip"
     assert "pip install 'domo-oauth[cli]'" in checks["keyring"][1]
+
+
+def test_a_keyring_that_cannot_be_loaded(domo_sandbox, capsys, monkeypatch):
+    import keyring.core
+
+    monkeypatch.setattr(keyring.core, "_keyring_backend", None)
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "nonsense.Keyring")
+    verdict, told = examine(capsys)["keyring"]
+    assert verdict == "skip"
+    assert "(ModuleNotFoundError: No module named 'nonsense')" in told
 
 
 def test_a_store_that_cannot_be_used(domo_sandbox, capsys, monkeypatch, tmp_path):

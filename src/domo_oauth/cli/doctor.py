@@ -103,7 +103,6 @@ def _keyring() -> Check:
 
 def _token(args: argparse.Namespace, base_url: str) -> Generator[Check, None, None]:
     try:
-        scopes = chosen_scopes(args)
         client = find(args, base_url)
     except ConfigurationError as error:
         yield Check("credentials", "fail", str(error))
@@ -112,7 +111,7 @@ def _token(args: argparse.Namespace, base_url: str) -> Generator[Check, None, No
     from domo_oauth.exchange import request_token
 
     try:
-        token = request_token(client.credentials, scopes, base_url=base_url)
+        token = request_token(client.credentials, chosen_scopes(args), base_url=base_url)
     except DomoOAuthError as error:
         yield Check("token", "fail", str(error))
         return

@@ -7,11 +7,15 @@ import math
 import socket
 import ssl
 import time
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException
-from typing import TYPE_CHECKING, NamedTuple, cast
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
+
+from domo_oauth.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -21,7 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Check", "checks"]
 
-_TIMEOUT = 10.0  # seconds
+_TIMEOUT = 10.0  # seconds, for each read and write
+_LONGEST = 60.0  # seconds, for all of them together
+_POLL = 0.05  # seconds
 _SOON = 14.0  # days
 _DAY = 86400.0
 _CLOCK_SLACK = 60.0  # seconds
@@ -39,10 +45,14 @@ def checks(base_url: str) -> Generator[Check, None, None]:
     """Look at proxy, DNS, TCP, TLS and clock; stop where nothing can work any more."""
     parts = urlsplit(base_url)
     encrypted = parts.scheme == "https"
-    proxy = _proxy(parts.hostname or "") if encrypted else None
+    try:
+        proxy = _proxy(parts.hostname or "") if encrypted else None
+    except ConfigurationError as error:
+        yield Check("proxy", "fail", str(error))
+        return
     if proxy is None:
         yield Check("proxy", "ok", "none")
-    elif proxy.scheme != "http" or not proxy.hostname:
+    elif proxy.scheme != "http":
         yield Check("proxy", "warn", f"{proxy.scheme}://{proxy.hostname}: only http:// proxies can be looked into here")
         return
     else:
@@ -58,38 +68,90 @@ def checks(base_url: str) -> Generator[Check, None, None]:
     connection = HTTPConnection(host, port, timeout=_TIMEOUT)
     if proxy is not None:
         connection.set_tunnel(*server, headers=_authorization(proxy))
+    limit = _Limit(connection)
     try:
-        connection.connect()
+        with limit:
+            connection.connect()
         yield Check("TCP", "ok", f"connected to {host}:{port}")
-        yield from _over(connection, parts, encrypted=encrypted)
+        yield from _over(connection, limit, parts, encrypted=encrypted)
     except (OSError, HTTPException) as error:
         yield Check("TCP", "fail", f"no connection to {host}:{port} ({error}): check network, firewall and proxy")
     finally:
+        limit.lift()
         connection.close()
 
 
-def _over(connection: HTTPConnection, parts: SplitResult, *, encrypted: bool) -> Generator[Check, None, None]:
+class _Limit:
+    """Shuts the connection down when time is up. A byte now and then would keep each read within its time-out.
+
+    What is done on the connection is done ``with`` this: it raises TimeoutError, whatever else the end looked like.
+    """
+
+    def __init__(self, connection: HTTPConnection) -> None:
+        self._connection: Any = connection
+        self._is_over, self._lifted = False, Event()
+        self._thread = Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        if self._lifted.wait(_LONGEST):
+            return
+        self._is_over = True
+        while not self._lifted.wait(_POLL):
+            with suppress(OSError, TypeError):  # it has no socket yet, or none any more
+                socket.socket.shutdown(self._connection.sock, socket.SHUT_RDWR)  # SSLSocket's own would go on
+
+    def lift(self) -> None:
+        self._lifted.set()
+        self._thread.join()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._is_over:
+            raise TimeoutError(f"not done after {_LONGEST:g} s") from None
+
+
+def _over(
+    connection: HTTPConnection, limit: _Limit, parts: SplitResult, *, encrypted: bool
+) -> Generator[Check, None, None]:
     if encrypted:
-        tls = _tls(connection, parts.hostname or "")
+        tls = _tls(connection, limit, parts.hostname or "")
         yield tls
         if tls.verdict == "fail":
             return
     else:
         yield Check("TLS", "skip", "http://, which never leaves this machine")
     try:
-        connection.request("GET", f"{parts.path}/oauth/token")  # without credentials: any answer has the time
-        yield _clock(connection.getresponse().headers.get("Date", ""))
+        with limit:
+            connection.request("GET", f"{parts.path}/oauth/token")  # without credentials: any answer has the time
+            response = connection.getresponse()
+        yield _clock(response.headers.get("Date", ""))
     except (OSError, HTTPException) as error:
         told = f"{type(error).__name__}: {error}".rstrip(": ")
         yield Check("clock", "fail", f"no answer of HTTP ({told}): something else listens there, or stands in between")
 
 
 def _proxy(host: str) -> SplitResult | None:
+    """The proxy for https:// to this host.
+
+    Raises:
+        ConfigurationError: It cannot be read. Any part of it may be one of its password, so none is told.
+    """
     proxies = getproxies()
     url = proxies.get("https") or proxies.get("all")
     if not url or proxy_bypass(host):
         return None
-    return urlsplit(url if "://" in url else f"http://{url}")
+    with suppress(ValueError):
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        ended_too_soon = "@" in f"{parts.path}{parts.query}{parts.fragment}"  # by a character of user or password
+        if parts.hostname and parts.port != 0 and not ended_too_soon:
+            return parts
+    raise ConfigurationError(
+        "what HTTPS_PROXY, ALL_PROXY or the system's settings name is no URL of a proxy: it must look like "
+        "http://user:password@host:3128, with special characters percent-encoded"
+    )
 
 
 def _authorization(proxy: SplitResult) -> dict[str, str]:
@@ -99,12 +161,16 @@ def _authorization(proxy: SplitResult) -> dict[str, str]:
     return {"Proxy-Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
 
 
-def _tls(connection: HTTPConnection, host: str) -> Check:
+def _tls(connection: HTTPConnection, limit: _Limit, host: str) -> Check:
     import httpx
 
     try:
         context = httpx.create_ssl_context()  # as the token is asked for
-        connection.sock = wrapped = context.wrap_socket(connection.sock, server_hostname=host)
+        # The handshake comes after, when the limit can see this socket.
+        wrapped = context.wrap_socket(connection.sock, server_hostname=host, do_handshake_on_connect=False)
+        connection.sock = wrapped
+        with limit:
+            wrapped.do_handshake()
     except ssl.SSLCertVerificationError as error:
         return Check(
             "TLS",
