@@ -195,6 +195,28 @@ def test_min_lifetime(answering, store):
     assert run("token", "--min-lifetime", "1100").stdout == "canary-new\n"
 
 
+def test_a_token_that_is_good_for_less_than_was_asked_for(answering, store):
+    server = answering("200 OK", GOOD)
+    for each in (1, 2):  # what is stored will not do the next time, either
+        ended = run("token", "--min-lifetime", "7200")
+        assert (ended.returncode, ended.stdout) == (0, "canary-new\n")
+        assert re.fullmatch(
+            r"domo-oauth: This token is good for 359[0-9] s, and --min-lifetime asks for 7200: Domo granted it for "
+            r"3599 s\. Ask for less, or each call makes a request for a token\.\n",
+            ended.stderr,
+        )
+        assert len(server.requests) == each
+    assert run("token", "--no-store", "--min-lifetime", "3000").stderr == ""
+
+
+@pytest.mark.parametrize("value", ["-1", "nan", "inf", "1h"])
+def test_a_lifetime_that_is_none(value, domo_sandbox):
+    ended = run("token", f"--min-lifetime={value}")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.endswith(f"error: argument --min-lifetime: seconds, such as 600, and not '{value}'\n")
+    assert domo_sandbox.stats().token_requests == 0
+
+
 def test_what_one_command_is_told_the_next_does_not_ask_for(answering, store):
     server = answering("429 Too Many Requests", fields="Retry-After: 60\r\n")
     first, second = run("token"), run("token")
@@ -244,6 +266,18 @@ def test_a_redis_that_is_not_there_costs_a_warning_without_its_password(domo_san
     assert (ended.returncode, ended.stdout.count("\n")) == (0, 1)
     assert ended.stderr.startswith("domo-oauth: Doing without the store: ")
     assert "canary" not in ended.stderr
+
+
+@pytest.mark.parametrize("scheme", ["http", "mongodb+srv", "Redis-Sentinel"])
+def test_a_store_of_an_unknown_kind_is_no_folder(scheme, domo_sandbox, tmp_path):
+    place = {"DOMO_STORE": f"{scheme}://user:canary-password@127.0.0.1:1/0"}
+    ended = run("token", env=place, cwd=tmp_path)
+    assert (ended.returncode, ended.stdout.count("\n")) == (0, 1)
+    assert ended.stderr.startswith("domo-oauth: Doing without the store: DOMO_STORE is the URL of something that ")
+    forgotten = run("forget", "--all", env=place, cwd=tmp_path)
+    assert forgotten.returncode == 2
+    assert "canary" not in ended.stderr + forgotten.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_verbose_tells_of_the_request_and_of_no_secret(domo_sandbox):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from redis.connection import SSLConnection
 
 from domo_oauth import (
     ClientCredentials,
@@ -27,10 +28,12 @@ from domo_oauth import (
     provider,
 )
 from domo_oauth.cli import keyring, obtain, spec
+from domo_oauth.cli import options as options_of_commands
 from domo_oauth.cli.parsers import command_parser
 from domo_oauth.cli.token import simple_arguments
 from domo_oauth.contract import contract_text
 from domo_oauth.stores import StoreError
+from domo_oauth.stores.redis import RedisStore
 
 MAN = Path(__file__).parents[2] / "man" / "domo-oauth.1"
 
@@ -167,6 +170,26 @@ def test_a_store_of_which_the_library_is_missing_costs_a_warning(domo_sandbox, m
     monkeypatch.setenv("DOMO_STORE", "redis://user:canary-password@127.0.0.1")
     assert cli.main(["token"]) == 0
     assert capsys.readouterr().err == "domo-oauth: Doing without the store: ModuleNotFoundError\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("redis://user:word@127.0.0.1:1/2", "redis"),
+        ("valkey://user:word@127.0.0.1:1/2", "redis"),
+        ("VALKEY://user:word@127.0.0.1:1/2", "redis"),
+        ("rediss://user:word@127.0.0.1:1/2", "rediss"),
+        ("valkeys://user:word@127.0.0.1:1/2", "rediss"),
+    ],
+)
+def test_a_store_in_valkey_is_one_in_redis(given, taken, monkeypatch):
+    monkeypatch.setenv("DOMO_STORE", given)
+    store = options_of_commands.open_store()
+    assert isinstance(store, RedisStore)
+    at = store._client.connection_pool
+    assert (at.connection_kwargs["username"], at.connection_kwargs["password"]) == ("user", "word")
+    assert repr(store) == "RedisStore('127.0.0.1:1/2', prefix='domo-oauth:')"
+    assert issubclass(at.connection_class, SSLConnection) is (taken == "rediss")
 
 
 @pytest.mark.parametrize(

@@ -148,4 +148,10 @@ def _ask(wish: _Wish, *, patient: bool = True) -> tuple[Token, float]:
 
         token = request_token(wish.credentials, wish.scopes, base_url=wish.base_url)
     # It expires so long after it was asked for, which the time that has gone by since is taken off.
-    return token, min((token.expires_at - datetime.now(UTC)).total_seconds(), token.expires_in)
+    left = min((token.expires_at - datetime.now(UTC)).total_seconds(), token.expires_in)
+    if wish.min_lifetime is not None and left < wish.min_lifetime:
+        tell(
+            f"This token is good for {int(left)} s, and --min-lifetime asks for {wish.min_lifetime:.10g}: Domo granted "
+            f"it for {token.expires_in} s. Ask for less, or each call makes a request for a token."
+        )
+    return token, left

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import TYPE_CHECKING
 
+from domo_oauth.errors import ConfigurationError
 from domo_oauth.scopes import Scope, scope_names
 
 from .credentials import add_client_arguments
@@ -24,6 +26,8 @@ __all__ = [
 ]
 
 STORE_VARIABLE = "DOMO_STORE"
+_REDIS = {"redis": "redis", "rediss": "rediss", "unix": "unix", "valkey": "redis", "valkeys": "rediss"}
+"""The schemes of URLs of Redis and Valkey, and what redis-py calls them."""
 
 
 def add_token_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,11 +36,24 @@ def add_token_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-store", action="store_true", help="ask Domo, and keep nothing")
     parser.add_argument(
         "--min-lifetime",
-        type=float,
+        type=_seconds,
         metavar="SECONDS",
-        help="how long the token must be good at least (default: 300, or a fifth of its lifetime if that is less)",
+        help="do not take a stored token that is good for less (default: 300, or a fifth of its lifetime if that is "
+        "less); where Domo grants no longer one, it is taken with a warning",
     )
     add_client_arguments(parser)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0.0 <= seconds < math.inf:
+        from argparse import ArgumentTypeError  # a stored token takes less time to print than argparse to import
+
+        raise ArgumentTypeError(f"seconds, such as 600, and not {text!r}")
+    return seconds
 
 
 def add_store_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,13 +85,20 @@ def open_store() -> Store:
     """The store that ``DOMO_STORE`` names, a folder or a URL of Redis; else the folder in the user's cache.
 
     Raises:
-        ConfigurationError: It is not a URL of Redis, or redis is not installed.
+        ConfigurationError: It is a URL, but not one of Redis; or redis is not installed.
     """
     where = os.environ.get(STORE_VARIABLE, "").strip()
-    if where.startswith(("redis://", "rediss://", "unix://")):
+    scheme, separator, rest = where.partition("://")
+    known = _REDIS.get(scheme.lower())
+    if separator and known:
         from domo_oauth.stores.redis import RedisStore
 
-        return RedisStore(where)
+        return RedisStore(f"{known}://{rest}")
+    if separator and "/" not in scheme:  # a folder of that name would have a password in it
+        raise ConfigurationError(
+            f"{STORE_VARIABLE} is the URL of something that cannot be a store: name a folder, or a Redis or Valkey "
+            f"server by {', '.join(f'{name}://' for name in _REDIS)}."
+        )
     from domo_oauth.stores.file import FileStore
 
     return FileStore(where or None)
