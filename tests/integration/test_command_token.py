@@ -476,14 +476,16 @@ def test_forget(domo_sandbox, store):
 
 
 def test_forget_all_removes_what_is_ours(domo_sandbox, store, monkeypatch):
-    assert run("forget", "--all").stderr == f"domo-oauth: Removed 0 tokens from {store.path}.\n"
+    assert run("forget", "--all").stderr == f"domo-oauth: Removed 0 entries from {store.path}.\n"
+    run("token")
+    assert run("forget", "--all").stderr == f"domo-oauth: Removed 1 entry from {store.path}.\n"
     run("token")
     run("token", "--scope", "data")
     (Path(store.path) / f"{'a' * 32}.0123.tmp").write_text("left over by a process that was killed")
     (Path(store.path) / "notes").write_text("somebody's own")
     for name in ("DOMO_CLIENT_ID", "DOMO_CLIENT_SECRET"):
         monkeypatch.delenv(name)
-    assert run("forget", "--all").stderr == f"domo-oauth: Removed 2 tokens from {store.path}.\n"
+    assert run("forget", "--all").stderr == f"domo-oauth: Removed 2 entries from {store.path}.\n"
     assert [path.name for path in Path(store.path).iterdir()] == ["notes"]
 
 

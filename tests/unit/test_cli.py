@@ -192,6 +192,13 @@ def test_a_store_in_valkey_is_one_in_redis(given, taken, monkeypatch):
     assert issubclass(at.connection_class, SSLConnection) is (taken == "rediss")
 
 
+def test_forget_tells_what_is_logged_if_asked(domo_sandbox, capsys):
+    assert cli.main(["forget", "--verbose"]) == 0
+    logging.getLogger("domo_oauth").debug("what a store has to say")
+    assert capsys.readouterr().err.endswith("domo-oauth: what a store has to say\n")
+    assert cli.main(["forget", "--all", "--verbose"]) == 0
+
+
 @pytest.mark.parametrize(
     ("name", "told"), [("shtab", "shtab is not installed"), ("keyring", "keyring is not installed")]
 )

@@ -8,7 +8,7 @@ from domo_oauth.base_url import resolve_base_url
 from domo_oauth.errors import ConfigurationError
 
 from .credentials import add_client_arguments, find
-from .messages import tell
+from .messages import show_log, tell
 from .options import add_store_arguments, chosen_scopes, open_store, store_name
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--all",
         action="store_true",
-        help="all tokens in the folder, whoever they are for; no client is asked for",
+        help="all entries of the folder, whoever they are for: tokens, and word of refusals; no client is asked for",
     )
     add_store_arguments(parser)
     add_client_arguments(parser)
@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Remove tokens from the store."""
+    show_log(verbose=args.verbose)
     if args.all:
         return _forget_all()
     from domo_oauth.stores.vault import Vault
@@ -59,5 +60,6 @@ def _forget_all() -> int:
     store = open_store()
     if not isinstance(store, FileStore):
         raise ConfigurationError("--all is for a folder: in Redis nobody can tell whose tokens they are; they expire.")
-    tell(f"Removed {store.clear()} tokens from {store.path}.")
+    count = store.clear()
+    tell(f"Removed {count} {'entry' if count == 1 else 'entries'} from {store.path}.")
     return 0
