@@ -111,15 +111,17 @@ def test_formats(domo_sandbox):
         *("access_token", "token_type", "expires_at", "expires_in", "scopes", "customer", "role", "user_id", "jti")
     }
     assert run("token", "--format", "header").stdout == f"Authorization: Bearer {raw}\n"
-    assert run("token", "--format", "env").stdout == f"DOMO_ACCESS_TOKEN='{raw}'\n"
+    assert run("token", "--format", "env").stdout == f"export DOMO_ACCESS_TOKEN='{raw}'\n"
     assert run("token", "--format", "curl-config").stdout == f'header = "Authorization: Bearer {raw}"\n'
 
 
 def test_what_has_to_be_quoted_is(answering):
     server = answering("200 OK", GOOD.replace("canary-new", "it's \\\"\\\\$x").replace("it's ", "it's"))
     said = run("token", "--no-store", "--format", "env").stdout
-    shown = subprocess.run(["sh", "-c", f'{said}\nprintf %s "$DOMO_ACCESS_TOKEN"'], capture_output=True, check=True)
-    assert shown.stdout == b"it's\"\\$x"
+    for shell in filter(shutil.which, ("sh", "bash", "zsh", "fish")):
+        script = f"{said}\nsh -c 'printf %s \"$DOMO_ACCESS_TOKEN\"'"  # as a program sees it that the shell starts
+        shown = subprocess.run([shell, "-c", script], capture_output=True, check=True)
+        assert shown.stdout == b"it's\"\\$x", shell
     if shutil.which("curl"):
         config = run("token", "--no-store", "--format", "curl-config").stdout
         subprocess.run(["curl", "--silent", "-K", "-", server.url], input=config.encode(), check=True)

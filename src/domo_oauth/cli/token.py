@@ -31,7 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format",
         choices=_FORMATS,
         default="raw",
-        help="the token alone, all that is known of it, the field of a request, a line for sh, or one for curl "
+        help="the token alone, all that is known of it, the field of a request, a line for a shell to evaluate, "
+        "or one for curl "
         "(default: %(default)s)",
     )
     add_token_arguments(parser)
@@ -81,7 +82,7 @@ def _formatted(obtained: Obtained, form: str) -> str:
             return f"Authorization: Bearer {text}"
         case "env":
             quoted = text.replace("'", "'\\''")
-            return f"DOMO_ACCESS_TOKEN='{quoted}'"
+            return f"export DOMO_ACCESS_TOKEN='{quoted}'"
         case "curl-config":
             escaped = text.replace("\\", "\\\\").replace('"', '\\"')
             return f'header = "Authorization: Bearer {escaped}"'
