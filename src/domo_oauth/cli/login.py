@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from domo_oauth.base_url import resolve_base_url
 from domo_oauth.credentials import ClientCredentials
+from domo_oauth.errors import ConfigurationError
 
 from . import keyring
 from .credentials import add_client_arguments, read_secret, terminal
@@ -42,7 +43,11 @@ def run(args: argparse.Namespace) -> int:
 
         token = TokenProvider(credentials, base_url=base_url).get_token()
         tell(f"Domo grants tokens for {token.customer or 'an unknown customer'}: {' '.join(sorted(token.scopes))}.")
-    name = keyring.save(base_url, credentials)
+    try:
+        name = keyring.save(base_url, credentials)
+    except ConfigurationError as error:
+        tell(str(error))
+        return 1  # and not 2: Domo may have been asked
     tell(f"The client {credentials.masked_client_id} is kept for {base_url} in the keyring ({name}).")
     return 0
 
