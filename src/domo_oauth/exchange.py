@@ -113,6 +113,7 @@ class TokenEndpoint:
                 password=credentials.client_secret,
                 httpx_args=_httpx_args(url, httpx_args or {}),
             )
+            self._set_up_with = _set_up_with(url, dict(httpx_args or {}))
         except ConfigurationError as error:
             error.__context__ = None
             raise error.with_traceback(None) from None  # whose frames hold the httpx_args
@@ -149,7 +150,7 @@ class TokenEndpoint:
         try:
             get_client()
         except Exception as error:  # noqa: BLE001 -- httpx and ssl do not agree on a type
-            return ConfigurationError(f"httpx cannot be set up with these httpx_args: {_told(error, sent)}.")
+            return ConfigurationError(f"httpx cannot be set up with {self._set_up_with}: {_told(error, sent)}.")
         return None
 
     def _attempt(self, sent: Sent) -> Token | DomoOAuthError:
@@ -225,6 +226,15 @@ def _httpx_args(url: str, given: Mapping[str, Any]) -> dict[str, Any]:
     if "verify" not in args and "cert" not in args:
         args["verify"] = _shared_tls(trust_env=args.get("trust_env", True))
     return args
+
+
+def _set_up_with(url: str, given: Mapping[str, Any]) -> str:
+    """What it may be that httpx does not take. Who has given no httpx_args is not to look for a fault in them."""
+    trust_env = given.get("trust_env", not url.startswith("http://"))  # see _httpx_args
+    if not trust_env or given.get("proxy") is not None or given.get("transport") is not None:
+        return "these httpx_args"
+    of_environment = "the proxies of the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY)"
+    return f"these httpx_args, or {of_environment}" if given else of_environment
 
 
 def _shared_tls(*, trust_env: bool) -> ssl.SSLContext:

@@ -9,6 +9,7 @@ import json
 import logging
 import socket
 import ssl
+import sys
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -485,6 +486,28 @@ def test_a_proxy_that_refuses(wire, credentials, ask):
 def test_arguments_that_httpx_does_not_take(httpx_args, said, wire, ask):
     with pytest.raises(ConfigurationError, match=said) as caught:
         ask(wire(answer(200, granted())).url, **httpx_args)
+    assert "canary-secret" not in str(caught.value)
+
+
+OF_THE_ENVIRONMENT = "the proxies of the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY)"
+
+
+@pytest.mark.parametrize(
+    ("httpx_args", "said"),
+    [
+        ({}, f"httpx cannot be set up with {OF_THE_ENVIRONMENT}: "),
+        ({"timeout": 1.0}, f"httpx cannot be set up with these httpx_args, or {OF_THE_ENVIRONMENT}: "),
+        ({"proxy": "ftp://user:canary-secret@127.0.0.1:1"}, "httpx cannot be set up with these httpx_args: "),
+        ({"trust_env": False, "no_such": 1}, "httpx cannot be set up with these httpx_args: "),
+    ],
+)
+@pytest.mark.parametrize("proxy", ["ftp://user:canary-secret@127.0.0.1:1", "socks5://user:canary-secret@127.0.0.1:1"])
+def test_a_proxy_of_the_environment_that_httpx_does_not_take(proxy, httpx_args, said, credentials, monkeypatch):
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with pytest.raises(ConfigurationError) as caught:
+        request_token(credentials, base_url="https://127.0.0.1:1", httpx_args=httpx_args)
+    assert str(caught.value).startswith(said)
     assert "canary-secret" not in str(caught.value)
 
 
