@@ -9,10 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 from textwrap import dedent
+from types import SimpleNamespace
 
 import pytest
 
 import domo_oauth
+from domo_oauth.sandbox import Client, running
 
 from .redis_server import RedisServer, needs_redis
 
@@ -26,8 +28,8 @@ def blocks(language: str) -> list[str]:
     return [dedent(found) for found in re.findall(rf"^ *```{language}\n(.*?)^ *```$", README, re.MULTILINE | re.DOTALL)]
 
 
-def run(command: list[str], code: str, sandbox) -> str:
-    ended = subprocess.run(
+def execute(command: list[str], code: str, sandbox) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         command,
         input=code.replace("https://api.domo.com", sandbox.url),
         env=os.environ | sandbox.env | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
@@ -35,6 +37,10 @@ def run(command: list[str], code: str, sandbox) -> str:
         text=True,
         check=False,
     )
+
+
+def run(command: list[str], code: str, sandbox) -> str:
+    ended = execute(command, code, sandbox)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 
@@ -50,6 +56,17 @@ def test_httpx(domo_sandbox):
 @pytest.mark.parametrize("code", [REQUESTS, AIOHTTP, HTTPX2], ids=["requests", "aiohttp", "httpx2"])
 def test_the_other_clients(code, domo_sandbox):
     assert run([sys.executable, "-"], code, domo_sandbox) == "200\n"
+
+
+def test_aiohttp_is_done_with_an_answer_that_has_not_ended(wire):
+    grant = b'{"access_token": "t", "token_type": "bearer", "expires_in": 3599}'
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    ends = iter([[b"0\r\n\r\n"]])  # that of the token only
+    server = wire(head + b"%x\r\n%s\r\n" % (len(grant), grant), "hang", lambda: iter(next(ends, [])))
+    env = {"DOMO_API_URL": server.url, "DOMO_CLIENT_ID": "id", "DOMO_CLIENT_SECRET": "secret"}
+    ended = execute([sys.executable, "-X", "dev", "-"], AIOHTTP, SimpleNamespace(url=server.url, env=env))
+    assert (ended.stdout, ended.stderr) == ("200\n", "")
+    assert len(server.requests) == 2
 
 
 def test_a_store(domo_sandbox, tmp_path, monkeypatch):
@@ -76,6 +93,16 @@ def test_a_script(domo_sandbox):
     assert domo_sandbox.stats().token_requests == 2  # one for all scopes, one for data
 
 
+@needs_curl
+def test_a_script_ends_where_it_is_given_no_token():
+    client = Client(client_id="reader-of-users", client_secret="not-a-secret", scopes=("user",))
+    with running(clients=[client], quiet=True) as sandbox:
+        ended = execute(["sh"], SCRIPT, sandbox)
+        assert ended.returncode == 3  # that of domo-oauth, and not curl's for a 401
+        assert "Asked for: data. The client has: user." in ended.stderr
+        assert sandbox.stats().resource_requests == 0
+
+
 def test_in_ci(domo_sandbox):
     assert "credentials" in run(["sh", "-e"], CI, domo_sandbox)
 
@@ -83,6 +110,13 @@ def test_in_ci(domo_sandbox):
 @needs_curl
 def test_curl_alone(domo_sandbox):
     assert '"token_type":"bearer"' in run(["sh"], CURL, domo_sandbox).replace(" ", "")
+
+
+@needs_curl
+def test_curl_alone_with_a_secret_that_has_to_be_quoted():
+    client = Client(client_id="id", client_secret='a"b\\c\\"%s&$x', scopes=("data", "user"))
+    with running(clients=[client], quiet=True) as sandbox:
+        assert '"token_type":"bearer"' in run(["sh"], CURL, sandbox).replace(" ", "")
 
 
 @needs_redis

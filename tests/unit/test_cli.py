@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,12 @@ def test_every_command_has_help_with_examples_and_exit_statuses(command, capsys)
     assert f"domo-oauth {command}" in shown
     assert "examples:" in shown
     assert "exit status:" in shown
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_no_example_has_a_token_among_the_arguments(command):
+    examples = import_module(f"domo_oauth.cli.{command}").EXAMPLES
+    assert "oauth2-bearer" not in examples + MAN.read_text(encoding="utf-8")
 
 
 def test_the_help_names_all_commands(capsys):
@@ -304,7 +311,7 @@ def test_the_man_page_names_every_command_and_option():
     for name in cli.COMMANDS:
         there = set(OPTION.findall(sections[name] + shared))
         assert options(command_parser(name)) - there == set(), name
-    named = set(OPTION.findall(text)) - {"--config", "--oauth2-bearer"}  # which are curl's
+    named = set(OPTION.findall(text)) - {"--config", "--fail"}  # which are curl's
     known = {option for name in cli.COMMANDS for option in options(command_parser(name))} | {"--version", "--help"}
     assert named - known == set()
 

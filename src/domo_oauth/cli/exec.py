@@ -16,7 +16,10 @@ __all__ = ["EXAMPLES", "VARIABLE", "add_arguments", "run"]
 
 EXAMPLES = """\
   domo-oauth exec -- ./upload.sh
-  domo-oauth exec --scope data -- sh -c 'curl --oauth2-bearer "$DOMO_ACCESS_TOKEN" https://api.domo.com/v1/datasets'
+  domo-oauth exec --scope data -- python3 report.py
+
+Let no program take the token as an argument, which ps shows to others; for curl there is domo-oauth token --format
+curl-config.
 
 The command takes the place of this one: signals and the exit status are its own. It is given no client id, no secret
 and no DOMO_STORE. The exit status is 127 if there is no such command, and 126 if it cannot be run."""

@@ -20,7 +20,10 @@ EXAMPLES = """\
   domo-oauth token --scope data
   curl --config <(domo-oauth token --format curl-config) https://api.domo.com/v1/datasets
   eval "$(domo-oauth token --format env)"
-  domo-oauth token --format json | jq .expires_at"""
+  domo-oauth token --format json | jq .expires_at
+
+In a script, give the output to a variable first, as in config=$(domo-oauth token --format curl-config): there set -e
+sees a failure, and within <(...), "$(...)" and here-documents it does not."""
 
 _FORMATS = ("raw", "json", "header", "env", "curl-config")
 
