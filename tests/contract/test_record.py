@@ -1,14 +1,18 @@
 """Recording against a real server on loopback that echoes the credentials wherever a server might."""
 
 import base64
+import errno
 import gzip
 import io
 import json
+import socket
 import stat
 import sys
+import tempfile
 import threading
+import time
 import traceback
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote
 
@@ -16,12 +20,15 @@ import httpx
 import pytest
 
 from domo_oauth.contract import Exchange, read_har, record, verify
-from domo_oauth.contract.record import _written
+from domo_oauth.contract.record import _Limit, _written
 from domo_oauth.contract.redact import redacted
 from domo_oauth.credentials import ClientCredentials
 from domo_oauth.errors import (
     ConfigurationError,
     DomoOAuthError,
+    InvalidClientError,
+    RateLimitedError,
+    ServerError,
     TokenRequestError,
     TransportError,
     UnexpectedResponseError,
@@ -217,10 +224,34 @@ def test_only_domo_and_sandboxes_are_asked(credentials, tmp_path, base_url):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_that_cannot_be_written_to(credentials, tmp_path):
+def test_a_folder_that_cannot_be_written_to_is_noticed_before_anything_is_asked(credentials, tmp_path):
     (tmp_path / "file").touch()
-    with serving() as (_, url), pytest.raises(ConfigurationError, match="cannot be written"):
+    with (
+        serving() as (server, url),
+        pytest.raises(DomoOAuthError, match="file cannot be written: File exists") as caught,
+    ):
         record(credentials, tmp_path / "file", base_url=url)
+    assert type(caught.value) is DomoOAuthError
+    assert server.asked == []
+
+
+def test_so_is_one_that_is_there_and_closed(credentials, tmp_path, monkeypatch):
+    def closed(**options):
+        raise PermissionError(errno.EACCES, "Permission denied", f"{options['dir']}/tmp123")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", closed)  # as root may write anywhere
+    with serving() as (server, url), pytest.raises(DomoOAuthError, match="closed cannot be written: Permission"):
+        record(credentials, tmp_path / "closed", base_url=url)
+    assert server.asked == []
+
+
+def test_a_file_that_cannot_be_written(credentials, tmp_path, monkeypatch):
+    def full(path, text):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(sys.modules[_written.__module__], "_written", full)
+    with serving() as (_, url), pytest.raises(DomoOAuthError, match=r"granted\.har cannot be written: No space"):
+        record(credentials, tmp_path, base_url=url)
 
 
 def escaped(body):
@@ -242,7 +273,7 @@ def too_long(body):
 def test_a_secret_in_a_form_that_nobody_foresaw_stops_everything(credentials, tmp_path):
     with serving(escaped) as (_, url), pytest.raises(DomoOAuthError, match="is still in the body") as caught:
         record(credentials, tmp_path / "out", base_url=url)
-    assert not (tmp_path / "out").exists()
+    assert list((tmp_path / "out").iterdir()) == []
     assert_silent(caught.value)
 
 
@@ -353,24 +384,132 @@ def test_an_answer_that_is_too_long(credentials, tmp_path):
     assert_silent(caught.value)
 
 
-class Redirecting(Endpoint):
-    def do_GET(self):
-        self.server.asked.append(self.path)
-        self.send_response(302)
-        self.send_header("Location", "/elsewhere")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
+def answering(status, headers):
+    """A server that answers with this status, whatever it is asked."""
+
+    class Refusing(Endpoint):
+        def do_GET(self):
+            self.server.asked.append(self.path)
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    return Refusing
 
 
-def test_redirects_are_not_followed_and_nothing_is_written_without_a_token(credentials, tmp_path):
+@pytest.mark.parametrize(
+    ("status", "headers", "error", "advice", "retry_after"),
+    [
+        (302, {"Location": "/elsewhere"}, UnexpectedResponseError, "check the base URL", None),
+        (204, {}, UnexpectedResponseError, "check the base URL", None),
+        (400, {}, TokenRequestError, "Look at the client in Domo's developer portal", None),
+        (401, {}, InvalidClientError, "Check the client id and its secret", None),
+        (403, {}, TokenRequestError, "allow list", None),
+        (429, {"Retry-After": "30"}, RateLimitedError, "wait 30 s", 30),
+        (429, {"Retry-After": "canary"}, RateLimitedError, "wait a while", None),
+        (501, {}, ServerError, "try again later", None),
+        (503, {}, ServerError, "try again later", None),
+    ],
+)
+def test_without_a_token_nothing_more_is_asked_and_nothing_written(
+    credentials, tmp_path, status, headers, error, advice, retry_after
+):
     with (
-        serving(handler=Redirecting) as (server, url),
-        pytest.raises(TokenRequestError, match="granted no token, but answered 302") as caught,
+        serving(handler=answering(status, headers)) as (server, url),
+        pytest.raises(TokenRequestError, match=f"granted no token, but answered {status}, so") as caught,
     ):
         record(credentials, tmp_path, base_url=url, httpx_args={"follow_redirects": True})
-    assert {path.partition("?")[0] for path in server.asked} == {"/oauth/token"}
-    assert caught.value.status == 302
+    assert server.asked == ["/oauth/token?grant_type=client_credentials"]
+    assert type(caught.value) is error
+    assert advice in str(caught.value)
+    assert caught.value.status == status
+    assert (caught.value.retry_after, caught.value.retryable) == (retry_after, status in (429, 503))
     assert list(tmp_path.iterdir()) == []
+    assert_silent(caught.value)
+
+
+def test_a_redirect_to_what_is_no_url_is_an_error_of_ours(credentials, tmp_path):
+    handler = answering(302, {"Location": "https://xn--a/"})
+    with serving(handler=handler) as (_, url), pytest.raises(TransportError, match="No answer from 127") as caught:
+        record(credentials, tmp_path, base_url=url)
+    assert caught.value.__context__ is None
+    assert_silent(caught.value)
+
+
+class Dripping(Endpoint):
+    """Sends a byte now and then, for ever: in time for the next read, and never done."""
+
+    head = b"HTTP/1.1 200 OK\r\n"
+
+    def do_GET(self):
+        self.close_connection = True
+        with suppress(OSError):
+            self.wfile.write(self.head)
+            while True:
+                self.wfile.write(b"x")
+                time.sleep(0.02)
+
+
+class DrippingBody(Dripping):
+    head = b"HTTP/1.1 200 OK\r\n\r\n"  # its end is that of the connection, which is ours to make
+
+
+@pytest.mark.parametrize("handler", [Dripping, DrippingBody])
+def test_an_answer_that_never_ends_is_cut_off(credentials, tmp_path, monkeypatch, handler):
+    monkeypatch.setattr(sys.modules[_written.__module__], "_LONGEST_ANSWER", 0.3)
+    with (
+        serving(handler=handler) as (_, url),
+        pytest.raises(TransportError, match=r"none that was complete after 0\.3 s") as caught,
+    ):
+        record(credentials, tmp_path, base_url=url)
+    assert caught.value.__context__ is None
+    assert_silent(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_connection_that_is_made_too_late_is_cut_off_at_once():
+    limit = _Limit(0.0)
+    with limit:
+        limit._timer.join()
+    near, far = socket.socketpair()
+    with near, far:
+        limit.trace("connection.connect_tcp.complete", {"return_value": Stream(near)})
+        assert far.recv(1) == b""
+
+
+class Stream:
+    def __init__(self, wire):
+        self.get_extra_info = {"socket": wire}.get
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"HTTPS_PROXY": "http://user:canary/word@127.0.0.1:1"}, "a proxy's URL cannot be read: check HTTPS_PROXY"),
+        ({"HTTPS_PROXY": "foo://user:canary@h"}, "a proxy's URL cannot be read"),
+        ({"HTTPS_PROXY": "http://[::1"}, "a proxy's URL cannot be read"),
+        ({"NO_PROXY": "http://user:canary@xn--a"}, "a proxy's URL cannot be read"),
+        ({"HTTPS_PROXY": "socks5://user:canary@h"}, "'socksio' package is not installed"),
+        ({"SSL_CERT_FILE": "missing.pem"}, "check SSL_CERT_FILE"),
+    ],
+)
+def test_what_httpx_cannot_use_is_told_without_a_password(credentials, tmp_path, monkeypatch, variables, said):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        record(credentials, tmp_path)
+    assert str(caught.value).startswith("Nothing was sent")
+    assert caught.value.__context__ is None
+    assert_silent(caught.value)
+
+
+def test_nor_does_a_traceback_show_the_password_of_a_proxy_that_is_passed(credentials, tmp_path):
+    with pytest.raises(ConfigurationError) as caught:
+        record(credentials, tmp_path, httpx_args={"proxy": "http://user:canary/word@127.0.0.1:1"})
+    assert_silent(caught.value)
 
 
 class Silent(Endpoint):

@@ -48,6 +48,37 @@ def test_record_with_a_wrong_secret_says_so_and_writes_nothing(domo_sandbox, tmp
     assert not list(tmp_path.rglob("*.har"))
 
 
+@pytest.mark.parametrize(("status", "ends"), [("302 Found", 5), ("429 Too Many Requests", 4), ("503 Unavailable", 4)])
+def test_record_tells_what_may_pass_from_what_is_not_domos(wire, tmp_path, status, ends):
+    server = wire(f"HTTP/1.1 {status}\r\nLocation: /\r\nContent-Length: 0\r\n\r\n".encode())
+    env = {"DOMO_API_URL": server.url, "DOMO_CLIENT_ID": "id", "DOMO_CLIENT_SECRET": "secret"}
+    ended = run("record", "--out", tmp_path, env=env)
+    assert ended.returncode == ends
+    assert f"granted no token, but answered {status[:3]}" in ended.stderr
+    assert len(server.requests) == 1
+
+
+def test_record_into_a_file_ends_with_1_and_asks_nothing(domo_sandbox, tmp_path):
+    (tmp_path / "file").touch()
+    ended = run("record", "--out", tmp_path / "file", env=domo_sandbox.env)
+    assert ended.returncode == 1
+    assert ended.stderr == f"domo-oauth: {tmp_path / 'file'} cannot be written: File exists. Name another folder.\n"
+    assert domo_sandbox.stats().token_requests == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [("HTTPS_PROXY", "http://user:pa55/word@127.0.0.1:1", "HTTPS_PROXY"), ("SSL_CERT_FILE", "gone", "SSL_CERT_FILE")],
+)
+def test_record_with_what_httpx_cannot_use_ends_with_2(tmp_path, name, value, said):
+    env = {"DOMO_CLIENT_ID": "id", "DOMO_CLIENT_SECRET": "secret", name: value}
+    ended = run("record", "--out", tmp_path, env=env)
+    assert ended.returncode == 2
+    assert said in ended.stderr
+    assert "pa55" not in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
 def test_verify_ends_with_1_and_a_line_per_fault(tmp_path):
     broken = tmp_path / "broken.har"
     har = json.loads((Path(__file__).parents[2] / "openapi/recordings/recorded-2026-guide.har").read_text())
