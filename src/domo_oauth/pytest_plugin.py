@@ -32,16 +32,24 @@ def _domo_sandbox_process() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def domo_sandbox(_domo_sandbox_process: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+def domo_sandbox(
+    _domo_sandbox_process: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Sandbox:
     """A local server that behaves like Domo's token endpoint; DOMO_API_URL and the credentials are set for it.
 
-    Each test starts with counts of zero, and with providers that hold no token of an earlier test.
+    Each test starts with counts of zero, with providers that hold no token of an earlier test, and with an empty folder
+    in place of the user's store: for ``FileStore()``, where the test makes it, and in DOMO_STORE for the command. Other
+    processes that the test starts must be told: ``FileStore(os.environ["DOMO_STORE"])``.
+
     ``.url``, ``.client_id``, ``.client_secret`` and ``.env`` lead to it; ``.stats()`` tells what it was asked,
     ``.revoke_tokens()`` makes its tokens invalid, ``.reset()`` sets the counts to zero.
     """
     _domo_sandbox_process.reset()
     if provider := sys.modules.get("domo_oauth.provider"):
         provider.forget_tokens()
-    for name, value in _domo_sandbox_process.env.items():
+    store = str(tmp_path_factory.mktemp("domo-store"))
+    for name, value in {**_domo_sandbox_process.env, "DOMO_STORE": store}.items():
         monkeypatch.setenv(name, value)
+    # Not by the variables that say where caches are: browsers and much else that tests need lie there, too.
+    monkeypatch.setattr("domo_oauth.stores.file._default", lambda: store)
     return _domo_sandbox_process

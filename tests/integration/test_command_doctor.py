@@ -145,7 +145,7 @@ def test_all_is_well(domo_sandbox, tmp_path):
     assert {verdict for verdict, _ in lines} == {"ok", "skip"}
     assert "http://, which never leaves this machine" in ended.stdout
     assert domo_sandbox.client_secret not in ended.stdout
-    (left,) = Path(os.environ["XDG_CACHE_HOME"], "domo-oauth").iterdir()
+    (left,) = Path(os.environ["DOMO_STORE"]).iterdir()
     assert left.suffix == ".lock"  # which the next token that is stored sweeps away
 
 

@@ -55,6 +55,38 @@ def test_each_test_gets_the_variables_and_counts_from_zero(run):
     assert "3 passed" in result.stdout, result.stdout
 
 
+def test_each_test_starts_with_an_empty_store_which_is_not_the_developers(run, tmp_path: Path, monkeypatch):
+    caches = tmp_path / "caches"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(caches))
+    monkeypatch.setenv("DOMO_STORE", "redis://127.0.0.1:1")
+    result = run("""
+        import os
+        import pathlib
+        import subprocess
+        import sys
+        import pytest
+        from domo_oauth import FileStore, TokenProvider
+
+        COMMAND = str(pathlib.Path(sys.executable).with_name("domo-oauth"))
+
+        @pytest.mark.parametrize("number", [1, 2])
+        def test_theirs(domo_sandbox, tmp_path, number):
+            assert not list(tmp_path.iterdir())
+            with TokenProvider.from_env(store=FileStore()) as provider:
+                token = provider.get_token().access_token
+            assert domo_sandbox.stats().tokens_issued == 1
+            ended = subprocess.run([COMMAND, "token"], capture_output=True, text=True)
+            assert (ended.stdout, ended.stderr) == (token + "\\n", "")
+            assert domo_sandbox.stats().tokens_issued == 1
+
+        def test_another_without_it():
+            assert os.environ["DOMO_STORE"] == "redis://127.0.0.1:1"
+            assert FileStore().path == os.path.join(os.environ["XDG_CACHE_HOME"], "domo-oauth")
+    """)
+    assert "3 passed" in result.stdout, result.stdout
+    assert not caches.exists()
+
+
 def test_a_revoked_token_is_refused(run):
     result = run("""
         import httpx
