@@ -187,6 +187,22 @@ def test_the_content_of_a_request_is_read(page, write_har):
     assert 'fault: request.method: expected GET; found "POST"' in output
 
 
+@pytest.mark.parametrize("place", ["postData", "_provenance"])
+def test_null_stands_for_what_is_not_there(page, write_har, place):
+    har = write_har(page)
+    document = json.loads(har.read_text())
+    holder = document["log"]["entries"][0]["request"] if place == "postData" else document["log"]
+    holder[place] = None
+    har.write_text(json.dumps(document))
+    assert verified(har) == (0, f"{har}: 1 exchange checked, 0 faults, 0 news\n")
+
+
+def test_a_recording_of_which_nothing_was_kept_is_not_verified(page, write_har):
+    status, output = verified(write_har(page, _provenance={"kind": "recorded", "parts": []}))
+    assert status == 1
+    assert output.endswith("; but nothing of this recording was kept, so nothing is checked\n")
+
+
 def test_of_a_recording_only_what_was_kept_is_checked(page, write_har):
     broken = replace(page, response_headers=(("Content-Type", "application/json"),), response_body=b"{}")
     only_headers = {"kind": "recorded", "parts": ["response.headers"]}

@@ -44,11 +44,16 @@ class Recording:
     exchanges: tuple[Exchange, ...]
     provenance: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
+    @property
+    def kept(self) -> tuple[str, ...] | None:
+        """The parts of a recording that are original; None where all is."""
+        if self.provenance.get("kind") != "recorded" or "parts" not in self.provenance:
+            return None
+        return tuple(self.provenance["parts"])
+
     def is_original(self, where: str) -> bool:
         """Whether that place of the exchange is to be checked: not where something only stands in."""
-        if self.provenance.get("kind") != "recorded" or "parts" not in self.provenance:
-            return True
-        return any(f"{where}.".startswith(f"{part}.") for part in self.provenance["parts"])
+        return self.kept is None or any(f"{where}.".startswith(f"{part}.") for part in self.kept)
 
 
 def read_har(path: Path) -> Recording:
@@ -199,7 +204,8 @@ class _Node:
         return _Node(self.value.get(key), self._at(key))
 
     def optional(self, key: str) -> _Node:
-        return _Node(self.value.get(key, {}), self._at(key))
+        value = self.value.get(key)
+        return _Node({} if value is None else value, self._at(key))  # null is how some write that there is none
 
     def nodes(self, key: str) -> list[_Node]:
         return [_Node(item, f"{self._at(key)}.{number}") for number, item in enumerate(self.items(key))]

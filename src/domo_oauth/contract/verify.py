@@ -51,7 +51,7 @@ def _verify(file: Path, *, strict: bool, out: TextIO) -> bool:
                 faults += finding.kind == "fault"
                 news += finding.kind == "news"
     print(f"{file}: {plain(_summary(recording, checked, faults, news))}", file=out)
-    return bool(checked) and not faults
+    return bool(checked) and recording.kept != () and not faults
 
 
 def _summary(recording: Recording, checked: int, faults: int, news: int) -> str:
@@ -63,8 +63,10 @@ def _summary(recording: Recording, checked: int, faults: int, news: int) -> str:
         summary += f", {_count(faults, 'fault')}, {news} news"
     if others:
         summary += f"; {_count(others, 'other exchange')} passed over"
-    if not (recording.is_original("request") and recording.is_original("response")):
-        parts = ", ".join(recording.provenance["parts"])
+    if recording.kept == ():
+        summary += "; but nothing of this recording was kept, so nothing is checked"
+    elif not (recording.is_original("request") and recording.is_original("response")):
+        parts = ", ".join(recording.kept or ())
         summary += f"; of this recording only {parts} was kept, so only that is checked"
     return summary
 
