@@ -250,7 +250,7 @@ class TestSending:
         opened.tab.get_by_label("scope", exact=True).fill("buzz")
         assert opened.send("400 Bad Request")["error"] == "invalid_scope"
         counted = sandbox.stats()
-        assert (counted.token_requests, counted.granted, counted.invalid_scope) == (3, 2, 1)
+        assert (counted.token_requests, counted.tokens_issued, counted.invalid_scope) == (3, 2, 1)
         assert counted.outside_contract == 0
         opened.expect_errors("400")
 

@@ -109,7 +109,7 @@ class TestTokenIsGranted:
             "userId": int,
         }
         assert (body["token_type"], body["expires_in"], body["scope"]) == ("bearer", 3599, ALL)
-        assert sandbox.stats() == Stats(token_requests=1, granted=1, tokens_issued=1)
+        assert sandbox.stats() == Stats(token_requests=1, tokens_issued=1)
 
     def test_as_a_jwt_that_the_published_key_verifies(self, http: httpx.Client):
         before = int(time.time())
@@ -150,7 +150,7 @@ class TestTokenIsGranted:
             answers = list(pool.map(ask, range(40)))
         assert {answer.status_code for answer in answers} == {200}
         assert len({answer.json()["jti"] for answer in answers}) == 40
-        assert sandbox.stats() == Stats(token_requests=40, granted=40, tokens_issued=40)
+        assert sandbox.stats() == Stats(token_requests=40, tokens_issued=40)
 
     def test_for_a_closing_connection_and_for_http_1_0(self, sandbox: Sandbox):
         credentials = base64.b64encode(f"{sandbox.client_id}:{sandbox.client_secret}".encode()).decode()
@@ -185,7 +185,7 @@ class TestOutsideTheContract:
         answer = http.request(method, "/oauth/token", **request_)
         assert answer.status_code == 200
         assert answer.json()["scope"] in (ALL, "data")
-        assert sandbox.stats() == Stats(token_requests=1, granted=1, tokens_issued=1, outside_contract=1)
+        assert sandbox.stats() == Stats(token_requests=1, tokens_issued=1, outside_contract=1)
 
     @pytest.mark.parametrize("request_", [{"params": GRANT}, {"json": GRANT}, {"content": b"grant_type=\xff"}])
     def test_a_post_without_the_parameters_in_a_form_has_none(self, http: httpx.Client, request_: dict[str, object]):
@@ -265,7 +265,7 @@ class TestTokenIsRefused:
         headers = {"Authorization": "bASIC " + base64.b64encode(b"demo-client:not-a-secret").decode()}
         assert httpx.get(f"{sandbox.url}/oauth/token", params=GRANT, headers=headers).status_code == 200
 
-    @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "TRACE"])
+    @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "TRACE", "PURGE"])
     def test_with_405_for_other_methods(self, http: httpx.Client, sandbox: Sandbox, method: str):
         answer = http.request(method, "/oauth/token", params=GRANT)
         assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
@@ -300,13 +300,27 @@ class TestProtectedResource:
         assert answer.headers["www-authenticate"].startswith('Bearer error="insufficient_scope", ')
         assert sandbox.stats().insufficient_scope == 1
 
-    @pytest.mark.parametrize(
-        "authorization", [None, "Bearer", "Bearer garbage", "Basic ZGVtbzpkZW1v", "Bearer FOREIGN"]
-    )
-    def test_refuses_what_is_no_token_of_its_own(self, sandbox: Sandbox, authorization: str | None):
+    @pytest.mark.parametrize("authorization", [None, "Basic ZGVtbzpkZW1v"])
+    def test_refuses_who_sends_no_token_in_domos_own_shape(self, sandbox: Sandbox, authorization: str | None):
+        answer = httpx.get(
+            f"{sandbox.url}/v1/datasets", headers={"Authorization": authorization} if authorization else {}
+        )
+        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+        assert answer.json() == {
+            "status": 401,
+            "statusReason": "Internal Server Error",
+            "path": "/v1/datasets",
+            "message": "com.domo.bedrock.service.exception.UnauthorizedException: Full authentication is required to "
+            "access this resource",
+            "toe": "SANDBOX000-00000-00000",
+        }
+        assert sandbox.stats() == Stats(resource_requests=1, invalid_token=1)
+
+    @pytest.mark.parametrize("authorization", ["Bearer", "Bearer garbage", "Bearer FOREIGN"])
+    def test_refuses_what_is_no_token_of_its_own(self, sandbox: Sandbox, authorization: str):
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         foreign = jwt.encode({"exp": time.time() + 1000, "scope": ["data"]}, key, "RS256")
-        headers = {"Authorization": authorization.replace("FOREIGN", foreign)} if authorization else {}
+        headers = {"Authorization": authorization.replace("FOREIGN", foreign)}
         answer = httpx.get(f"{sandbox.url}/v1/datasets", headers=headers)
         assert answer.status_code == 401
         assert answer.json()["error"] == "invalid_token"
@@ -331,6 +345,27 @@ class TestProtectedResource:
         assert body["expires_in"] == 0
         assert answer.status_code == 401
         assert "Jwt expired at 20" in answer.json()["error_description"]
+
+    def test_serves_who_has_a_token_for_as_long_as_the_contract_allows(self):
+        with running(lifetime=2**63 - 1, validate_responses=True) as sandbox, client(sandbox) as http:
+            body = http.get("/oauth/token", params=GRANT).raise_for_status().json()
+            assert body["expires_in"] == 2**63 - 1
+            assert http.get("/v1/datasets", headers=bearer(body["access_token"]), auth=None).status_code == 200
+
+    @pytest.mark.parametrize("accepted", ["text/html", "application/jsonp, text/*;q=0.5"])
+    def test_answers_who_takes_no_json_with_a_page(self, http: httpx.Client, sandbox: Sandbox, accepted: str):
+        answer = http.get("/v1/datasets", headers=bearer(token(http)) | {"Accept": accepted}, auth=None)
+        assert (answer.status_code, answer.headers["content-type"]) == (406, "text/html;charset=utf-8")
+        assert "Error 406 Not Acceptable" in answer.text
+        assert "Problem accessing /error" in answer.text
+        assert (sandbox.stats().resource_requests, sandbox.stats().invalid_token) == (1, 0)
+
+    @pytest.mark.parametrize(
+        "accepted", ["", "*/*", "text/html, */*;q=0.8", "Application/JSON; q=1", "application/*,x/y"]
+    )
+    def test_serves_who_takes_json_besides(self, http: httpx.Client, accepted: str):
+        headers = bearer(token(http)) | {"Accept": accepted}
+        assert http.get("/v1/datasets", headers=headers, auth=None).status_code == 200
 
 
 class TestInside:
@@ -473,6 +508,8 @@ class TestCommand:
             (["--host", "example.com"], "loopback only"),
             (["--port", "65536"], "65536 is not a port"),
             (["--lifetime", "-1"], "-1 seconds"),
+            (["--lifetime", str(2**63)], f"{2**63} seconds: it must be 0 to {2**63 - 1}"),
+            (["--lifetime", "9" * 400], "as in the contract"),
             (["--delay", "nan"], "nan seconds"),
             (["--scope", ""], "no scope"),
             (["--clients", "missing.toml"], "missing.toml cannot be read: No such file"),

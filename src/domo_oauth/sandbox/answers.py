@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-__all__ = ["Answer", "container_error", "json_response"]
+__all__ = ["Answer", "container_error", "http_response"]
 
 # As on the documentation page. Its Date and Transfer-Encoding are added where the answer is written to the connection.
 _HEADERS = {
@@ -40,9 +40,10 @@ class Answer:
 
     Attributes:
         status: The HTTP status code.
-        body: What becomes JSON. Not in the repr, for it may hold a token.
+        body: What becomes JSON; a text is a page as it stands. Not in the repr, for it may hold a token.
         headers: Headers besides those that every answer has.
-        outcome: The count in :class:`~domo_oauth.sandbox.stats.Stats` that it adds to; empty for none.
+        outcome: The count in :class:`~domo_oauth.sandbox.stats.Stats` that it adds to, ``granted`` for the tokens;
+            empty for none.
     """
 
     status: int
@@ -50,9 +51,9 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     outcome: str = ""
 
-    def to_json(self) -> bytes:
+    def to_bytes(self) -> bytes:
         """The body as it is sent, before compression."""
-        return json.dumps(self.body, ensure_ascii=False).encode()
+        return self.body.encode() if isinstance(self.body, str) else json.dumps(self.body, ensure_ascii=False).encode()
 
 
 def container_error(
@@ -70,9 +71,9 @@ def container_error(
     return Answer(status, body, headers or {}, outcome)
 
 
-def json_response(answer: Answer, request: Request) -> Response:
+def http_response(answer: Answer, request: Request) -> Response:
     """The answer as HTTP: compressed where the client takes that, and without a length, so that it goes in chunks."""
-    body = answer.to_json()
+    body = answer.to_bytes()
     headers = {**_HEADERS, **answer.headers}
     if _takes_gzip(request.headers.get("Accept-Encoding", "")):
         body = gzip.compress(body)

@@ -16,7 +16,7 @@ from domo_oauth.contract import Exchange, check_request, check_response
 from domo_oauth.contract.document import contract, contract_text
 
 from . import datasets, token_endpoint
-from .answers import Answer, container_error, json_response
+from .answers import Answer, container_error, http_response
 from .page import sandbox_page
 from .stats import Stats
 from .tokens import TokenIssuer
@@ -36,10 +36,9 @@ _LOG = logging.getLogger("domo_oauth.sandbox")
 def create_app(settings: Settings) -> Starlette:
     """The application: token endpoint, protected resource, a page about them, and ``/_sandbox/…`` to look inside."""
     sandbox = _Sandbox(settings)
-    every_method = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]  # credentials are looked at first
     return Starlette(
         routes=[
-            Route(token_endpoint.PATH, sandbox.token, methods=every_method),
+            Route(token_endpoint.PATH, sandbox.token, methods=[]),  # any: credentials are looked at first
             Route(datasets.PATH, sandbox.datasets),
             Route("/", sandbox.page),
             Route("/_sandbox/contract.yaml", sandbox.contract),
@@ -92,8 +91,9 @@ class _Sandbox:
 
     async def datasets(self, request: Request) -> Response:
         self._stats.count("resource_requests")
-        authorization = request.headers.get("Authorization", "")
-        return self._respond(datasets.list_datasets(authorization, request.query_params, self._issuer), request)
+        authorization, accept = (request.headers.get(name, "") for name in ("Authorization", "Accept"))
+        answer = datasets.list_datasets(authorization, accept, request.query_params, self._issuer)
+        return self._respond(answer, request)
 
     async def page(self, _request: Request) -> Response:
         page = sandbox_page(contract(), self._settings.clients)
@@ -134,12 +134,10 @@ class _Sandbox:
     def _respond(self, answer: Answer, request: Request) -> Response:
         """Count, log without the query, which may hold anything, and answer."""
         if answer.outcome:
-            self._stats.count(answer.outcome)
-        if answer.outcome == "granted":
-            self._stats.count("tokens_issued")
+            self._stats.count("tokens_issued" if answer.outcome == "granted" else answer.outcome)
         raw_path: bytes = request.scope["raw_path"]  # as it was sent: no line end in it
         _LOG.info("%s", f"{request.method} {raw_path.decode()} {answer.status} {answer.outcome}".rstrip())
-        return json_response(answer, request)
+        return http_response(answer, request)
 
 
 def _validated(exchange: Exchange, answer: Answer, response: Response) -> Response:
@@ -149,7 +147,7 @@ def _validated(exchange: Exchange, answer: Answer, response: Response) -> Respon
         method="GET",
         status=response.status_code,
         response_headers=tuple(response.headers.items()),
-        response_body=answer.to_json(),
+        response_body=answer.to_bytes(),
     )
     faults = [finding for finding in check_response(complete) if finding.kind == "fault"]
     if not faults:

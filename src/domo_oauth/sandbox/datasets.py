@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from .answers import Answer, container_error
@@ -36,11 +37,20 @@ _DATASETS = [
 ]
 
 
-def list_datasets(authorization: str, query: Mapping[str, str], issuer: TokenIssuer) -> Answer:
-    """The DataSets, to who sends a token (RFC 6750, section 2.1) with scope ``data``."""
+# Recorded of a resource, but for the words between: another Accept brought a page of the container's.
+_NOT_ACCEPTABLE = """\
+<html>
+<head><title>Error 406 Not Acceptable</title></head>
+<body><h2>HTTP ERROR 406</h2><p>Problem accessing /error. Reason: <pre>Not Acceptable</pre></p></body>
+</html>
+"""
+
+
+def list_datasets(authorization: str, accept: str, query: Mapping[str, str], issuer: TokenIssuer) -> Answer:
+    """The DataSets, to who sends a token (RFC 6750, section 2.1) with scope ``data``, and takes JSON."""
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer":
-        return _invalid_token("Full authentication is required to access this resource")
+        return _no_token()
     try:
         claims = issuer.claims(token.strip())
     except InvalidTokenError as error:
@@ -53,7 +63,26 @@ def list_datasets(authorization: str, query: Mapping[str, str], issuer: TokenIss
         offset = limit = -1
     if offset < 0 or limit < 0:
         return container_error(400, PATH, "limit and offset must be whole numbers, 0 or more")
+    if not _takes_json(accept):
+        return Answer(406, _NOT_ACCEPTABLE, {"Content-Type": "text/html;charset=utf-8"})
     return Answer(200, _DATASETS[offset : offset + limit])
+
+
+def _takes_json(accept: str) -> bool:
+    return not accept or re.search(r"(\*/\*|application/(\*|json))\s*(;|,|$)", accept, re.IGNORECASE) is not None
+
+
+def _no_token() -> Answer:
+    """Domo's own shape, as a resource answered in 2018 (recorded); the toe is made up, and the challenge Spring's."""
+    body = {
+        "status": 401,
+        "statusReason": "Internal Server Error",
+        "path": PATH,
+        "message": "com.domo.bedrock.service.exception.UnauthorizedException: Full authentication is required to "
+        "access this resource",
+        "toe": "SANDBOX000-00000-00000",
+    }
+    return Answer(401, body, {"WWW-Authenticate": "Bearer"}, outcome="invalid_token")
 
 
 def _invalid_token(description: str) -> Answer:

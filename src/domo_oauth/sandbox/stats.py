@@ -13,27 +13,25 @@ class Stats:
 
     Attributes:
         token_requests: Requests to the token endpoint, counted when they come in; each ends as one of the next six.
-        granted: 200 with a token.
+        tokens_issued: 200 with a token, whether or not the answer reached anybody.
         invalid_client: 401, wrong or no credentials.
         invalid_request: 400, no grant type.
         unsupported_grant_type: 400, another grant type.
         invalid_scope: 400, a scope that the client does not have, or one badly written.
         method_not_allowed: 405.
-        tokens_issued: Tokens that were made, whether or not the answer reached anybody.
         outside_contract: Token requests that the contract does not describe, whatever came of them.
-        resource_requests: Requests to the protected resource; those that are none of the next two were served.
-        invalid_token: 401.
+        resource_requests: Requests to the protected resource; those that are none of the next two had a good token.
+        invalid_token: 401, no token or one that does not hold.
         insufficient_scope: 403.
     """
 
     token_requests: int = 0
-    granted: int = 0
+    tokens_issued: int = 0
     invalid_client: int = 0
     invalid_request: int = 0
     unsupported_grant_type: int = 0
     invalid_scope: int = 0
     method_not_allowed: int = 0
-    tokens_issued: int = 0
     outside_contract: int = 0
     resource_requests: int = 0
     invalid_token: int = 0
