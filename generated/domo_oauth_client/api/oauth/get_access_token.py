@@ -6,6 +6,8 @@ Basic authentication paradigm, the client id serves as the user name and the cli
 Notes for those who write a client:
 
 - Send `Accept: application/json`.
+- Send a `GET`, the only method that Domo's page documents. A `POST` with the same parameters as a form body
+  works, too: Domo's own Python and Java clients send it (recorded).
 - Never follow a redirect with the credentials; this endpoint has no reason to send one.
 - Keep the token until shortly before `expires_in` seconds after the request was sent, and share it: a token
   for every call is slow, and a load that this endpoint is not made for.
