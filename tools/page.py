@@ -28,8 +28,15 @@ def fetch(tarball: Path) -> None:
         return
     tarball.parent.mkdir(parents=True, exist_ok=True)
     npm = Path(sys.executable).with_name("npm")
-    pack: list[str | Path] = [npm, "pack", "--silent", "--pack-destination", tarball.parent]
-    subprocess.run([*pack, f"@stoplight/elements@{VERSION}"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    pack: list[str | Path] = [npm, "pack", "--loglevel=error", "--pack-destination", tarball.parent]
+    done = subprocess.run(
+        [*pack, f"@stoplight/elements@{VERSION}"], cwd=ROOT, check=False, capture_output=True, text=True
+    )
+    if done.returncode:
+        sys.exit(
+            f"{done.stderr}page: npm cannot fetch Elements {VERSION}, as it says above. It is needed once: check the "
+            "network, the proxy, and the registry (npm config get registry)."
+        )
 
 
 def unpack(tarball: Path) -> None:

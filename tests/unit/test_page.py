@@ -232,6 +232,13 @@ class TestTool:
         assert {path.name: path.read_text("utf-8") for path in page.ELEMENTS.iterdir()} == FILES
         assert [path.name for path in (tmp_path / "out").iterdir()] == ["index.html"]
 
+    def test_it_says_so_where_the_registry_cannot_be_reached(self, tarball: Path, monkeypatch: pytest.MonkeyPatch):
+        tarball.unlink()
+        monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:1")
+        monkeypatch.setenv("npm_config_fetch_retries", "0")
+        with pytest.raises(SystemExit, match=r"ECONNREFUSED[^$]*page: npm cannot fetch Elements"):
+            tool.main()
+
     @pytest.mark.usefixtures("tarball")
     def test_it_takes_no_other_package_than_the_pinned_one(self):
         with pytest.raises(SystemExit, match="is not what was published as Elements"):
