@@ -62,7 +62,9 @@ types: $(READY) ## Check the types with mypy and pyright, both strict
 	$(BIN)/mypy
 	$(BIN)/pyright
 
-drift: $(READY) ## Fail if generated/ is not what the contract gives
+drift: $(READY) ## Fail if generated/ is not what the contract gives; needs git
+	@git rev-parse --git-dir >/dev/null 2>&1 || \
+	  { echo "drift: git has what generated/ is compared with: install it, and use a clone." >&2; exit 1; }
 	$(MAKE) --no-print-directory sdk FORCE=1
 	@# Against the index, so that a commit of the contract and its client together passes the hook.
 	@git diff --exit-code --stat -- generated && test -z "$$(git ls-files --others --exclude-standard -- generated)" || \
@@ -77,7 +79,7 @@ coverage: $(READY) $(NODE_READY) $(PRISM_READY) page ## Run all tests and measur
 package: $(READY) page ## Build sdist and wheel, check them, and install the wheel into an empty environment
 	$(PY) tools/check_package.py
 
-check: lint types lint-spec drift contract-diff coverage package ## Everything that CI checks, but other languages and Pythons; needs git and Go
+check: lint types lint-spec drift contract-diff coverage package ## Everything that CI checks, but other languages and Pythons; needs git, and Go once a release is tagged
 
 test-pythons: ## Run the tests (but those that take long) on every other Python from 3.12 on that is installed
 	@for minor in 12 13 14; do \
@@ -111,7 +113,7 @@ interop: $(READY) ## Run a client in every language (LANGUAGES="go rust" for som
 interop-generators: $(READY) ## Generate with every stable generator of OpenAPI Generator
 	@$(PY) -m interop.generators
 
-contract-diff: $(READY) ## Show what changed in the contract since its last release, or since BASE; needs Go
+contract-diff: $(READY) ## Show what changed in the contract since its last release, or since BASE; needs git and Go
 	@$(PY) tools/contract_diff.py $(BASE)
 
 release-spec: $(READY) ## Write the files of a release of the contract to dist/: YAML, JSON, overlay, recordings, checksums
@@ -146,10 +148,10 @@ surface: $(READY) ## Accept the contract's surface as it is now, after info.vers
 
 lock: $(READY) ## Resolve the development environment anew (UPGRADE=1 to newer versions)
 	$(BIN)/uv pip compile --quiet pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
-	  --generate-hashes --no-emit-index-url --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) -o requirements-dev.txt
+	  --generate-hashes --no-emit-index-url --custom-compile-command "make lock" $(if $(filter 1,$(UPGRADE)),--upgrade) -o requirements-dev.txt
 
 audit: $(READY) ## Ask the package index for known faults of what is locked, which CI does not do (DRY=1 only lists)
-	$(BIN)/uv tool run pip-audit@2.10.1 --strict --requirement requirements-dev.txt --disable-pip $(if $(DRY),--dry-run)
+	$(BIN)/uv tool run pip-audit@2.10.1 --strict --requirement requirements-dev.txt --disable-pip $(if $(filter 1,$(DRY)),--dry-run)
 
 format: $(READY) ## Format the code
 	$(BIN)/ruff check --fix --quiet .

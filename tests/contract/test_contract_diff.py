@@ -13,7 +13,7 @@ from tools import contract_diff
 ROOT = Path(__file__).parents[2]
 CONTRACT = (ROOT / "openapi" / "domo-oauth.yaml").read_text(encoding="utf-8")
 
-pytestmark = pytest.mark.skipif(
+needs_oasdiff = pytest.mark.skipif(
     not (contract_diff.TOOLS / "oasdiff").exists(), reason="needs oasdiff: with Go installed, make contract-diff"
 )
 
@@ -55,6 +55,7 @@ def diff(tmp_path):
     return diff
 
 
+@needs_oasdiff
 def test_a_breaking_change_fails_and_is_told(diff):
     status, told = diff(changed(OPTIONAL), tag="contract-v1.0.0")
     assert status == 1
@@ -63,23 +64,33 @@ def test_a_breaking_change_fails_and_is_told(diff):
     assert "raise the major number" in told
 
 
+@needs_oasdiff
 def test_with_a_new_major_number_it_is_told_only(diff):
     status, told = diff(changed(OPTIONAL, NEW_MAJOR), "HEAD")
     assert status == 0
     assert "`expires_in` became optional" in told
 
 
+@needs_oasdiff
 def test_an_addition_is_told(diff):
     status, told = diff(changed(NEW_FIELD), "HEAD")
     assert status == 0
     assert "instance" in told
 
 
-def test_without_a_release_there_is_nothing_to_compare_with(diff):
+def test_without_a_release_there_is_nothing_to_compare_with_and_no_go_needed(diff, monkeypatch, tmp_path, capsys):
     assert diff(CONTRACT) == (
         0,
         "contract-diff: nothing to compare with, as no release is tagged here (contract-v*); name a BASE\n",
     )
+    built = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["contract_diff.py"])
+    monkeypatch.setattr(contract_diff, "oasdiff", lambda: built.append("oasdiff"))
+    monkeypatch.delenv("CI", raising=False)
+    assert (contract_diff.main(), built) == (0, [])
+    monkeypatch.setenv("CI", "true")  # where its tests may not be skipped
+    assert (contract_diff.main(), built) == (0, ["oasdiff"])
 
 
 def test_a_base_that_is_none(diff):
@@ -88,9 +99,20 @@ def test_a_base_that_is_none(diff):
     assert "no openapi/domo-oauth.yaml at nonsense" in told
 
 
-def test_without_go(monkeypatch, tmp_path, capsys):
+def test_without_go(diff, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(contract_diff, "TOOLS", tmp_path)
-    monkeypatch.setattr(sys, "argv", ["contract_diff.py"])
-    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(contract_diff.shutil, "which", lambda _: None)
+    monkeypatch.setattr(sys, "argv", ["contract_diff.py", "HEAD"])
     assert contract_diff.main() == contract_diff.NOT_SET_UP
     assert "oasdiff needs Go" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("missing", ["git", "a repository"])
+def test_without_git(monkeypatch, tmp_path, capsys, missing):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["contract_diff.py"])
+    if missing == "git":
+        monkeypatch.setenv("PATH", str(tmp_path))
+    assert contract_diff.main() == contract_diff.NOT_SET_UP
+    assert capsys.readouterr().err.endswith("install it, and use a clone\n")
