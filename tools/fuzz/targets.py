@@ -32,7 +32,7 @@ from domo_oauth import ClientCredentials, ConfigurationError, DomoOAuthError, Fi
 from domo_oauth.adapters._origins import Origins
 from domo_oauth.answer import Sent, read_answer
 from domo_oauth.base_url import resolve_base_url
-from domo_oauth.cli.obtain import open_store
+from domo_oauth.cli.options import open_store
 from domo_oauth.contract import Exchange, HarError, har_text, read_har, verify
 from domo_oauth.contract.redact import _tokens, redacted
 from domo_oauth.errors import TokenRequestError, TransportError

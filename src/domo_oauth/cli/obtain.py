@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from domo_oauth.stores.vault import Stored, Vault
     from domo_oauth.token import Token
 
-__all__ = ["Obtained", "obtain", "open_store"]
+__all__ = ["Obtained", "obtain"]
 
 _WINDOW, _WINDOW_SHARE = 300.0, 1 / 5
 """Seconds, or the share of a token's lifetime if that is less, in which the next one is asked for."""
