@@ -8,7 +8,7 @@ trap 'rm -rf "$folder"' EXIT
 # Asks once; prints the status and leaves the body in a file that only we can read. The credentials go in by standard
 # input: nobody reads them in the list of processes. curl follows no redirect unless told to.
 request_token() { # url, secret, scope
-  printf 'user = "%s:%s"\n' "$DOMO_CLIENT_ID" "$2" |
+  printf '%s:%s\n' "$DOMO_CLIENT_ID" "$2" | sed 's/["\\]/\\&/g; s/.*/user = "&"/' |
     curl --config - --silent --show-error --max-time 30 --get "$1/oauth/token" \
       --header 'Accept: application/json' \
       --data-urlencode 'grant_type=client_credentials' \
