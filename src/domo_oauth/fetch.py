@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+
 # Fork takes the lock of logging, and must come to it after the one below: see there.
 import logging  # noqa: F401  # pyright: ignore[reportUnusedImport]
 import os
@@ -111,7 +113,8 @@ class Fetcher:
         endpoint = self._endpoint
         if endpoint is None:
             with _setting_up:
-                "".encode("idna")  # loads what is loaded when the host's name is looked up
+                for codec in ("idna", "utf-8-sig"):  # of the host's name and the answer: the first request loads them
+                    codecs.lookup(codec)
                 from .exchange import TokenEndpoint
 
                 endpoint = TokenEndpoint(

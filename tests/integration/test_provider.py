@@ -243,6 +243,27 @@ def test_a_child_of_a_fork_while_all_is_still_being_loaded(sandbox):
     assert sandbox.stats().tokens_issued == 2
 
 
+LOADED = """
+import sys
+from domo_oauth import TokenProvider, fetch
+
+def opened(fetcher, really=fetch.Fetcher._open):
+    endpoint = really(fetcher)
+    before.update(sys.modules)
+    return endpoint
+
+before, fetch.Fetcher._open = set(), opened
+TokenProvider.from_env().get_token()
+print(*(set(sys.modules) - before))
+"""
+
+
+def test_a_request_loads_nothing_that_was_not_loaded_before(sandbox):
+    """For what is loaded later, a child of a fork could wait for ever."""
+    done = subprocess.run([sys.executable, "-c", LOADED], check=True, capture_output=True, text=True, timeout=PATIENCE)
+    assert done.stdout.split() == []
+
+
 class Gate:
     """Holds this process's requests up until it is opened; those of a child go through."""
 

@@ -135,13 +135,16 @@ class Trial:
         return outcomes
 
     def _chosen(self, name: str, mutant: Mutant) -> list[str]:
-        """The tests that run where it shows, else those of the whole file; the quick and narrow ones first."""
+        """The tests that run where it shows, and then those of the whole file; the quick and narrow ones first.
+
+        Of what is done once and kept only the first test is known to run it, and others may notice.
+        """
         by_line = self._by_line[name]
-        names = {test for line in mutant.lines for test in by_line.get(line, ())}
-        names = names or {test for tests in by_line.values() for test in tests}
+        here = {test for line in mutant.lines for test in by_line.get(line, ())}
+        names = {test for tests in by_line.values() for test in tests}
         chosen = list[str]()
         seconds = 0.0
-        for test in sorted(names, key=lambda test: (self._took[test] * self._breadth[test], test)):
+        for test in sorted(names, key=lambda test: (test not in here, self._took[test] * self._breadth[test], test)):
             seconds += self._took[test]
             if chosen and seconds > BUDGET:
                 break
