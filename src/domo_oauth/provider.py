@@ -204,13 +204,13 @@ class TokenProvider:
         stays, so that calls which are refused do not become as many requests for a token.
         """
         with self._shared.lock:
-            held, before, now = self._shared.held, self._shared.refused, self._monotonic()
+            held, before, now = self._shared.held, self._shared.refused_token, self._monotonic()
             if held is None or held.token.access_token != token.access_token:
                 return
             if before is None or now >= before.until:
                 grows = before is not None and now < before.until + _FORGIVEN
                 pause = min(_LONGEST_PAUSE, before.pause * 2) if before is not None and grows else _FIRST_PAUSE
-                self._shared.held, self._shared.refused = None, RefusedToken(token, pause, now + pause)
+                self._shared.held, self._shared.refused_token = None, RefusedToken(token, pause, now + pause)
                 return
         log.debug("A token was refused right after another; kept for %.1f s", before.until - now)
 
@@ -361,8 +361,8 @@ class TokenProvider:
         with self._vault.turn(self._is_wanted, anew=anew) as turn:
             if turn.found is not None:
                 return self._take(turn.found)
-            if turn.refused is not None:
-                error, pause, left = turn.refused
+            if turn.refusal is not None:
+                error, pause, left = turn.refusal
                 log.info("Not asked: another process was given an error that holds for this one, too")
                 return Failure(error, pause, self._monotonic(), self._monotonic() + left, None)
             fetched = self._ask()
@@ -381,7 +381,7 @@ class TokenProvider:
 
     def _is_wanted(self, stored: Stored) -> bool:
         """Whether a token from the store is better than the one at hand."""
-        held, refused = self._shared.held, self._shared.refused
+        held, refused = self._shared.held, self._shared.refused_token
         if stored.left <= _spent_window(stored.token):
             return False
         if refused is not None and refused.token.access_token == stored.token.access_token:

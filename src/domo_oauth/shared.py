@@ -86,7 +86,7 @@ class Shared:
     def __init__(self) -> None:
         self.held: Held | None = None
         self.failures: list[Failure] = []
-        self.refused: RefusedToken | None = None
+        self.refused_token: RefusedToken | None = None
         self.looked = float("-inf")
         """When somebody looked into the store last within the pause after an error, by the monotonic clock."""
         self.anew = False
@@ -105,7 +105,7 @@ class Shared:
     def forget(self, *, anew: bool = False) -> None:
         """Have no token and no error, as in a new process; or, ``anew``, one that heeds no error of another."""
         with self.lock:
-            self.held = self.refused = None
+            self.held = self.refused_token = None
             self.failures = []
             self.looked, self.anew = float("-inf"), anew
 

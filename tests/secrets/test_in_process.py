@@ -155,7 +155,7 @@ def test_values_show_nothing(evidence, tmp_path):
         endpoint = TokenEndpoint(credentials(), base_url=server.url)
         endpoint.request()
         shared = provider._shared
-        assert refused._shared.refused is not None
+        assert refused._shared.refused_token is not None
         for shown in (
             *(credentials(), token, provider, endpoint, provider.stats(), UNHURRIED, vars(endpoint)),
             *(shared, vars(shared), shared.held, refused._shared, vars(refused._shared)),

@@ -463,9 +463,9 @@ def test_a_turn_heeds_it_unless_told_otherwise(store, vault):
     refusal = Refusal(ServerError("503", status=503), 1.0, store.now + 1)
     store.entries[vault.seal.name] = vault.seal.close(Entry(None, 0.0, refusal)), store.now + HOUR
     with vault.turn(lambda _: True) as turn:
-        assert turn.refused.left == 1.0
+        assert turn.refusal.left == 1.0
     with vault.turn(lambda _: True, anew=True) as turn:
-        assert turn.refused is None
+        assert turn.refusal is None
 
 
 def test_the_time_that_the_store_takes_is_taken_off(store, vault, token, monkeypatch):

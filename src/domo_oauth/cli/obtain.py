@@ -119,12 +119,12 @@ def _renew(vault: Vault, stored: Stored | None, wish: _Wish) -> tuple[Token, flo
             token, left = turn.found
             return token, left, origin
         try:
-            if turn.refused is not None:
-                tell(f"Not asked again for {turn.refused.left:.1f} s: another process was told what follows.")
-                raise turn.refused.error
+            if turn.refusal is not None:
+                tell(f"Not asked again for {turn.refusal.left:.1f} s: another process was told what follows.")
+                raise turn.refusal.error
             token, left = _ask(wish, patient=stored is None or stored.left < usable)
         except DomoOAuthError as error:
-            if turn.refused is None:
+            if turn.refusal is None:
                 turn.refuse(error, _PAUSE, max(_PAUSE, getattr(error, "retry_after", None) or 0.0))
             left = 0.0 if stored is None else stored.left - (monotonic() - loaded_at)
             if stored is None or left < usable or not error.retryable:

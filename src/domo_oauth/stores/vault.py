@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from .protocol import Store
 
-__all__ = ["Refused", "Stored", "Turn", "Vault"]
+__all__ = ["Stored", "StoredRefusal", "Turn", "Vault"]
 
 _TOLERANCE = 1.0
 """Seconds by which clocks may differ."""
@@ -42,7 +42,7 @@ class Stored(NamedTuple):
     """Seconds until it expires, by the store's clock."""
 
 
-class Refused(NamedTuple):
+class StoredRefusal(NamedTuple):
     """An error that another process was given, as it was found in a store."""
 
     error: TokenRequestError
@@ -65,7 +65,7 @@ class Vault:
         """The token in the store, if there is one that has not expired. Raises whatever the store raises."""
         return self.read()[0]
 
-    def read(self) -> tuple[Stored | None, Refused | None, float]:
+    def read(self) -> tuple[Stored | None, StoredRefusal | None, float]:
         """What :meth:`load` gives; what came of the last request instead of it; and the time by the store's clock."""
         asked_at = monotonic()
         sealed, now = self.store.load(self.seal.name)
@@ -73,7 +73,7 @@ class Vault:
         if entry is None:
             return None, None, now
         late = now + (monotonic() - asked_at)  # a token is not younger for a slow store
-        return _stored(entry, late), _refused(entry.refusal, late), now
+        return _stored(entry, late), _stored_refusal(entry.refusal, late), now
 
     def delete(self) -> None:
         """Remove the token from the store. Raises whatever the store raises."""
@@ -101,7 +101,7 @@ class Turn:
     def __init__(self, vault: Vault, *, anew: bool) -> None:
         self.found: Stored | None = None
         """The token that was there, and was wanted."""
-        self.refused: Refused | None = None
+        self.refusal: StoredRefusal | None = None
         """The error that was there instead."""
         self._there: Stored | None = None
         self._anew = anew
@@ -130,11 +130,11 @@ class Turn:
             self._store.wait(self._name, left)
 
     def _look(self, wanted: Callable[[Stored], bool]) -> bool:
-        self._there, refused, self._now = self._vault.read()
+        self._there, refusal, self._now = self._vault.read()
         self._read_at = monotonic()
         self.found = self._there if self._there is not None and wanted(self._there) else None
-        self.refused = None if self.found is not None or self._anew else refused
-        return self.found is not None or self.refused is not None
+        self.refusal = None if self.found is not None or self._anew else refusal
+        return self.found is not None or self.refusal is not None
 
     def save(self, token: Token, age: float) -> None:
         """Leave a token to the others, which was asked for so many seconds ago."""
@@ -187,7 +187,7 @@ def _stored(entry: Entry, now: float) -> Stored | None:
     return Stored(token, min(left, token.expires_in))
 
 
-def _refused(refusal: Refusal | None, now: float) -> Refused | None:
+def _stored_refusal(refusal: Refusal | None, now: float) -> StoredRefusal | None:
     if refusal is None or not 0 < refusal.until - now <= _LONGEST_PAUSE + _TOLERANCE:
         return None
-    return Refused(refusal.error, refusal.pause, refusal.until - now)
+    return StoredRefusal(refusal.error, refusal.pause, refusal.until - now)
