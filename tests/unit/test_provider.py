@@ -36,6 +36,7 @@ from domo_oauth import (
     TokenProvider,
     TransportError,
     fetch,
+    log,
     single_flight,
 )
 from domo_oauth import provider as provider_module
@@ -940,6 +941,14 @@ def test_a_log_line_says_where_it_was_written(provider, caplog):
     caplog.set_level(logging.INFO, "domo_oauth")
     provider.get_token()
     assert [(each.filename, each.levelname) for each in caplog.records] == [("provider.py", "INFO")]
+
+
+def test_where_nobody_has_loaded_logging_nothing_is_told(monkeypatch, caplog):
+    caplog.set_level(logging.DEBUG, "domo_oauth")
+    monkeypatch.delitem(sys.modules, "logging")
+    log.info("nobody listens")
+    assert "logging" not in sys.modules
+    assert caplog.records == []
 
 
 def test_where_nobody_has_loaded_logging_only_warnings_load_it():
