@@ -69,8 +69,8 @@ class TokenProvider:
     """Gives a valid token to everybody who asks, on threads, asyncio and trio at once. Making one costs no I/O.
 
     Providers for the same base URL, client and scopes share one token within a process, and the pause after an error
-    that the endpoint answers; that after another error, such as a proxy's, is shared by those with equal ``httpx_args``.
-    A provider can be pickled: the pickle carries the credentials and never a token.
+    that the endpoint answers. The pause after another error, such as a proxy's, is shared by those with equal
+    ``httpx_args``. A provider can be pickled: the pickle carries the credentials and never a token.
 
     Args:
         credentials: Who asks.
