@@ -22,6 +22,7 @@ import trustme
 
 from domo_oauth import cli, exchange
 from domo_oauth.cli import doctor, network
+from domo_oauth.cli.messages import paint
 
 COMMAND = str(Path(sys.executable).with_name("domo-oauth"))
 GRANT = b'{"access_token": "canary-token", "token_type": "bearer", "expires_in": 3599, "customer": "acme"}'
@@ -398,6 +399,31 @@ def test_what_is_not_installed(domo_sandbox, capsys, monkeypatch):
     assert checks["versions"][1].endswith("httpx 1, cryptography 1, keyring 1, no redis")
     assert checks["keyring"][0] == "skip"
     assert "pip install 'domo-oauth[cli]'" in checks["keyring"][1]
+
+
+def test_it_asks_where_tokens_are_asked_for(wire, capsys):
+    server = wire(response())
+    examine(capsys, "--base-url", f"{server.url}/behind/a/gateway")
+    asked = [request.split()[1].partition(b"?")[0] for request in server.requests]
+    assert asked == [b"/behind/a/gateway/oauth/token"] * 2
+
+
+def test_it_tells_what_is_logged_if_asked(domo_sandbox, capsys):
+    for more, told in (([], False), (["--verbose"], True)):
+        cli.main(["doctor", *more])
+        assert ("granted for" in capsys.readouterr().err) is told
+
+
+def test_its_columns_and_colors(domo_sandbox, capsys, monkeypatch):
+    cli.main(["doctor"])
+    assert "ok   credentials" in capsys.readouterr().out
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    shown = [paint(verdict, sys.stdout) for verdict in ("ok", "warn", "fail", "skip")]
+    assert shown == ["\x1b[32mok\x1b[0m", "\x1b[33mwarn\x1b[0m", "\x1b[31mfail\x1b[0m", "\x1b[2mskip\x1b[0m"]
+    monkeypatch.setenv("TERM", "dumb")
+    assert paint("ok", sys.stdout) == "ok"
 
 
 def test_a_keyring_that_cannot_be_loaded(domo_sandbox, capsys, monkeypatch):

@@ -122,7 +122,7 @@ def terminal():
 def keyring(tmp_path, monkeypatch) -> Path:
     """A keyring in a file that a test can read, for all processes that it starts."""
     (tmp_path / "test_keyring_backend.py").write_text(KEYRING)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "test_keyring_backend.Keyring")
     monkeypatch.setenv("TEST_KEYRING", str(tmp_path / "keyring.json"))
     return tmp_path / "keyring.json"

@@ -1,8 +1,8 @@
 """How code is broken: each mutant is one small change of the text, at one place.
 
 Not changed are: docstrings, annotations, assertions, type-checking blocks, ``__all__``, ``__slots__`` and what is
-marked ``pragma: no cover``; what messages say (any text with a space in it, and all text of an exception or a log
-line); and ``with`` itself, as a lock that is missing shows by chance only.
+marked ``pragma: no cover``; what messages say (any text with a space in it, all text of an exception or a log line,
+and what a parser's help shows); and ``with`` itself, as a lock that is missing shows by chance only.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ _OPERATORS |= {ast.FloorDiv: ast.Mult, ast.Mod: ast.Mult, ast.Pow: ast.Mult}
 _NAMES = {"min": "max", "any": "all", "lower": "upper", "partition": "rpartition", "startswith": "endswith"}
 _NAMES |= {new: old for old, new in _NAMES.items()} | {"fullmatch": "match"}
 _LOG = {"debug", "info", "warning", "error", "exception"}
+_HELP = {"help", "metavar", "formatter_class"}  # of argparse
 
 _Place = ast.expr | ast.stmt | ast.pattern
 _Changes = Iterator[tuple[_Place, str, str]]
@@ -90,7 +91,8 @@ class _File:
         messages = messages or (_called(node) in _LOG)
         yield from (change for change in _changes(node) if not (messages and _is_text(change[0])))
         for child in _children(node):
-            yield from self.below(child, messages=messages)
+            is_help = isinstance(child, ast.keyword) and child.arg in _HELP
+            yield from self.below(child, messages=messages or is_help)
 
 
 def _children(node: ast.AST) -> Iterator[ast.AST]:
@@ -163,7 +165,7 @@ def _changes(node: ast.AST) -> _Changes:  # noqa: C901, PLR0912 -- a table
                 for argument in arguments:
                     yield argument, "AssertionError", "not suppressed"
             for keyword in keywords:
-                if keyword.arg is not None:
+                if keyword.arg is not None and keyword.arg not in _HELP:
                     others = [other for other in keywords if other is not keyword]
                     yield node, _text(ast.Call(called, arguments, others)), f"without {keyword.arg}"
 
