@@ -13,8 +13,9 @@ ROOT = Path(__file__).parents[2]
 
 def make(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     """Run make, to which the environment looks set up."""
-    command = ["make", "--no-print-directory", "-f", ROOT / "Makefile", "-o", ".venv/.ready", *arguments]
-    env = os.environ | {"MAKEFLAGS": ""} | env  # those of the make that runs these tests are not meant
+    # What the make that runs these tests was given is not meant here: its flags, and its variables, which it exports.
+    command = ["make", "--no-print-directory", "-f", ROOT / "Makefile", "-o", ".venv/.ready", "VENV=.venv", *arguments]
+    env = os.environ | {"MAKEFLAGS": ""} | env
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
 
 
