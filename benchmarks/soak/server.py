@@ -53,14 +53,18 @@ class _Server:
 
     async def serve(self, chance: random.Random) -> None:
         loop = asyncio.get_running_loop()
-        listener = await loop.create_server(lambda: _Connection(self, self._connections), "127.0.0.1", 0, backlog=1024)
-        port: int = listener.sockets[0].getsockname()[1]
-        print(port, flush=True)
-        harm = asyncio.create_task(self._do_harm(chance, listener, port))
-        await loop.run_in_executor(None, sys.stdin.read)
-        harm.cancel()
-        with suppress(asyncio.CancelledError):
-            await harm
+        with socket.socket() as place:  # bound and not listening, it keeps the port while the server is down
+            place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            place.bind(("127.0.0.1", 0))
+            port: int = place.getsockname()[1]
+            make = partial(_Connection, self, self._connections)
+            listener = await loop.create_server(make, "127.0.0.1", port, backlog=1024)
+            print(port, flush=True)
+            harm = asyncio.create_task(self._do_harm(chance, listener, port))
+            await loop.run_in_executor(None, sys.stdin.read)
+            harm.cancel()
+            with suppress(asyncio.CancelledError):
+                await harm
         self._events.write("end", calls=self._calls, spent_calls=self._spent_calls, granted=self._granted)
 
     async def _do_harm(self, chance: random.Random, listener: asyncio.Server, port: int) -> None:
