@@ -35,6 +35,73 @@ def test_there_and_back(tmp_path, exchange):
     assert recording.provenance == {"kind": "derived", "source": "a test"}
 
 
+def test_the_whole_of_a_har():
+    text = har_text(
+        EXCHANGES["content both ways"],
+        comment="made up",
+        provenance={"kind": "derived", "source": "a test"},
+        version="1.0.0",
+        started="2026-11-25T12:00:00.000Z",
+        milliseconds=12.5,
+    )
+    assert text.startswith('{\n  "log": {\n    "version": "1.2",')
+    assert text.endswith("}\n")
+    assert "é" in text
+    form = "application/x-www-form-urlencoded"
+    request = {
+        "method": "POST",
+        "url": "http://localhost/",
+        "httpVersion": "HTTP/1.1",
+        "cookies": [],
+        "headers": [{"name": "Content-Type", "value": form}],
+        "queryString": [],
+        "headersSize": -1,
+        "bodySize": 29,
+        "postData": {"mimeType": form, "params": [], "text": "grant_type=client_credentials"},
+    }
+    response = {
+        "status": 302,
+        "statusText": "Found",
+        "httpVersion": "HTTP/1.1",
+        "cookies": [],
+        "headers": [{"name": "Location", "value": "/elsewhere"}],
+        "content": {"size": 17, "mimeType": "", "text": '\ufeff{"é": "\\r\\n"}'},
+        "redirectURL": "/elsewhere",
+        "headersSize": -1,
+        "bodySize": -1,
+    }
+    assert json.loads(text) == {
+        "log": {
+            "version": "1.2",
+            "creator": {"name": "domo-oauth (derived)", "version": "1.0.0"},
+            "comment": "made up",
+            "_provenance": {"kind": "derived", "source": "a test"},
+            "entries": [
+                {
+                    "startedDateTime": "2026-11-25T12:00:00.000Z",
+                    "time": 12.5,
+                    "request": request,
+                    "response": response,
+                    "cache": {},
+                    "timings": {"send": 0, "wait": 12.5, "receive": 0},
+                }
+            ],
+        }
+    }
+
+
+def test_what_is_there_of_a_body(tmp_path):
+    contents = []
+    for name in ("nothing but a request", "an empty body", "an unknown status, and no text"):
+        text = har_text(EXCHANGES[name], comment="", provenance={"kind": "derived"}, version="1")
+        contents.append(json.loads(text)["log"]["entries"][0]["response"]["content"])
+    assert contents == [
+        {"size": -1, "mimeType": ""},
+        {"size": 0, "mimeType": "", "text": ""},
+        {"size": 2, "mimeType": "", "text": "/wA=", "encoding": "base64"},
+    ]
+
+
 def test_what_never_took_place_has_the_time_of_nothing():
     text = har_text(EXCHANGES["an empty body"], comment="", provenance={"kind": "derived"}, version="1")
     (entry,) = json.loads(text)["log"]["entries"]

@@ -2,6 +2,7 @@
 
 import base64
 import copy
+import itertools
 import json
 from dataclasses import replace
 
@@ -283,6 +284,66 @@ def test_messages_say_what_was_expected_and_found(page):
         f"response.body.token_type: expected {bearer}; found a string of 72 characters",
         "response.body.expires_in: expected integer; found true",
     ]
+
+
+def method(name):
+    return lambda it: replace(it, method=name)
+
+
+SCOPES = "(account|audit|buzz|dashboard|data|user|workflow)"
+STATUSES = "200, 400, 401, 403, 429, 500, 502, 503, 504"
+BASIC = "base64 of the client id, a colon and the client secret (RFC 7617)"
+SAID = [
+    (method("DELETE"), 'request.method: expected GET; found "DELETE"'),
+    (lambda it: replace(it, url="https://api.domo.com/oauth"), 'request.path: expected /oauth/token; found "/oauth"'),
+    (query(""), "request.query.grant_type: required; found none"),
+    (
+        query(f"{GRANT}&scope=data&scope=user"),
+        f"{QUERY}.scope: expected once (RFC 6749, section 3.2); found more than once",
+    ),
+    (query(f"{GRANT}&x=1"), f"{QUERY}.x: the contract does not name this parameter"),
+    (
+        query(f"{GRANT}&scope=data,user"),
+        f'{QUERY}.scope: expected a string that matches ^{SCOPES}( {SCOPES})*$; found "data,user"',
+    ),
+    (sent("Authorization"), "request.headers.Authorization: expected HTTP Basic credentials (RFC 7617); found none"),
+    (sent("Authorization", "Basic !!!"), f"request.headers.Authorization: expected {BASIC}; found something else"),
+    (sent("Authorization", "Basic YWJj"), f"request.headers.Authorization: expected {BASIC}; found something else"),
+    (lambda it: replace(it, request_body=b"abc"), "request.body: expected none, found 3 bytes"),
+    (status(418), f"response.status: expected one of {STATUSES}; found 418"),
+    (header("Content-Type"), "response.headers.Content-Type: expected application/json; found none"),
+    (
+        header("Content-Type", "text/html", "text/plain"),
+        'response.headers.Content-Type: expected application/json; found "text/html, text/plain"',
+    ),
+    (body(b""), "response.body: expected a value; found nothing"),
+    (body(b'{"expires_in": NaN}'), "response.body: expected JSON (RFC 8259); found something else: NaN is not JSON"),
+    (body(b"[" * 100_000), "response.body: expected JSON (RFC 8259); found something else: nested too deeply"),
+    (without_field("access_token"), "response.body.access_token: required; found none"),
+    (field("env", "prod1"), "response.body.env: the contract does not name this field"),
+    (field("access_token", 5), "response.body.access_token: expected string; found something else, which is not shown"),
+    (field("expires_in", -1), "response.body.expires_in: expected at least 0; found -1"),
+    (field("expires_in", None), "response.body.expires_in: expected integer; found null"),
+    (field("expires_in", [1]), "response.body.expires_in: expected integer; found an array"),
+    (field("expires_in", {}), "response.body.expires_in: expected integer; found an object"),
+    (field("expires_in", "x" * 40), f'response.body.expires_in: expected integer; found "{"x" * 40}"'),
+    (field("expires_in", "x" * 41), "response.body.expires_in: expected integer; found a string of 41 characters"),
+]
+
+
+@pytest.mark.parametrize(("mutate", "said"), SAID, ids=itertools.count())
+def test_each_message(page, mutate, said):
+    assert [str(finding) for finding in check_exchange(mutate(page))] == [said]
+
+
+def test_a_media_type_is_one_in_capitals_too(page):
+    assert check_exchange(header("Content-Type", "Application/JSON ; charset=utf-8")(page)) == []
+
+
+@pytest.mark.parametrize(("number", "kind"), [(200, "fault"), (401, "news")])
+def test_only_an_error_may_have_no_body(page, number, kind):
+    empty = both(status(number), body(b""), header("Content-Type"))(page)
+    assert [finding.kind for finding in check_response(empty)] == [kind]
 
 
 def test_the_repr_of_an_exchange_holds_no_secret(page):

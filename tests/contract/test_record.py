@@ -13,13 +13,14 @@ import threading
 import time
 import traceback
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote
 
 import httpx
 import pytest
 
-from domo_oauth.contract import Exchange, read_har, record, verify
+from domo_oauth.contract import Exchange, read_har, record, redact, verify
 from domo_oauth.contract.record import _Limit, _written
 from domo_oauth.contract.redact import redacted
 from domo_oauth.credentials import ClientCredentials
@@ -347,6 +348,26 @@ def test_a_secret_that_is_part_of_what_stands_in_for_it(page, secret):
     )
     (cleaned,) = redacted([exchange], {"client_secret": secret, "client_id": "client"})
     assert b"[client_secret]" in cleaned.response_body
+
+
+@pytest.mark.parametrize("name", ["access_token", "refresh_token", "id_token"])
+def test_every_kind_of_token_is_taken_out_everywhere(page, name):
+    token = f"canary-{name}"
+    told = json.dumps({name: token, "echo": f"<{token}>"}).encode()
+    exchange = replace(page, response_body=told, request_body=f"x={token}".encode(), url=f"{page.url}&x={token}")
+    (cleaned,) = redacted([exchange], {})
+    assert json.loads(cleaned.response_body) == {name: "redacted", "echo": "<[token_1]>"}
+    assert cleaned.request_body == b"x=[token_1]"
+    assert cleaned.url.endswith("&x=[token_1]")
+
+
+def test_a_secret_as_a_headers_name_is_taken_out_or_stops_everything(page, monkeypatch):
+    exchange = replace(page, response_headers=(("X-canary-secret", "x"),))
+    (cleaned,) = redacted([exchange], {"secret": "canary-secret"})
+    assert cleaned.response_headers == (("X-[secret]", "x"),)
+    monkeypatch.setattr(redact, "_headers", lambda _, headers: headers)
+    with pytest.raises(DomoOAuthError, match="The secret is still in the header's name"):
+        redacted([exchange], {"secret": "canary-secret"})
 
 
 def test_latin_1_is_not_kept(page):
