@@ -45,6 +45,8 @@ jwt openapi_core redis requests starlette.applications trio trustme uvicorn
 """  # what tests, and what they test, load
 BUDGET = 15.0
 """Seconds of tests that each mutant has to survive."""
+ELSEWHERE = 10
+"""So many times less likely is a test to notice that does not run the line."""
 PATIENCE, TIMES = 6.0, 5
 """How long a test may take: so many seconds, and so many times what it took when it was measured."""
 
@@ -135,16 +137,20 @@ class Trial:
         return outcomes
 
     def _chosen(self, name: str, mutant: Mutant) -> list[str]:
-        """The tests that run where it shows, and then those of the whole file; the quick and narrow ones first.
+        """The tests that run where it shows, and others of the file; the quick and narrow ones first.
 
-        Of what is done once and kept only the first test is known to run it, and others may notice.
+        Of what is done once and kept, or at import, only those tests are known that did it, and others may notice.
         """
         by_line = self._by_line[name]
         here = {test for line in mutant.lines for test in by_line.get(line, ())}
         names = {test for tests in by_line.values() for test in tests}
         chosen = list[str]()
         seconds = 0.0
-        for test in sorted(names, key=lambda test: (test not in here, self._took[test] * self._breadth[test], test)):
+
+        def cost(test: str) -> float:
+            return self._took[test] * self._breadth[test] * (1 if test in here else ELSEWHERE)
+
+        for test in sorted(names, key=lambda test: (cost(test), test)):
             seconds += self._took[test]
             if chosen and seconds > BUDGET:
                 break
