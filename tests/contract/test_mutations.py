@@ -242,6 +242,12 @@ def test_what_the_contract_does_not_name_is_news_and_a_fault_if_strict(page, mut
     assert SECRET not in f"{news}{news!r}"
 
 
+def test_what_the_contract_does_not_name_is_news_by_default(page):
+    exchange = both(field("env", "prod1"), query(f"{GRANT}&x=1"))(page)
+    for check, number in ((check_exchange, 2), (check_request, 1), (check_response, 1)):
+        assert [finding.kind for finding in check(exchange)] == ["news"] * number
+
+
 def test_an_operation_without_parameters_names_none(page, monkeypatch):
     document = copy.deepcopy(contract())
     del document["paths"]["/oauth/token"]["get"]["parameters"]

@@ -430,6 +430,7 @@ def answering(status, headers):
         (403, {}, TokenRequestError, "allow list", None),
         (429, {"Retry-After": "30"}, RateLimitedError, "wait 30 s", 30),
         (429, {"Retry-After": "canary"}, RateLimitedError, "wait a while", None),
+        (500, {}, ServerError, "try again later", None),
         (501, {}, ServerError, "try again later", None),
         (503, {}, ServerError, "try again later", None),
     ],
@@ -446,7 +447,7 @@ def test_without_a_token_nothing_more_is_asked_and_nothing_written(
     assert type(caught.value) is error
     assert advice in str(caught.value)
     assert caught.value.status == status
-    assert (caught.value.retry_after, caught.value.retryable) == (retry_after, status in (429, 503))
+    assert (caught.value.retry_after, caught.value.retryable) == (retry_after, status in (429, 500, 503))
     assert list(tmp_path.iterdir()) == []
     assert_silent(caught.value)
 
