@@ -137,7 +137,7 @@ class DomoOAuth(Subject):
     def make_stale(self, it: Any) -> None:
         shared = it._shared
         held = shared.held
-        shared.held = type(held)(held.token, held.sent, held.sent_wall, 0.0, held.spent)
+        shared.held = type(held)(held.token, held.sent, held.sent_wall, 0.0, held.spent_age)
 
     def step(self, it: Any, request: Any) -> Callable[[], object]:
         auth = import_module("domo_oauth").DomoAuth(it)
