@@ -187,11 +187,11 @@ class TokenProvider:
         if held is not None and self._monotonic() < held.stale_at and self._wall() < held.stale_at_wall:
             return held.token
         while True:
-            found, leads = self._join()
+            found, _ = self._join()
             if not isinstance(found, Flight):
                 return found
             began = self._monotonic()
-            if leads or found.is_adrift:
+            if not found.is_tended:
                 self._start(found)
             outcome = await found.arrive()
             log.debug("Waited %.3f s for a fetch", self._monotonic() - began)
@@ -312,14 +312,15 @@ class TokenProvider:
             start_new_thread(self._start_thread, (flight,))
         except RuntimeError:  # none can be started, as when Python ends
             flight.run()
+        flight.is_tended = True
 
     def _start_thread(self, flight: Flight[Outcome]) -> None:
         """See to a flight on a thread with a name, which does not keep the process from ending."""
-        thread = threading.Thread(target=flight.run, name="domo-oauth", daemon=True)
+        thread = threading.Thread(target=flight.tend, name="domo-oauth", daemon=True)
         try:
             thread.start()
         except RuntimeError:
-            flight.run()
+            flight.tend()
 
     def _fetch_and_keep(self) -> Outcome:
         """Fetch a token, and keep it, or why there is none, for those who ask from now on."""

@@ -30,10 +30,12 @@ _UNATTENDED = 1.0
 class Flight(Generic[_T]):
     """Work that one does for all. It lands once, with an outcome or, if whoever did it was interrupted, with none."""
 
-    __slots__ = ("_idle_since", "_landed", "_lock", "_made_at", "_pilot", "_wakers", "_work", "outcome")
+    __slots__ = ("_idle_since", "_landed", "_lock", "_made_at", "_pilot", "_wakers", "_work", "is_tended", "outcome")
 
     def __init__(self, work: Callable[[], _T]) -> None:
         self.outcome: _T | None = None
+        self.is_tended = False
+        """Whether a thread sees to it that no interrupt comes to. Tasks wait for as long as it takes, and need one."""
         self._work = work
         self._lock = threading.RLock()  # a signal handler may come while this very thread holds it
         self._landed = threading.Event()
@@ -84,6 +86,11 @@ class Flight(Generic[_T]):
         for wake in wakers:
             with suppress(RuntimeError):  # the loop of this waiter has ended meanwhile
                 wake()
+
+    def tend(self) -> None:
+        """Do the work, or see that it is done."""
+        self.run()
+        self.wait()
 
     def wait(self) -> _T | None:
         """Wait on a thread."""

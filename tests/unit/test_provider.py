@@ -1228,6 +1228,50 @@ def test_an_interrupt_just_before_or_after_a_fetch_holds_nobody_up(provider, end
     assert provider._shared.flight is None
 
 
+@pytest.mark.parametrize("where", ["run", "_land"])
+def test_an_interrupt_around_the_fetch_of_a_thread_holds_no_task_up(
+    provider, endpoint, monkeypatch, where, anyio_backend
+):
+    """Also where the task waits already, and nobody comes after it."""
+    monkeypatch.setattr(single_flight, "_UNATTENDED", 0.01)
+    waits, arrive, as_it_is, tokens = threading.Event(), Flight.arrive, getattr(Flight, where), []
+
+    async def arriving(flight):
+        waits.set()
+        return await arrive(flight)
+
+    async def get():
+        with anyio.fail_after(PATIENCE):
+            return await provider.aget_token()
+
+    def ask():
+        if where == "_land":
+            endpoint.wait_until_asked()
+        tokens.append(anyio.run(get, backend=anyio_backend))
+
+    def interrupted(flight, *args):
+        if threading.current_thread() is not threading.main_thread():
+            return as_it_is(flight, *args)
+        if where == "run":
+            task.start()
+            assert waits.wait(PATIENCE)
+        raise KeyboardInterrupt
+
+    task = threading.Thread(target=ask)
+    monkeypatch.setattr(Flight, "arrive", arriving)
+    monkeypatch.setattr(Flight, where, interrupted)
+    endpoint.open.clear()
+    opening = threading.Thread(target=lambda: (waits.wait(PATIENCE), endpoint.open.set()))
+    opening.start()
+    if where == "_land":
+        task.start()
+    with pytest.raises(KeyboardInterrupt):
+        provider.get_token()
+    task.join(PATIENCE)
+    opening.join(PATIENCE)
+    assert [token.access_token for token in tokens] == [f"canary-token-{endpoint.requests}"]
+
+
 @pytest.mark.parametrize(("monotonic", "wall"), [(HOUR - 300, 0), (0, HOUR - 300)])
 def test_it_is_stale_at_the_very_moment_by_either_clock(provider, endpoint, time, get, monotonic, wall):
     first = get(provider)
