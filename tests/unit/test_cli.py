@@ -4,6 +4,7 @@ import argparse
 import io
 import json
 import logging
+import os
 import re
 import shutil
 import subprocess
@@ -11,9 +12,11 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+import keyring as keyring_library
 import pytest
 import yaml
-from redis.connection import SSLConnection
+from keyring.backend import KeyringBackend
+from redis.connection import SSLConnection, UnixDomainSocketConnection
 
 from domo_oauth import (
     ClientCredentials,
@@ -34,6 +37,7 @@ from domo_oauth.cli.parsers import command_parser
 from domo_oauth.cli.token import simple_arguments
 from domo_oauth.contract import contract_text
 from domo_oauth.stores import StoreError
+from domo_oauth.stores.file import FileStore
 from domo_oauth.stores.redis import RedisStore
 
 MAN = Path(__file__).parents[2] / "man" / "domo-oauth.1"
@@ -187,6 +191,7 @@ def test_a_store_of_which_the_library_is_missing_costs_a_warning(domo_sandbox, m
         ("VALKEY://user:word@127.0.0.1:1/2", "redis"),
         ("rediss://user:word@127.0.0.1:1/2", "rediss"),
         ("valkeys://user:word@127.0.0.1:1/2", "rediss"),
+        (" redis://user:word@127.0.0.1:1/2 ", "redis"),
     ],
 )
 def test_a_store_in_valkey_is_one_in_redis(given, taken, monkeypatch):
@@ -197,6 +202,39 @@ def test_a_store_in_valkey_is_one_in_redis(given, taken, monkeypatch):
     assert (at.connection_kwargs["username"], at.connection_kwargs["password"]) == ("user", "word")
     assert repr(store) == "RedisStore('127.0.0.1:1/2', prefix='domo-oauth:')"
     assert issubclass(at.connection_class, SSLConnection) is (taken == "rediss")
+
+
+def test_a_store_in_redis_behind_a_socket(monkeypatch):
+    monkeypatch.setenv("DOMO_STORE", "unix:///run/redis.sock?db=2")
+    at = options_of_commands.open_store()._client.connection_pool
+    assert issubclass(at.connection_class, UnixDomainSocketConnection)
+    assert (at.connection_kwargs["path"], at.connection_kwargs["db"]) == ("/run/redis.sock", 2)
+
+
+def test_any_other_store_is_a_folder(monkeypatch, tmp_path):
+    for given, path in (
+        (f"{tmp_path}/redis://x", f"{tmp_path}/redis:/x"),
+        (f" {tmp_path} ", str(tmp_path)),
+        (f"{tmp_path}/redis", f"{tmp_path}/redis"),
+        ("", f"{os.environ['XDG_CACHE_HOME']}/domo-oauth"),
+    ):
+        monkeypatch.setenv("DOMO_STORE", given)
+        store = options_of_commands.open_store()
+        assert isinstance(store, FileStore)
+        assert options_of_commands.store_name(store) == store.path == path
+    other = Memory()
+    assert options_of_commands.store_name(other) == repr(other)
+
+
+@pytest.mark.parametrize("given", ["http://127.0.0.1", "MEMCACHED://user:word@host", "redis+tls://host"])
+def test_a_url_of_what_is_no_store(given, monkeypatch):
+    monkeypatch.setenv("DOMO_STORE", given)
+    with pytest.raises(ConfigurationError) as caught:
+        options_of_commands.open_store()
+    assert str(caught.value) == (
+        "DOMO_STORE is the URL of something that cannot be a store: name a folder, or a Redis or Valkey server by "
+        "redis://, rediss://, unix://, valkey://, valkeys://."
+    )
 
 
 def test_forget_tells_what_is_logged_if_asked(domo_sandbox, capsys):
@@ -227,6 +265,119 @@ def test_a_keyring_that_quotes_what_it_was_given_is_not_quoted(monkeypatch):
     with pytest.raises(ConfigurationError, match=r"cannot be used \(PasswordSetError\): unlock it") as caught:
         keyring.save("https://api.domo.com", ClientCredentials("canary-id", "canary-secret"))
     assert "canary" not in str(caught.value)
+
+
+class Memory(KeyringBackend):
+    """A keyring of this process."""
+
+    priority = 1
+    name = "the test's own"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: dict[tuple[str, str], str] = {}
+        self.error: Exception | None = None
+
+    def get_password(self, service, username):
+        if self.error is not None:
+            raise self.error
+        return self.kept.get((service, username))
+
+    def set_password(self, service, username, password):
+        self.kept[service, username] = password
+
+    def delete_password(self, service, username):
+        del self.kept[service, username]
+
+
+@pytest.fixture
+def memory(monkeypatch):
+    monkeypatch.setattr("keyring.core._keyring_backend", Memory())
+    monkeypatch.setattr("keyring.backend.get_all_keyring", list)
+    return keyring_library.get_keyring()
+
+
+def test_what_is_kept_in_the_keyring_comes_back_until_it_is_removed(memory):
+    credentials = ClientCredentials("canary-id", "canary-secret")
+    assert keyring.load("https://api.domo.com") is None
+    assert keyring.save("https://api.domo.com", credentials) == "the test's own"
+    assert memory.kept == {
+        ("domo-oauth", "https://api.domo.com"): '{"client_id": "canary-id", "client_secret": "canary-secret"}'
+    }
+    assert keyring.load("https://api.domo.com") == credentials
+    assert keyring.load("https://api.example.test") is None
+    assert not keyring.remove("https://api.example.test")
+    assert keyring.remove("https://api.domo.com")
+    assert memory.kept == {}
+    assert keyring.backend() == "the test's own"
+
+
+@pytest.mark.parametrize(
+    "entry", ["", "nonsense", "[]", "7", "{}", '{"client_id": "id"}', '{"client_id": "id", "client_secret": 7}']
+)
+def test_an_entry_that_is_broken(entry, memory):
+    memory.kept["domo-oauth", "https://api.domo.com"] = entry
+    with pytest.raises(ConfigurationError) as caught:
+        keyring.load("https://api.domo.com")
+    assert str(caught.value) == (
+        "The keyring's entry 'domo-oauth' for https://api.domo.com is broken: run domo-oauth login once more."
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (RuntimeError("locked."), "RuntimeError: locked"),
+        (OSError(), "OSError"),
+        (keyring_library.errors.KeyringLocked("by a test: "), "KeyringLocked: by a test"),
+    ],
+)
+@pytest.mark.parametrize("use", [keyring.load, keyring.remove])
+def test_a_keyring_that_cannot_be_used(use, error, told, memory):
+    memory.error = error
+    with pytest.raises(ConfigurationError) as caught:
+        use("https://api.domo.com")
+    assert str(caught.value) == (
+        f"The system's keyring cannot be used ({told}): unlock it, or use DOMO_CLIENT_ID and DOMO_CLIENT_SECRET, or "
+        "--client-id with --client-secret-file, instead."
+    )
+
+
+def test_no_keyring_to_look_into_is_no_entry(memory):
+    memory.error = keyring_library.errors.NoKeyringError()
+    assert keyring.load("https://api.domo.com") is None
+
+
+def test_login_and_logout_of_another_server(memory, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("DOMO_API_URL", "https://api.elsewhere.test")
+    secret = tmp_path / "secret"
+    secret.write_text("canary-secret\n")
+    secret.chmod(0o600)
+    client = ["--client-id", "canary-id", "--client-secret-file", str(secret)]
+    other = ["--base-url", "https://api.example.test/"]
+    assert cli.main(["login", *client, *other, "--no-check"]) == 0
+    assert list(memory.kept) == [("domo-oauth", "https://api.example.test")]
+    told = "domo-oauth: The client can… is kept for https://api.example.test in the keyring (the test's own).\n"
+    assert capsys.readouterr().err == told
+    assert cli.main(["logout"]) == 0
+    assert capsys.readouterr().err == "domo-oauth: There was no client for https://api.elsewhere.test in the keyring.\n"
+    assert cli.main(["logout", *other]) == 0
+    assert capsys.readouterr().err == "domo-oauth: Removed the client for https://api.example.test.\n"
+    assert memory.kept == {}
+
+
+def test_login_tells_for_whom_domo_grants_tokens(memory, tmp_path, capsys, domo_sandbox):
+    secret = tmp_path / "secret"
+    secret.write_text(domo_sandbox.client_secret)
+    secret.chmod(0o600)
+    client = ["--client-id", domo_sandbox.client_id, "--client-secret-file", str(secret)]
+    for more, logged in (([], False), (["--verbose"], True)):
+        provider.forget_tokens()
+        assert cli.main(["login", *client, *more]) == 0
+        said = capsys.readouterr().err
+        assert "domo-oauth: Domo grants tokens for sandbox: audit dashboard data user.\n" in said
+        assert ("Fetched a token" in said) is logged
+    assert keyring.load(domo_sandbox.url) == ClientCredentials(domo_sandbox.client_id, domo_sandbox.client_secret)
 
 
 def test_without_keyring_there_is_no_entry(monkeypatch):
