@@ -33,7 +33,7 @@ from domo_oauth import (
 )
 from domo_oauth.cli import keyring, obtain, spec
 from domo_oauth.cli import options as options_of_commands
-from domo_oauth.cli.parsers import command_parser
+from domo_oauth.cli.parsers import command_parser, whole_parser
 from domo_oauth.cli.token import simple_arguments
 from domo_oauth.contract import contract_text
 from domo_oauth.stores import StoreError
@@ -79,6 +79,121 @@ def test_every_command_has_help_with_examples_and_exit_statuses(command, capsys)
     assert f"domo-oauth {command}" in shown
     assert "examples:" in shown
     assert "exit status:" in shown
+
+
+CLIENT = {"client_id": None, "client_secret_file": None, "base_url": None, "verbose": False}
+ENTRY = CLIENT | {"scope": None, "custom_scope": None}
+TOKEN = ENTRY | {"no_store": False, "min_lifetime": None}
+OF_CLIENT = (
+    "--client-id ID --client-secret-file FILE --base-url URL -v",
+    {"client_id": "ID", "client_secret_file": "FILE", "base_url": "URL", "verbose": True},
+)
+OF_ENTRY = ("--scope data --scope a,b --custom-scope x", {"scope": ["data", "a,b"], "custom_scope": ["x"]})
+OF_TOKEN = ("--no-store --min-lifetime 1.5", {"no_store": True, "min_lifetime": 1.5})
+
+
+@pytest.mark.parametrize(
+    ("line", "taken"),
+    [
+        ("token", TOKEN | {"format": "raw"}),
+        ("exec", TOKEN | {"command": []}),
+        ("exec -v -- ls -v", TOKEN | {"command": ["--", "ls", "-v"], "verbose": True}),
+        ("whoami", TOKEN | {"json": False}),
+        ("whoami --json --verbose", TOKEN | {"json": True, "verbose": True}),
+        ("forget", ENTRY | {"all": False}),
+        ("forget --all", ENTRY | {"all": True}),
+        ("login", CLIENT | {"no_check": False}),
+        ("login --no-check", CLIENT | {"no_check": True}),
+        ("logout", {"base_url": None}),
+        ("logout --base-url URL", {"base_url": "URL"}),
+        ("doctor", ENTRY | {"json": False}),
+        ("doctor --json", ENTRY | {"json": True}),
+        ("verify a.har b.har", {"files": [Path("a.har"), Path("b.har")], "strict": False}),
+        ("verify --strict a.har", {"files": [Path("a.har")], "strict": True}),
+        ("record --out folder", CLIENT | {"out": Path("folder")}),
+        ("spec", {"json": False}),
+        ("spec --json", {"json": True}),
+        ("completion zsh", {"shell": "zsh"}),
+        *((f"token --format {form}", TOKEN | {"format": form}) for form in ("json", "header", "env", "curl-config")),
+        *(
+            (f"{command} {options}", every | values)
+            for command, every, given in (
+                ("token", TOKEN | {"format": "raw"}, (OF_CLIENT, OF_ENTRY, OF_TOKEN)),
+                ("exec", TOKEN | {"command": []}, (OF_CLIENT, OF_ENTRY, OF_TOKEN)),
+                ("whoami", TOKEN | {"json": False}, (OF_CLIENT, OF_ENTRY, OF_TOKEN)),
+                ("forget", ENTRY | {"all": False}, (OF_CLIENT, OF_ENTRY)),
+                ("doctor", ENTRY | {"json": False}, (OF_CLIENT, OF_ENTRY)),
+                ("login", CLIENT | {"no_check": False}, (OF_CLIENT,)),
+            )
+            for options, values in given
+        ),
+        (
+            "sandbox",
+            {
+                "host": "127.0.0.1",
+                "port": 8765,
+                "clients": None,
+                "scope": None,
+                "customer": None,
+                "lifetime": 3599,
+                "delay": 0.0,
+                "validate_responses": False,
+            },
+        ),
+        (
+            (
+                "sandbox --host ::1 --port 0 --clients FILE --scope data --customer acme --lifetime 60 --delay 0.5 "
+                "--validate-responses"
+            ),
+            {
+                "host": "::1",
+                "port": 0,
+                "clients": "FILE",
+                "scope": "data",
+                "customer": "acme",
+                "lifetime": 60,
+                "delay": 0.5,
+                "validate_responses": True,
+            },
+        ),
+    ],
+)
+def test_what_each_command_takes(line, taken):
+    command, *arguments = line.split()
+    module = import_module(f"domo_oauth.cli.{command}")
+    for args in (command_parser(command).parse_args(arguments), whole_parser().parse_args([command, *arguments])):
+        assert vars(args) == taken | {"run": module.run}
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("token --format x", "argument --format: invalid choice: 'x' (choose from"),
+        ("token --min-lifetime soon", "argument --min-lifetime: seconds, such as 600, and not 'soon'"),
+        ("token --min-lifetime=-1", "argument --min-lifetime: seconds, such as 600, and not '-1'"),
+        ("token --min-lifetime nan", "argument --min-lifetime: seconds, such as 600, and not 'nan'"),
+        ("token --min-lifetime inf", "argument --min-lifetime: seconds, such as 600, and not 'inf'"),
+        ("completion tcsh", "argument shell: invalid choice: 'tcsh'"),
+        ("record", "the following arguments are required: --out"),
+        ("verify", "the following arguments are required: FILE"),
+        ("", "the following arguments are required: COMMAND"),
+        ("no-such-command", "argument COMMAND: invalid choice: 'no-such-command'"),
+    ],
+)
+def test_what_no_command_takes(line, told, capsys):
+    assert cli.main(line.split()) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_each_help_says_what_the_command_does(capsys):
+    for name, summary in cli.COMMANDS.items():
+        parser = command_parser(name)
+        assert parser.prog == f"domo-oauth {name}"
+        assert parser.description == f"{summary[0].upper()}{summary[1:]}."
+        examples = import_module(f"domo_oauth.cli.{name}").EXAMPLES
+        assert parser.epilog == f"examples:\n{examples}\n\n{cli.EXIT_STATUSES}"
+        assert cli.main([name, "--help"]) == 0
+        assert examples in capsys.readouterr().out  # as it was written, line by line
 
 
 @pytest.mark.parametrize("command", cli.COMMANDS)
