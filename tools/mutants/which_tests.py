@@ -44,6 +44,18 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     return result
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object]) -> Generator[None, object, object]:
+    """Name all tests that may use it where a fixture starts a process for more than one."""
+    name = os.environ["MUTANTS_TEST"]
+    if fixturedef.scope != "function":
+        os.environ["MUTANTS_TEST"] = name.partition("::")[0]
+    try:
+        return (yield)
+    finally:
+        os.environ["MUTANTS_TEST"] = name
+
+
 def pytest_sessionfinish() -> None:
     """For each file of ``src/``: what it was, and the tests that run each line; and how long each test takes."""
     _coverage.stop()
@@ -55,5 +67,9 @@ def pytest_sessionfinish() -> None:
         name = path[path.rindex("/src/") + 1 :]
         found["digests"][name] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
         by_line = data.contexts_by_lineno(path).items()
-        found["lines"][name] = {line: sorted(test for test in tests if test in _took) for line, tests in by_line}
+        found["lines"][name] = {line: _tests(set(contexts)) for line, contexts in by_line}
     (_FOLDER / "map.json").write_text(json.dumps(found), encoding="utf-8")
+
+
+def _tests(contexts: set[str]) -> list[str]:
+    return sorted(test for test in _took if test in contexts or test.partition("::")[0] in contexts)
