@@ -12,14 +12,11 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-import keyring as keyring_library
 import pytest
 import yaml
-from keyring.backend import KeyringBackend
 from redis.connection import SSLConnection, UnixDomainSocketConnection
 
 from domo_oauth import (
-    ClientCredentials,
     ConfigurationError,
     DomoOAuthError,
     InvalidScopeError,
@@ -31,7 +28,7 @@ from domo_oauth import (
     cli,
     provider,
 )
-from domo_oauth.cli import keyring, obtain, spec
+from domo_oauth.cli import obtain, spec
 from domo_oauth.cli import options as options_of_commands
 from domo_oauth.cli.parsers import command_parser, whole_parser
 from domo_oauth.cli.token import simple_arguments
@@ -196,6 +193,50 @@ def test_each_help_says_what_the_command_does(capsys):
         assert examples in capsys.readouterr().out  # as it was written, line by line
 
 
+SCOPES = "account audit buzz dashboard data user workflow"
+
+
+@pytest.mark.parametrize(
+    ("shell", "lines"),
+    [
+        (
+            "bash",
+            {
+                "_shtab_domo_oauth_exec_pos_0_COMPGEN=_domo_oauth_programs": 1,
+                '_domo_oauth_programs() { compgen -c -- "$1"; }': 1,
+                "_COMPGEN=_shtab_compgen_files\n": 9,
+                "_shtab_domo_oauth_record___out_COMPGEN=_shtab_compgen_dirs\n": 1,
+                f"___scope_choices=({SCOPES})\n": 6,
+                "custom_scope_choices": 0,
+            },
+        ),
+        (
+            "zsh",
+            {
+                ':the command and its arguments:_command_names -e"': 1,
+                ':FILE:_files"': 8,
+                ':FOLDER:_files -/"': 1,
+                f":({SCOPES})": 6,
+                "compgen": 0,
+            },
+        ),
+        (
+            "fish",
+            {
+                '-ka "(__fish_complete_command)"': 1,
+                '-l out -xka "(__fish_complete_directories)"': 1,
+                f'-l scope -xka "{SCOPES}"': 6,
+                "compgen": 0,
+            },
+        ),
+    ],
+)
+def test_the_script_for_a_shell_completes_programs_files_and_scopes(shell, lines, capsys):
+    assert cli.main(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert {line: script.count(line) for line in lines} == lines
+
+
 @pytest.mark.parametrize("command", cli.COMMANDS)
 def test_no_example_has_a_token_among_the_arguments(command):
     examples = import_module(f"domo_oauth.cli.{command}").EXAMPLES
@@ -337,8 +378,10 @@ def test_any_other_store_is_a_folder(monkeypatch, tmp_path):
         store = options_of_commands.open_store()
         assert isinstance(store, FileStore)
         assert options_of_commands.store_name(store) == store.path == path
-    other = Memory()
-    assert options_of_commands.store_name(other) == repr(other)
+    assert (
+        options_of_commands.store_name(RedisStore("redis://user:word@host"))
+        == "RedisStore('host:6379/0', prefix='domo-oauth:')"
+    )
 
 
 @pytest.mark.parametrize("given", ["http://127.0.0.1", "MEMCACHED://user:word@host", "redis+tls://host"])
@@ -366,138 +409,6 @@ def test_what_is_missing_is_told(name, told, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, name, None)
     assert cli.main(["completion", "zsh"] if name == "shtab" else ["logout"]) == 2
     assert told in capsys.readouterr().err
-
-
-def test_a_keyring_that_quotes_what_it_was_given_is_not_quoted(monkeypatch):
-    import keyring as library
-    from keyring.backends import null
-
-    def quote(service, name, password):
-        raise library.errors.PasswordSetError(f"cannot keep {password}")
-
-    monkeypatch.setattr(library, "get_keyring", null.Keyring)
-    monkeypatch.setattr(library, "set_password", quote)
-    with pytest.raises(ConfigurationError, match=r"cannot be used \(PasswordSetError\): unlock it") as caught:
-        keyring.save("https://api.domo.com", ClientCredentials("canary-id", "canary-secret"))
-    assert "canary" not in str(caught.value)
-
-
-class Memory(KeyringBackend):
-    """A keyring of this process."""
-
-    priority = 1
-    name = "the test's own"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.kept: dict[tuple[str, str], str] = {}
-        self.error: Exception | None = None
-
-    def get_password(self, service, username):
-        if self.error is not None:
-            raise self.error
-        return self.kept.get((service, username))
-
-    def set_password(self, service, username, password):
-        self.kept[service, username] = password
-
-    def delete_password(self, service, username):
-        del self.kept[service, username]
-
-
-@pytest.fixture
-def memory(monkeypatch):
-    monkeypatch.setattr("keyring.core._keyring_backend", Memory())
-    monkeypatch.setattr("keyring.backend.get_all_keyring", list)
-    return keyring_library.get_keyring()
-
-
-def test_what_is_kept_in_the_keyring_comes_back_until_it_is_removed(memory):
-    credentials = ClientCredentials("canary-id", "canary-secret")
-    assert keyring.load("https://api.domo.com") is None
-    assert keyring.save("https://api.domo.com", credentials) == "the test's own"
-    assert memory.kept == {
-        ("domo-oauth", "https://api.domo.com"): '{"client_id": "canary-id", "client_secret": "canary-secret"}'
-    }
-    assert keyring.load("https://api.domo.com") == credentials
-    assert keyring.load("https://api.example.test") is None
-    assert not keyring.remove("https://api.example.test")
-    assert keyring.remove("https://api.domo.com")
-    assert memory.kept == {}
-    assert keyring.backend() == "the test's own"
-
-
-@pytest.mark.parametrize(
-    "entry", ["", "nonsense", "[]", "7", "{}", '{"client_id": "id"}', '{"client_id": "id", "client_secret": 7}']
-)
-def test_an_entry_that_is_broken(entry, memory):
-    memory.kept["domo-oauth", "https://api.domo.com"] = entry
-    with pytest.raises(ConfigurationError) as caught:
-        keyring.load("https://api.domo.com")
-    assert str(caught.value) == (
-        "The keyring's entry 'domo-oauth' for https://api.domo.com is broken: run domo-oauth login once more."
-    )
-
-
-@pytest.mark.parametrize(
-    ("error", "told"),
-    [
-        (RuntimeError("locked."), "RuntimeError: locked"),
-        (OSError(), "OSError"),
-        (keyring_library.errors.KeyringLocked("by a test: "), "KeyringLocked: by a test"),
-    ],
-)
-@pytest.mark.parametrize("use", [keyring.load, keyring.remove])
-def test_a_keyring_that_cannot_be_used(use, error, told, memory):
-    memory.error = error
-    with pytest.raises(ConfigurationError) as caught:
-        use("https://api.domo.com")
-    assert str(caught.value) == (
-        f"The system's keyring cannot be used ({told}): unlock it, or use DOMO_CLIENT_ID and DOMO_CLIENT_SECRET, or "
-        "--client-id with --client-secret-file, instead."
-    )
-
-
-def test_no_keyring_to_look_into_is_no_entry(memory):
-    memory.error = keyring_library.errors.NoKeyringError()
-    assert keyring.load("https://api.domo.com") is None
-
-
-def test_login_and_logout_of_another_server(memory, tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("DOMO_API_URL", "https://api.elsewhere.test")
-    secret = tmp_path / "secret"
-    secret.write_text("canary-secret\n")
-    secret.chmod(0o600)
-    client = ["--client-id", "canary-id", "--client-secret-file", str(secret)]
-    other = ["--base-url", "https://api.example.test/"]
-    assert cli.main(["login", *client, *other, "--no-check"]) == 0
-    assert list(memory.kept) == [("domo-oauth", "https://api.example.test")]
-    told = "domo-oauth: The client can… is kept for https://api.example.test in the keyring (the test's own).\n"
-    assert capsys.readouterr().err == told
-    assert cli.main(["logout"]) == 0
-    assert capsys.readouterr().err == "domo-oauth: There was no client for https://api.elsewhere.test in the keyring.\n"
-    assert cli.main(["logout", *other]) == 0
-    assert capsys.readouterr().err == "domo-oauth: Removed the client for https://api.example.test.\n"
-    assert memory.kept == {}
-
-
-def test_login_tells_for_whom_domo_grants_tokens(memory, tmp_path, capsys, domo_sandbox):
-    secret = tmp_path / "secret"
-    secret.write_text(domo_sandbox.client_secret)
-    secret.chmod(0o600)
-    client = ["--client-id", domo_sandbox.client_id, "--client-secret-file", str(secret)]
-    for more, logged in (([], False), (["--verbose"], True)):
-        provider.forget_tokens()
-        assert cli.main(["login", *client, *more]) == 0
-        said = capsys.readouterr().err
-        assert "domo-oauth: Domo grants tokens for sandbox: audit dashboard data user.\n" in said
-        assert ("Fetched a token" in said) is logged
-    assert keyring.load(domo_sandbox.url) == ClientCredentials(domo_sandbox.client_id, domo_sandbox.client_secret)
-
-
-def test_without_keyring_there_is_no_entry(monkeypatch):
-    monkeypatch.setitem(sys.modules, "keyring", None)
-    assert keyring.load("https://api.domo.com") is None
 
 
 def test_a_token_with_a_line_end_is_refused(monkeypatch, domo_sandbox, capsys):
