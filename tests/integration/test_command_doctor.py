@@ -414,9 +414,16 @@ def test_it_tells_what_is_logged_if_asked(domo_sandbox, capsys):
         assert ("granted for" in capsys.readouterr().err) is told
 
 
+def test_its_json_is_for_people_too(domo_sandbox, capsys):
+    assert cli.main(["doctor", "--json"]) == 0
+    shown = capsys.readouterr().out
+    assert shown == json.dumps(json.loads(shown), indent=2) + "\n"
+    assert json.loads(shown)["checks"][-1].keys() == {"name", "verdict", "told"}
+
+
 def test_its_columns_and_colors(domo_sandbox, capsys, monkeypatch):
     cli.main(["doctor"])
-    assert "ok   credentials" in capsys.readouterr().out
+    assert "\nok   credentials  the client dem…, from the environment\n" in capsys.readouterr().out
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
