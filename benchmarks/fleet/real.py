@@ -82,8 +82,8 @@ def simulated(world: World) -> Generator[None, None, None]:
                 world.wait(waiter, float("inf"))
             return self.outcome
 
-        def _land(self, outcome: Any) -> None:
-            super()._land(outcome)
+        def _land(self) -> None:
+            super()._land()
             for waiter in self.waiters:
                 world.wake(waiter, world.now)
 

@@ -24,6 +24,7 @@ from .answer import Sent, broken_answer, clean, read_answer
 from .base_url import resolve_base_url
 from .credentials import ClientCredentials
 from .errors import ConfigurationError, DomoOAuthError, TransportError, require
+from .interrupts import Interrupt, let_through
 from .scopes import scope_names, scope_parameter
 
 if TYPE_CHECKING:
@@ -63,8 +64,12 @@ def request_token(
         endpoint = TokenEndpoint(credentials, scopes, base_url=base_url, httpx_args=httpx_args)
     finally:
         del httpx_args  # a proxy's password may be in it, and a traceback with locals shows this frame
-    with endpoint:
-        return endpoint.request()
+    try:
+        with endpoint:
+            return endpoint.request()
+    except Interrupt as interrupt:
+        limit = interrupt.error
+    raise limit  # here, so that it has no context
 
 
 async def arequest_token(
@@ -82,8 +87,12 @@ async def arequest_token(
         endpoint = TokenEndpoint(credentials, scopes, base_url=base_url, httpx_args=httpx_args)
     finally:
         del httpx_args  # see request_token
-    async with endpoint:
-        return await endpoint.arequest()
+    try:
+        async with endpoint:
+            return await endpoint.arequest()
+    except Interrupt as interrupt:
+        limit = interrupt.error
+    raise limit  # here, so that it has no context
 
 
 class TokenEndpoint:
@@ -150,6 +159,7 @@ class TokenEndpoint:
         try:
             get_client()
         except Exception as error:  # noqa: BLE001 -- httpx and ssl do not agree on a type
+            let_through(error)
             return ConfigurationError(f"httpx cannot be set up with {self._set_up_with}: {_told(error, sent)}.")
         return None
 
@@ -157,6 +167,7 @@ class TokenEndpoint:
         try:
             response = get_access_token.sync_detailed(client=self._client, scope=scope_parameter(self._scopes) or UNSET)
         except BaseException as error:  # noqa: BLE001 -- whatever it is, it may not keep its frames
+            let_through(error)
             return _failure(error, sent)
         return read_answer(response, sent)
 
@@ -166,6 +177,7 @@ class TokenEndpoint:
                 client=self._client, scope=scope_parameter(self._scopes) or UNSET
             )
         except BaseException as error:  # noqa: BLE001 -- whatever it is, it may not keep its frames
+            let_through(error)
             return _failure(error, sent)
         return read_answer(response, sent)
 

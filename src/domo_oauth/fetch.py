@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakSet
 
 from . import log
+from .interrupts import let_through
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -95,6 +96,7 @@ class Fetcher:
                 endpoint = self._open()
                 return Fetched(endpoint.request(), sent, sent_wall)
             except Exception as error:  # noqa: BLE001 -- all who wait get it, whatever it is
+                let_through(error)
                 failure = error.with_traceback(None)  # which would keep the frames of the caller, and what they hold
                 failure.__context__ = None  # what the caller was handling is no business of those who get this, too
             was_closed = endpoint is not None and endpoint is not self._endpoint
@@ -146,13 +148,21 @@ Whoever forks takes the locks in the order opposite to that of their registratio
 so this one has to be registered after it; else each would wait for the other."""
 
 
+def _before_fork() -> None:
+    _setting_up.acquire()
+
+
+def _after_fork_in_parent() -> None:
+    with suppress(RuntimeError):  # an interrupt came while it waited for the lock, and Python forks all the same
+        _setting_up.release()
+
+
 def _after_fork_in_child() -> None:
-    _setting_up.release()
+    global _setting_up  # noqa: PLW0603 -- the one that another thread may have held
     for fetcher in list(_fetchers):
         fetcher.forget_connection()
+    _setting_up = RLock()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-    os.register_at_fork(
-        before=_setting_up.acquire, after_in_parent=_setting_up.release, after_in_child=_after_fork_in_child
-    )
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

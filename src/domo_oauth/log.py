@@ -7,10 +7,14 @@ takes to read: where nobody has loaded it, nobody listens to what is less than a
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from logging import Logger
 
 __all__ = ["debug", "info", "warning"]
 
+_logger: Logger | None = None
 _DEBUG, _INFO, _WARNING = 10, 20, 30
 
 
@@ -32,7 +36,19 @@ def warning(message: str, *args: object) -> None:
 def _tell(level: int, message: str, args: tuple[object, ...]) -> None:
     if level < _WARNING and "logging" not in sys.modules:
         return
-    with suppress(Exception):
-        import logging
+    try:
+        (_logger or _find_logger()).log(level, message, *args, stacklevel=3)
+    except Exception as error:
+        from .interrupts import is_interrupt
 
-        logging.getLogger("domo_oauth").log(level, message, *args, stacklevel=3)
+        if is_interrupt(error):
+            raise
+
+
+def _find_logger() -> Logger:
+    """The logger, once: to find it takes a lock that an interrupt may leave locked, and then nobody can log."""
+    global _logger  # noqa: PLW0603
+    import logging
+
+    _logger = logging.getLogger("domo_oauth")
+    return _logger

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from . import log
 from .base_url import resolve_base_url
 from .credentials import ClientCredentials
-from .errors import ConfigurationError, is_for_all, require
+from .errors import ConfigurationError, DomoOAuthError, is_for_all, require
 from .fetch import Clock, Fetcher
+from .interrupts import Interrupt, let_through
 from .scopes import scope_names
 from .shared import Failure, Held, RefusedToken, Route, forget_tokens, share
 from .single_flight import Flight
@@ -42,9 +43,11 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 _LONGEST_RETRY_AFTER = 300.0
 _FORGIVEN = 60.0
 """Seconds without a token that an API refused, after which the next one is believed at once."""
+_THREAD = "domo-oauth"
 _OWN_FETCH = (
     "A token was asked for by what runs inside of its own fetch, such as a log handler or a signal handler, which "
-    "would wait for itself for ever. Ask for tokens from another thread there, or not at all."
+    "would wait for itself for ever. Do not ask there: leave it to a thread that nothing waits for, such as that of a "
+    "logging.handlers.QueueListener."
 )
 
 
@@ -168,6 +171,14 @@ class TokenProvider:
         held = self._shared.held
         if held is not None and self._monotonic() < held.stale_at and self._wall() < held.stale_at_wall:
             return held.token
+        try:
+            return self._get_token()
+        except Interrupt as interrupt:
+            limit = interrupt.error
+        raise limit  # here, so that it has no context
+
+    def _get_token(self) -> Token:
+        """The token at hand or that of a fetch, which may be this thread's own."""
         while True:
             found, leads = self._join()
             if not isinstance(found, Flight):
@@ -316,7 +327,7 @@ class TokenProvider:
 
     def _start_thread(self, flight: Flight[Outcome]) -> None:
         """See to a flight on a thread with a name, which does not keep the process from ending."""
-        thread = threading.Thread(target=flight.tend, name="domo-oauth", daemon=True)
+        thread = threading.Thread(target=flight.tend, name=_THREAD, daemon=True)
         try:
             thread.start()
         except RuntimeError:
@@ -329,11 +340,15 @@ class TokenProvider:
         try:
             fetched = self._fetch()
         except Exception as error:  # noqa: BLE001 -- or all who ask would try again at once
+            let_through(error)
             fetched = self._failed(error.with_traceback(None))
-        except BaseException:
-            with shared.lock:
-                shared.flight = None  # whoever waits takes over
-            raise
+        except BaseException as error:
+            if threading.current_thread().name != _THREAD:
+                with shared.lock:
+                    shared.flight = None  # whoever waits takes over
+                raise
+            # It is nobody's interrupt, and if it were nobody's error, too, all who wait would ask again at once.
+            fetched = self._failed(DomoOAuthError(f"No token: {type(error).__name__} ended the thread that asked."))
         with shared.lock:
             shared.flight = None
             if isinstance(fetched, Held):
@@ -356,7 +371,8 @@ class TokenProvider:
         if failure is not None and self._monotonic() < failure.until:
             try:
                 stored = self._vault.load()
-            except Exception:  # noqa: BLE001 -- a store may raise anything, and has been complained of
+            except Exception as fault:  # noqa: BLE001 -- a store may raise anything, and has been complained of
+                let_through(fault)
                 return failure
             return self._take(stored) if stored is not None and self._is_wanted(stored) else failure
         anew, self._shared.anew = self._shared.anew, False

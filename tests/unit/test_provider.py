@@ -45,6 +45,7 @@ from domo_oauth.adapters.httpx import DomoAuth
 from domo_oauth.exchange import TokenEndpoint
 from domo_oauth.provider import Clock
 from domo_oauth.single_flight import Flight
+from domo_oauth.stores import file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -765,12 +766,18 @@ def test_a_leader_that_is_interrupted_leaves_the_fetch_to_those_who_wait(provide
     assert endpoint.requests == 2
 
 
-def test_a_thread_in_the_background_that_ends_is_replaced(provider, endpoint, anyio_backend, monkeypatch):
-    died = []
-    monkeypatch.setattr(threading, "excepthook", lambda args: died.append(args.exc_type))
-    endpoint.answers = [GeneratorExit()]
+@pytest.mark.parametrize("ended", [GeneratorExit(), SystemExit("canary"), asyncio.CancelledError()])
+def test_whatever_ends_the_thread_in_the_background_is_an_error_with_a_pause(
+    provider, endpoint, anyio_backend, time, ended
+):
+    endpoint.answers = [ended]
+    told = f"^No token: {type(ended).__name__} ended the thread that asked\\.$"
+    for _ in range(3):
+        with pytest.raises(DomoOAuthError, match=told):
+            anyio.run(provider.aget_token, backend=anyio_backend)
+    assert endpoint.requests == 1
+    time.now += 1
     assert anyio.run(provider.aget_token, backend=anyio_backend).access_token == "canary-token-2"
-    until(lambda: died == [GeneratorExit])  # said after the others have their token
 
 
 def test_a_sync_call_inside_a_running_loop(provider, endpoint, anyio_backend):
@@ -863,6 +870,34 @@ def test_a_child_does_not_wait_for_its_parents_threads(provider, endpoint):
         assert provider.get_token().access_token
         parents.result(PATIENCE)
     assert endpoint.requests == 2
+
+
+@pytest.mark.parametrize(("module", "lock"), [(fetch, "_setting_up"), (file, "_forking")], ids=["fetch", "file"])
+def test_a_fork_whose_wait_for_a_lock_was_interrupted(module, lock, provider):
+    """Python forks all the same, and another thread may still have the lock."""
+    provider.get_token()
+    held, done, before = threading.Event(), threading.Event(), getattr(module, lock)
+
+    def hold():
+        with before:
+            held.set()
+            assert done.wait(PATIENCE)
+
+    with ThreadPoolExecutor(1) as threads:
+        holding = threads.submit(hold)
+        assert held.wait(PATIENCE)
+        module._after_fork_in_parent()
+        module._after_fork_in_child()  # as it runs in the child
+        assert getattr(module, lock) is not before
+        with getattr(module, lock):
+            assert (provider._fetcher._endpoint is None) is (module is fetch)
+        done.set()
+        holding.result(PATIENCE)
+    module._before_fork()
+    module._after_fork_in_parent()
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(getattr(module, lock).acquire, timeout=PATIENCE).result()
+    module._after_fork_in_child()
 
 
 def test_without_fork():
@@ -1224,7 +1259,8 @@ def test_an_interrupt_just_before_or_after_a_fetch_holds_nobody_up(provider, end
         with pytest.raises(KeyboardInterrupt):
             provider.get_token()
     until(lambda: provider._shared.flight is None or provider._shared.flight.is_adrift)
-    assert get(provider).access_token == f"canary-token-{endpoint.requests}"
+    assert get(provider).access_token == "canary-token-1"
+    assert endpoint.requests == 1
     assert provider._shared.flight is None
 
 
@@ -1269,7 +1305,8 @@ def test_an_interrupt_around_the_fetch_of_a_thread_holds_no_task_up(
         provider.get_token()
     task.join(PATIENCE)
     opening.join(PATIENCE)
-    assert [token.access_token for token in tokens] == [f"canary-token-{endpoint.requests}"]
+    assert [token.access_token for token in tokens] == ["canary-token-1"]
+    assert endpoint.requests == 1
 
 
 @pytest.mark.parametrize(("monotonic", "wall"), [(HOUR - 300, 0), (0, HOUR - 300)])

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
 import threading
+import time
 import types
 from concurrent.futures import ThreadPoolExecutor
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import pytest
 import trio
 
@@ -163,3 +166,91 @@ def test_it_is_adrift_only_after_a_while_and_while_nobody_flies_it(monkeypatch):
     flight.run()
     assert seen == [False]
     assert not flight.is_adrift
+
+
+def interrupted_at(number, call):
+    """Call with an interrupt at the so-manyeth moment at which Python lets one in; whether there were so many.
+
+    It lets it in where a function begins, and where a call has returned.
+    """
+    moments = 0
+
+    def profile(_frame, event, _arg):
+        nonlocal moments
+        moments += event != "c_call"
+        if moments == number:
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    before = sys.getprofile()
+    sys.setprofile(profile)
+    try:
+        call()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.setprofile(before)
+    return False
+
+
+def test_a_waiter_that_is_interrupted_anywhere_holds_nobody_up(monkeypatch, anyio_backend):
+    monkeypatch.setattr(single_flight, "_UNATTENDED", 0.001)
+    for number in itertools.count(1):
+        go_on = threading.Event()
+        flight = Flight(lambda go_on=go_on: go_on.wait(20) and "done")
+        with ThreadPoolExecutor(2) as threads:
+            flying = threads.submit(flight.run)
+            while flight._idle_since is not None:
+                time.sleep(0.0001)
+            other = threads.submit(flight.wait)
+            try:
+                assert interrupted_at(number, flight.wait)  # while it flies, it waits for ever
+            finally:
+                go_on.set()
+            flying.result(20)
+            assert other.result(20) == "done"
+            assert anyio.run(flight.arrive, backend=anyio_backend) == "done"
+        if number > 30:  # it goes round in circles by now
+            break
+
+
+def test_an_interrupt_anywhere_in_a_flight_leaves_no_task_behind(monkeypatch, anyio_backend):
+    """Where a thread sees to it that is not interrupted."""
+    monkeypatch.setattr(single_flight, "_UNATTENDED", 0.001)
+    again = True
+    for number in itertools.count(1):
+        done, outcomes = [], []
+        flight = Flight(lambda done=done: done.append(1) or "done")
+
+        async def arrive(flight=flight, outcomes=outcomes):
+            outcomes.append(await flight.arrive())
+
+        async def main(number=number, flight=flight, arrive=arrive):
+            nonlocal again
+            async with anyio.create_task_group() as tasks:
+                for _ in range(3):
+                    tasks.start_soon(arrive)
+                await anyio.wait_all_tasks_blocked()
+                again = await anyio.to_thread.run_sync(interrupted_at, number, flight.run)
+                with anyio.fail_after(20):
+                    await anyio.to_thread.run_sync(flight.tend)
+
+        anyio.run(main, backend=anyio_backend)
+        assert outcomes in (["done"] * 3, [None] * 3)  # none where the interrupt came in the work itself
+        assert len(done) <= 1
+        if not again:
+            break
+    assert number > 10
+
+
+def test_the_work_is_done_once_where_an_interrupt_comes_before_the_landing(monkeypatch):
+    monkeypatch.setattr(single_flight, "_UNATTENDED", 0.0)
+    done = []
+    flight = Flight(lambda: done.append(1) or "done")
+    with monkeypatch.context() as patched:
+        patched.setattr(Flight, "_land", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            flight.run()
+    assert flight.is_adrift
+    assert flight.wait() == "done"
+    assert done == [1]

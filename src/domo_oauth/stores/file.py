@@ -228,16 +228,26 @@ def _is_entry_name(name: str) -> bool:
     return len(name) == _NAME_LENGTH and _HEX.issuperset(name)
 
 
+def _before_fork() -> None:
+    _forking.acquire()
+
+
+def _after_fork_in_parent() -> None:
+    with suppress(RuntimeError):  # an interrupt came while it waited for the lock, and Python forks all the same
+        _forking.release()
+
+
 def _after_fork_in_child() -> None:
+    global _forking  # noqa: PLW0603 -- the one that another thread may have held
     for fd in _open_locks:
         with suppress(OSError):
             os.close(fd)
     _open_locks.clear()
-    _forking.release()
+    _forking = RLock()
 
 
 if sys.platform != "win32":  # pragma: no branch -- which has no fork
-    os.register_at_fork(before=_forking.acquire, after_in_parent=_forking.release, after_in_child=_after_fork_in_child)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
 
 
 class _Folder:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from domo_oauth import log
 from domo_oauth.errors import is_for_all
+from domo_oauth.interrupts import let_through
 
 from .protocol import LEASE_SECONDS, StoreError
 from .seal import Entry, Refusal, Seal
@@ -115,6 +116,7 @@ class Turn:
         try:
             self._wait(wanted)
         except Exception as error:  # noqa: BLE001 -- a store may raise anything
+            let_through(error)
             self.give_up(error)
 
     def _wait(self, wanted: Callable[[Stored], bool]) -> None:
@@ -159,6 +161,7 @@ class Turn:
         try:
             self._store.save(self._name, self._vault.seal.close(entry), until, self._lease)
         except Exception as error:  # noqa: BLE001 -- a store may raise anything
+            let_through(error)
             self.give_up(error)
 
     def end(self) -> None:
@@ -169,6 +172,7 @@ class Turn:
         try:
             self._store.release(self._name, lease)
         except Exception as error:  # noqa: BLE001 -- a store may raise anything
+            let_through(error)
             self.give_up(error)
 
     def give_up(self, error: Exception) -> None:
