@@ -47,22 +47,22 @@ def _raised_by_a_handler(error: BaseException) -> BaseException | None:
     if threading.current_thread() is not threading.main_thread():
         return None  # signal handlers run there only
     codes = {code for number in signal.valid_signals() if (code := _code_of(signal.getsignal(number))) is not None}
-    behind: BaseException | None = error
-    frames = _frames(error)
-    while behind is not None:
-        if any(frame.f_code in codes for frame in frames):
-            return behind
-        behind, before = behind.__cause__ or behind.__context__, frames
-        frames = _frames(behind)
-        if not frames or frames[0] not in before:
-            break  # it was caught elsewhere: whoever called is handling it, and it is none of this call's
-    return None
+    behind, frames = error, _frames(error)
+    while not any(frame.f_code in codes for frame in frames):
+        cause = behind.__cause__ or behind.__context__
+        if cause is None:
+            return None
+        above, frames = frames, _frames(cause)
+        if not frames or frames[0] not in above:
+            return None  # it was caught elsewhere: whoever called is handling it, and it is none of this call's
+        behind = cause
+    return behind
 
 
-def _frames(error: BaseException | None) -> list[FrameType]:
+def _frames(error: BaseException) -> list[FrameType]:
     """Where it was caught, and from there down to where it was raised."""
     frames: list[FrameType] = []
-    traceback = error.__traceback__ if error is not None else None
+    traceback = error.__traceback__
     while traceback is not None:
         frames.append(traceback.tb_frame)
         traceback = traceback.tb_next

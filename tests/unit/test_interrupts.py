@@ -170,6 +170,14 @@ def test_a_limit_that_the_libraries_take_for_their_own(asks, wire):
     assert caught.value is error
 
 
+def test_a_limit_that_comes_while_a_task_runs(endpoint):
+    signal.signal(signal.SIGALRM, handlers(SoftTimeLimitExceeded("limit"))["function"])
+    args = {"transport": httpx.MockTransport(endpoint)}
+    with pytest.raises(SoftTimeLimitExceeded, match="limit"):
+        anyio.run(functools.partial(arequest_token, CREDENTIALS, httpx_args=args))
+    assert endpoint.requests == 1
+
+
 class Store(FileStore):
     def lease(self, _name):
         signal.raise_signal(signal.SIGALRM)
