@@ -615,7 +615,10 @@ class TestRunning:
         port = httpx.URL(sandbox.url).port or 0
         with pytest.raises(ConfigurationError, match="did not start"), running(port=port):
             pass
-        assert f"Cannot listen on port {port}" in capfd.readouterr().err
+        assert capfd.readouterr().err.startswith(f"domo_oauth.sandbox: Cannot listen on port {port} of 127.0.0.1: ")
+        with pytest.raises(ConfigurationError, match="did not start"), running(port=port, quiet=True):
+            pass
+        assert capfd.readouterr().err == ""
         with pytest.raises(ConfigurationError, match="at least one client"), running(clients=[]):
             pass
 

@@ -7,6 +7,8 @@ import gzip
 import json
 import logging
 import math
+import shlex
+import socket
 import time
 from dataclasses import asdict, replace
 from types import SimpleNamespace
@@ -536,6 +538,60 @@ def test_what_the_flags_mean(monkeypatch, tmp_path):
             run(f"--clients {file} {more}")
         told = "--scope and --customer are for the demo client: with --clients, put them in the file."
         assert str(caught.value) == told
+
+
+@pytest.fixture
+def sandbox_log():
+    logger = logging.getLogger("domo_oauth.sandbox")
+    before = logger.level, logger.propagate, logger.handlers
+    yield logger
+    logger.setLevel(before[0])
+    logger.propagate, logger.handlers = before[1:]
+
+
+@pytest.mark.parametrize(
+    ("clients", "host", "url", "secret", "known"),
+    [
+        (
+            (DEMO_CLIENT,),
+            "127.0.0.1",
+            "http://127.0.0.1:{port}",
+            " DOMO_CLIENT_SECRET=not-a-secret",
+            "demo-client (audit dashboard data user)",
+        ),
+        ((ACME, DEMO_CLIENT), "127.0.0.1", "http://127.0.0.1:{port}", "", ""),
+        ((replace(ACME, client_id="it's mine"),), "::1", "http://[::1]:{port}", "", "it's mine (data user)"),
+    ],
+)
+def test_what_a_sandbox_says_when_it_is_ready(clients, host, url, secret, known, sandbox_log, capsys):
+    settings = Settings(clients=clients, host=host, port=0)
+    server._log_to_stderr()
+    assert (sandbox_log.level, sandbox_log.propagate, len(sandbox_log.handlers)) == (logging.INFO, False, 1)
+    with server._listening_socket(settings) as listener:
+        port = listener.getsockname()[1]
+        assert listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+        assert listener.family == (socket.AF_INET6 if ":" in host else socket.AF_INET)
+        server._announce(listener, settings)
+    said = capsys.readouterr()
+    url, client_id = url.format(port=port), shlex.quote(clients[0].client_id)
+    assert said.out == f"export DOMO_API_URL={shlex.quote(url)} DOMO_CLIENT_ID={client_id}{secret}\n"
+    known = known or "id-ü (data user); demo-client (audit dashboard data user)"
+    assert said.err.splitlines() == [
+        f"This is a sandbox of Domo's token endpoint. The line above, pasted into a shell, points programs at {url}.",
+        f"Clients and their scopes: {known}",
+        f"To read about it and to try it: {url}/",
+        "GET /oauth/token, GET /v1/datasets; GET /_sandbox/stats, POST /_sandbox/reset, POST /_sandbox/revoke",
+        "Ctrl+C stops it.",
+    ]
+
+
+def test_a_port_that_is_taken():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigurationError) as caught:
+            server._listening_socket(Settings(port=port))
+    assert str(caught.value).startswith(f"Cannot listen on port {port} of 127.0.0.1: Address already in use")
+    assert str(caught.value).endswith(". --port 0 takes one that is free.")
 
 
 TABLE = '[[clients]]\nclient_id = "a"\nclient_secret = "b"\nscopes = ["data"]\n'

@@ -35,7 +35,7 @@ ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache" / "mutants"
 TESTS = ("tests/unit", "tests/contract", "tests/integration", "tests/secrets", "tests/faults")
 SLOW = """
-breaks contract_diff fuzz generated_client make_sdk overlays packaging page prism readme release surface
+breaks contract_diff fuzz generated_client make_sdk overlays packaging prism readme release surface
 """  # seconds that tell of the generator, of documents or of other tools, and nothing of src/
 PLUGINS = ("anyio.pytest_plugin", "_hypothesis_pytestplugin", "domo_oauth.pytest_plugin")  # others take long to load
 OPTIONS = ["-q", "--tb=no", "--show-capture=no", "-p", "no:cacheprovider", *(f"-p{name}" for name in PLUGINS)]

@@ -22,6 +22,7 @@ _NAMES = {"min": "max", "any": "all", "lower": "upper", "partition": "rpartition
 _NAMES |= {new: old for old, new in _NAMES.items()} | {"fullmatch": "match"}
 _LOG = {"debug", "info", "warning", "error", "exception"}
 _HELP = {"help", "metavar", "formatter_class"}  # of argparse
+_UNSEEN = {"slots"}  # of a dataclass, as is __slots__
 
 _Place = ast.expr | ast.stmt | ast.pattern
 _Changes = Iterator[tuple[_Place, str, str]]
@@ -91,6 +92,8 @@ class _File:
         messages = messages or (_called(node) in _LOG)
         yield from (change for change in _changes(node) if not (messages and _is_text(change[0])))
         for child in _children(node):
+            if isinstance(child, ast.keyword) and child.arg in _UNSEEN:
+                continue
             is_help = isinstance(child, ast.keyword) and child.arg in _HELP
             yield from self.below(child, messages=messages or is_help)
 
@@ -165,7 +168,7 @@ def _changes(node: ast.AST) -> _Changes:  # noqa: C901, PLR0912 -- a table
                 for argument in arguments:
                     yield argument, "AssertionError", "not suppressed"
             for keyword in keywords:
-                if keyword.arg is not None and keyword.arg not in _HELP:
+                if keyword.arg is not None and keyword.arg not in _HELP | _UNSEEN:
                     others = [other for other in keywords if other is not keyword]
                     yield node, _text(ast.Call(called, arguments, others)), f"without {keyword.arg}"
 
