@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
     from typing import TypeGuard
 
@@ -23,6 +24,7 @@ __all__ = [
     "TokenRequestError",
     "TransportError",
     "UnexpectedResponseError",
+    "causes",
     "is_for_all",
     "require",
 ]
@@ -114,6 +116,16 @@ on an allow list (403), is the business of those who ask by the same way."""
 def is_for_all(error: Exception) -> TypeGuard[TokenRequestError]:
     """Whether everybody who asks for the same would be told the same, from wherever."""
     return type(error) in FOR_ALL
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and what it came of, from one to the next; each once, as an error may be its own cause."""
+    seen = set[int]()
+    behind: BaseException | None = error
+    while behind is not None and id(behind) not in seen:
+        yield behind
+        seen.add(id(behind))
+        behind = behind.__cause__ or behind.__context__
 
 
 def require(name: str, value: object, kind: type) -> None:

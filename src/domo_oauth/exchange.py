@@ -23,8 +23,8 @@ from ._version import __version__
 from .answer import Sent, broken_answer, clean, read_answer
 from .base_url import resolve_base_url
 from .credentials import ClientCredentials
-from .errors import ConfigurationError, DomoOAuthError, TransportError, require
-from .interrupts import Interrupt, let_through
+from .errors import ConfigurationError, DomoOAuthError, TransportError, causes, require
+from .interrupts import Interrupt, is_interrupt, let_through
 from .scopes import scope_names, scope_parameter
 
 if TYPE_CHECKING:
@@ -253,6 +253,8 @@ def _shared_tls(*, trust_env: bool) -> ssl.SSLContext:
     try:
         return _tls(trust_env=trust_env)
     except OSError as error:
+        if is_interrupt(error):
+            raise
         raise ConfigurationError(
             f"The certificate authorities cannot be loaded ({error}): check SSL_CERT_FILE and SSL_CERT_DIR."
         ) from None
@@ -266,10 +268,7 @@ def _tls(*, trust_env: bool) -> ssl.SSLContext:
 
 def _told(error: BaseException, sent: Sent) -> str:
     """Type and text of an error; where it has no text, that of the error behind it."""
-    behind: BaseException | None = error
-    while behind is not None and not str(behind):
-        behind = behind.__cause__ or behind.__context__
-    text = clean(str(behind or ""), sent).rstrip(".")
+    text = clean(next((text for each in causes(error) if (text := str(each))), ""), sent).rstrip(".")
     if isinstance(error, httpx.ProtocolError):
         text = re.split(r":| b['\"]", text)[0]  # what follows are bytes of the server's or of a header, perhaps a token
     if isinstance(error, httpx.InvalidURL):
@@ -298,11 +297,9 @@ def _failure(error: BaseException, sent: Sent) -> DomoOAuthError:
         case _:
             # Cancelled, interrupted, or an error of the libraries': not ours to rename, only to rid of its frames.
             error.__context__ = None
-            behind = error.__cause__
-            while behind is not None:
+            for behind in causes(error):
                 behind.__traceback__ = None
-                behind = behind.__cause__ or behind.__context__
-            raise error.with_traceback(None)
+            raise error
 
 
 def _transport_error(error: httpx.TransportError, sent: Sent) -> TransportError:

@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .errors import causes
+
 if TYPE_CHECKING:
-    from types import CodeType, FrameType
+    from types import FrameType
 
 __all__ = ["Interrupt", "is_interrupt", "let_through"]
+
+_CO_VARARGS = 0x04  # as in inspect, which takes long to import
 
 
 class Interrupt(BaseException):
@@ -41,22 +45,19 @@ def is_interrupt(error: BaseException) -> bool:
 
 
 def _raised_by_a_handler(error: BaseException) -> BaseException | None:
-    import signal  # these take longer to import than a token from a store takes to read
-    import threading
+    import threading  # which takes longer to import than a token from a store takes to read
 
     if threading.current_thread() is not threading.main_thread():
         return None  # signal handlers run there only
-    codes = {code for number in signal.valid_signals() if (code := _code_of(signal.getsignal(number))) is not None}
-    behind, frames = error, _frames(error)
-    while not any(frame.f_code in codes for frame in frames):
-        cause = behind.__cause__ or behind.__context__
-        if cause is None:
-            return None
-        above, frames = frames, _frames(cause)
-        if not frames or frames[0] not in above:
+    above: list[FrameType] | None = None
+    for behind in causes(error):
+        frames = _frames(behind)
+        if above is not None and (not frames or frames[0] not in above):
             return None  # it was caught elsewhere: whoever called is handling it, and it is none of this call's
-        behind = cause
-    return behind
+        if any(_is_of_a_handler(frame) for frame in frames):
+            return behind
+        above = frames
+    return None
 
 
 def _frames(error: BaseException) -> list[FrameType]:
@@ -69,12 +70,15 @@ def _frames(error: BaseException) -> list[FrameType]:
     return frames
 
 
-def _code_of(handler: object) -> CodeType | None:
-    import functools
-    from types import FunctionType, MethodType
+def _is_of_a_handler(frame: FrameType) -> bool:
+    """Whether it was called as Python calls a signal handler: with a number, and the frame that was interrupted."""
+    from itertools import pairwise
+    from types import FrameType
 
-    while isinstance(handler, functools.partial | MethodType):
-        handler = handler.func if isinstance(handler, functools.partial) else handler.__func__
-    of_what: type = type(handler)
-    called: list[object] = [handler, *(vars(kind).get("__call__") for kind in of_what.__mro__)]
-    return next((each.__code__ for each in called if isinstance(each, FunctionType)), None)
+    code, values = frame.f_code, frame.f_locals
+    given = [values.get(name) for name in code.co_varnames[: code.co_argcount]]
+    if code.co_flags & _CO_VARARGS:
+        given += values.get(code.co_varnames[code.co_argcount + code.co_kwonlyargcount], ())
+    return any(
+        isinstance(number, int) and isinstance(interrupted, FrameType) for number, interrupted in pairwise(given)
+    )

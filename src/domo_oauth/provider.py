@@ -197,6 +197,14 @@ class TokenProvider:
         held = self._shared.held
         if held is not None and self._monotonic() < held.stale_at and self._wall() < held.stale_at_wall:
             return held.token
+        try:
+            return await self._aget_token()
+        except Interrupt as interrupt:
+            limit = interrupt.error
+        raise limit  # here, so that it has no context
+
+    async def _aget_token(self) -> Token:
+        """The token at hand or that of a fetch on another thread."""
         while True:
             found, _ = self._join()
             if not isinstance(found, Flight):
@@ -323,7 +331,8 @@ class TokenProvider:
             start_new_thread(self._start_thread, (flight,))
         except RuntimeError:  # none can be started, as when Python ends
             flight.run()
-        flight.is_tended = True
+        else:
+            flight.is_tended = True
 
     def _start_thread(self, flight: Flight[Outcome]) -> None:
         """See to a flight on a thread with a name, which does not keep the process from ending."""
@@ -343,7 +352,8 @@ class TokenProvider:
             let_through(error)
             fetched = self._failed(error.with_traceback(None))
         except BaseException as error:
-            if threading.current_thread().name != _THREAD:
+            thread = threading.current_thread()
+            if thread.name != _THREAD or thread is threading.main_thread():
                 with shared.lock:
                     shared.flight = None  # whoever waits takes over
                 raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import signal
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,7 @@ from domo_oauth import (
 from domo_oauth import provider as provider_module
 from domo_oauth.interrupts import Interrupt, let_through
 from domo_oauth.stores.file import FileStore
+from domo_oauth.stores.redis import RedisStore
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="this system has no such signals")
 CREDENTIALS = ClientCredentials("canary-client", "canary-secret")
@@ -191,6 +193,89 @@ def test_a_limit_within_a_store_is_no_fault_of_the_store(endpoint, make, tmp_pat
     assert "Doing without the store" not in caplog.text
 
 
+def test_a_limit_while_redis_is_asked(endpoint, make, wire, caplog):
+    """Which has an error of its own for each."""
+    server, error = wire(b"", then="hang"), SoftTimeLimitExceeded("limit")
+    signal.signal(signal.SIGALRM, handlers(error)["function"])
+    store = RedisStore(server.url.replace("http", "redis"))
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    with pytest.raises(SoftTimeLimitExceeded) as caught:
+        make(store=store).get_token()
+    assert caught.value is error
+    assert endpoint.requests == 0
+    assert store._passed_over is None
+    assert "Doing without the store" not in caplog.text
+
+
+def test_a_limit_while_certificate_authorities_are_loaded(monkeypatch):
+    """Which may well be an OSError, as is what they cannot be loaded for."""
+    error = TimeoutError("limit")
+    signal.signal(signal.SIGALRM, handlers(error)["function"])
+    monkeypatch.setattr(exchange, "_tls", lambda **_: signal.raise_signal(signal.SIGALRM))
+    for ask in (TokenProvider(CREDENTIALS).get_token, functools.partial(request_token, CREDENTIALS)):
+        with pytest.raises(TimeoutError) as caught:
+            ask()
+        assert caught.value is error
+
+
+def test_a_limit_where_no_thread_can_be_started(endpoint, make, monkeypatch):
+    signal.signal(signal.SIGALRM, handlers(SoftTimeLimitExceeded("limit"))["function"])
+    monkeypatch.setattr(provider_module, "start_new_thread", lambda *_: (_ for _ in ()).throw(RuntimeError))
+    provider = make()
+    with pytest.raises(SoftTimeLimitExceeded, match="limit"):
+        anyio.run(provider.aget_token)
+    assert anyio.run(provider.aget_token).access_token == "t-2"
+
+
+@pytest.mark.parametrize("of_itself", [True, False])
+def test_an_error_that_came_of_itself_is_no_limit_and_ends(of_itself, endpoint, make, tmp_path):
+    class Broken(FileStore):
+        def load(self, _name):
+            error, other = OSError("canary-broken"), ValueError()
+            other.__cause__ = error
+            raise error from (error if of_itself else other)
+
+    endpoint.interrupt = False
+    signal.signal(signal.SIGALRM, handlers(SoftTimeLimitExceeded())["function"])
+    assert make(store=Broken(tmp_path)).get_token().access_token == "t-1"
+
+
+def test_a_function_that_is_no_handler_may_share_its_code(endpoint, make, tmp_path):
+    def decorated(function):
+        @functools.wraps(function)
+        def wrapper(*args):
+            return function(*args)
+
+        return wrapper
+
+    class Broken(FileStore):
+        @decorated
+        def load(self, name):
+            raise OSError(name)
+
+    endpoint.interrupt = False
+    signal.signal(signal.SIGALRM, decorated(lambda *_: None))
+    assert make(store=Broken(tmp_path)).get_token().access_token == "t-1"
+
+
+def test_a_handler_that_is_put_back_before_it_raises(endpoint, make):
+    def once(_number, _frame):
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        raise SoftTimeLimitExceeded
+
+    signal.signal(signal.SIGALRM, once)
+    with pytest.raises(SoftTimeLimitExceeded):
+        make().get_token()
+    assert endpoint.requests == 1
+
+
+def test_the_main_thread_may_have_any_name(endpoint, make, monkeypatch):
+    monkeypatch.setattr(threading.main_thread(), "name", "domo-oauth")
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    with pytest.raises(KeyboardInterrupt):
+        make().get_token()
+
+
 def test_a_limit_within_a_look_into_the_store(make, tmp_path, monkeypatch):
     provider, error = make(store=FileStore(tmp_path)), SoftTimeLimitExceeded()
     signal.signal(signal.SIGALRM, handlers(error)["function"])
@@ -240,7 +325,7 @@ def test_other_threads_have_no_signal_handlers():
 
     def fail():
         try:
-            raise_it()
+            raise_it(signal.SIGALRM, sys._getframe())  # as Python calls it
         except SoftTimeLimitExceeded as error:
             let_through(error)
             return interrupts.is_interrupt(error)

@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from domo_oauth.errors import ConfigurationError
+from domo_oauth.interrupts import is_interrupt
 from domo_oauth.values import Value
 
 from .protocol import LEASE_SECONDS, StoreError
@@ -203,7 +204,9 @@ class RedisStore:
             cast("Redis", self._client).connection_pool.disconnect(inuse_connections=False)
         try:
             return ask()
-        except Exception as error:  # noqa: BLE001 -- whatever it is, its frames must not leave
+        except Exception as error:  # whatever it is, its frames must not leave
+            if is_interrupt(error):
+                raise
             told = _told(error, self._where)
         finally:
             self._used_at = self._monotonic()
