@@ -172,7 +172,7 @@ def one(phases, url, store, store_args):
         took = time.monotonic() - began
         flight = provider._shared.flight
         if flight is not None:
-            flight._landed.wait(60)
+            flight.wait()
         token_then = provider.get_token()
         say("token", token=token.access_token, then=token_then.access_token, took=took,
             landed=time.monotonic() - began, warnings=list(warnings), waits=provider.stats().waits)

@@ -40,15 +40,6 @@ from domo_oauth.stores.redis import RedisStore
 MAN = Path(__file__).parents[2] / "man" / "domo-oauth.1"
 
 
-@pytest.fixture(autouse=True)
-def _log():
-    logger = logging.getLogger("domo_oauth")
-    level, handlers = logger.level, list(logger.handlers)
-    yield
-    logger.setLevel(level)
-    logger.handlers[:] = handlers
-
-
 def test_spec_prints_the_document_as_it_was_written(capsys):
     assert cli.main(["spec"]) == 0
     assert capsys.readouterr().out == contract_text()

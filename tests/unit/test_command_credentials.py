@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import getpass
 import io
-import logging
 import os
 import sys
 from pathlib import Path
@@ -16,15 +15,6 @@ from keyring.backend import KeyringBackend
 
 from domo_oauth import ClientCredentials, ConfigurationError, cli, provider
 from domo_oauth.cli import credentials, keyring, login
-
-
-@pytest.fixture(autouse=True)
-def _log():
-    logger = logging.getLogger("domo_oauth")
-    level, handlers = logger.level, list(logger.handlers)
-    yield
-    logger.setLevel(level)
-    logger.handlers[:] = handlers
 
 
 def test_a_keyring_that_quotes_what_it_was_given_is_not_quoted(monkeypatch):
