@@ -260,7 +260,8 @@ def _pause(group: Group, each: Round, following: Round | None, pause: float) -> 
 
 
 def answers(group: Group) -> list[str]:
-    """A 401 reaches a caller only if the API had refused two different tokens within 90 s; nothing else does at all.
+    """A 401 reaches a caller only if the API had refused two different tokens within 90 s, or one, where a fetch of
+    another failed while the call went on; nothing else does at all.
 
     An error of the HTTP client's own is allowed only while the server is down.
     """
@@ -269,7 +270,9 @@ def answers(group: Group) -> list[str]:
         for answer in process.answers:
             since = answer["ended"] - _REFUSALS / group.speed
             tokens = {token for at, token, _ in group.refused if since <= at <= answer["ended"]}
-            if answer["status"] != 401 or len(tokens) < 2:
+            during = Span(answer["began"], answer["ended"])
+            failed = any(each.token is None and during.meets(each.sent, each.ended) for each in process.rounds)
+            if answer["status"] != 401 or len(tokens) < (1 if failed else 2):
                 breaches.append(f"{answer['caller']} of {process.who} had {answer['status']} at {answer['ended']:.3f}")
         for call in process.broken:
             if not any(down.meets(call["began"], call["ended"]) for down in group.downs):
