@@ -24,7 +24,7 @@ from .answer import Sent, broken_answer, clean, read_answer
 from .base_url import resolve_base_url
 from .credentials import ClientCredentials
 from .errors import ConfigurationError, DomoOAuthError, TransportError, causes, require
-from .interrupts import Interrupt, is_interrupt, let_through
+from .interrupts import Interrupt, let_through
 from .scopes import scope_names, scope_parameter
 
 if TYPE_CHECKING:
@@ -61,14 +61,12 @@ def request_token(
         TokenRequestError: The endpoint answered, and gave no token; its subclasses tell the common cases apart.
     """
     try:
-        endpoint = TokenEndpoint(credentials, scopes, base_url=base_url, httpx_args=httpx_args)
-    finally:
-        del httpx_args  # a proxy's password may be in it, and a traceback with locals shows this frame
-    try:
-        with endpoint:
+        with TokenEndpoint(credentials, scopes, base_url=base_url, httpx_args=httpx_args) as endpoint:
             return endpoint.request()
     except Interrupt as interrupt:
         limit = interrupt.error
+    finally:
+        del httpx_args  # a proxy's password may be in it, and a traceback with locals shows this frame
     raise limit  # here, so that it has no context
 
 
@@ -84,14 +82,12 @@ async def arequest_token(
     See :func:`request_token`; ``httpx_args`` are those of an ``httpx.AsyncClient``.
     """
     try:
-        endpoint = TokenEndpoint(credentials, scopes, base_url=base_url, httpx_args=httpx_args)
-    finally:
-        del httpx_args  # see request_token
-    try:
-        async with endpoint:
+        async with TokenEndpoint(credentials, scopes, base_url=base_url, httpx_args=httpx_args) as endpoint:
             return await endpoint.arequest()
     except Interrupt as interrupt:
         limit = interrupt.error
+    finally:
+        del httpx_args  # see request_token
     raise limit  # here, so that it has no context
 
 
@@ -253,8 +249,7 @@ def _shared_tls(*, trust_env: bool) -> ssl.SSLContext:
     try:
         return _tls(trust_env=trust_env)
     except OSError as error:
-        if is_interrupt(error):
-            raise
+        let_through(error)
         raise ConfigurationError(
             f"The certificate authorities cannot be loaded ({error}): check SSL_CERT_FILE and SSL_CERT_DIR."
         ) from None

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 import anyio
@@ -212,10 +213,18 @@ def test_a_limit_while_certificate_authorities_are_loaded(monkeypatch):
     error = TimeoutError("limit")
     signal.signal(signal.SIGALRM, handlers(error)["function"])
     monkeypatch.setattr(exchange, "_tls", lambda **_: signal.raise_signal(signal.SIGALRM))
-    for ask in (TokenProvider(CREDENTIALS).get_token, functools.partial(request_token, CREDENTIALS)):
+    args = {"headers": {"X-Canary": "canary-password"}}
+    for ask in (
+        TokenProvider(CREDENTIALS, httpx_args=args).get_token,
+        lambda: request_token(CREDENTIALS, httpx_args=args),
+    ):
         with pytest.raises(TimeoutError) as caught:
             ask()
         assert caught.value is error
+        told = traceback.TracebackException.from_exception(error, capture_locals=True)
+        ours = [frame.locals for frame in told.stack if "domo_oauth" in frame.filename]
+        assert ours
+        assert "canary-password" not in str(ours)
 
 
 def test_a_limit_where_no_thread_can_be_started(endpoint, make, monkeypatch):
