@@ -23,16 +23,18 @@ if TYPE_CHECKING:
         TransportError,
         UnexpectedResponseError,
     )
-    from .exchange import arequest_token, request_token
     from .provider import TokenProvider
+    from .request import arequest_token, request_token
     from .scopes import Scope
     from .stores import Store, StoreError
     from .stores.file import FileStore
     from .stores.redis import RedisStore
+    from .timing import Clock
     from .token import Token
 
 __all__ = [
     "ClientCredentials",
+    "Clock",
     "ConfigurationError",
     "DomoAuth",
     "DomoOAuthError",
@@ -58,6 +60,7 @@ __all__ = [
 _HOMES = {
     "DomoAuth": "adapters.httpx",
     "ClientCredentials": "credentials",
+    "Clock": "timing",
     "FileStore": "stores.file",
     "RedisStore": "stores.redis",
     "Scope": "scopes",
@@ -65,8 +68,8 @@ _HOMES = {
     "StoreError": "stores",
     "Token": "token",
     "TokenProvider": "provider",
-    "arequest_token": "exchange",
-    "request_token": "exchange",
+    "arequest_token": "request",
+    "request_token": "request",
 }
 
 

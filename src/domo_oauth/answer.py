@@ -6,7 +6,9 @@ import json
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from attrs import frozen
 
 from domo_oauth_client.models import AccessTokenResponse, TokenError
 from domo_oauth_client.types import Unset
@@ -20,8 +22,7 @@ from .errors import (
     TokenRequestError,
     UnexpectedResponseError,
 )
-from .forms import forms
-from .text import one_line
+from .redact import clean
 from .token import Token
 
 if TYPE_CHECKING:
@@ -33,27 +34,43 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-__all__ = ["Sent", "broken_answer", "clean", "read_answer"]
+__all__ = ["Sent", "broken_answer", "read_answer"]
 
 _RETRYABLE = frozenset({429, 500, 502, 503, 504})
-_LONGEST_DETAIL = 300
-"""Characters of a server's text that go into a message."""
+_TOE = re.compile(r"[A-Z0-9]{1,20}(-[A-Z0-9]{1,20}){1,4}")
+"""The shape of Domo's `toe` (recorded). It is shown whole, so nothing else may pass for one."""
 _LONGEST_DATE = 64
 """Characters of a date; dateutil takes a minute for a megabyte."""
 
 
-class Sent(NamedTuple):
-    """The request that an answer belongs to."""
+@frozen
+class Sent:
+    """The request that an answer belongs to.
 
-    request: str
-    """Method and URL, for messages."""
+    Attributes:
+        url: Where it was sent, for messages.
+        credentials: Whose it is.
+        scopes: What was asked for; None for all scopes of the client.
+        at: When it was sent, in UTC.
+    """
+
+    url: str
     credentials: ClientCredentials
     scopes: tuple[str, ...] | None
     at: datetime
-    """When it was sent, in UTC."""
+
+    @property
+    def request(self) -> str:
+        """Method and URL, for messages."""
+        return f"GET {self.url}"
+
+    def clean(self, text: str) -> str:
+        """A server's text, fit for a message."""
+        return clean(text, self.credentials, (self.url, *(self.scopes or ())))
 
 
-class _Details(NamedTuple):
+@frozen
+class _Details:
     error: str | None
     description: str | None
     toe: str | None
@@ -71,25 +88,15 @@ def read_answer(response: Response[Any], sent: Sent) -> Token | TokenRequestErro
 def broken_answer(status: int | None, reason: str, sent: Sent, content: bytes = b"") -> UnexpectedResponseError:
     """The error for an answer that cannot be a token although its status may say so."""
     said = _html_title(content)
-    page = f" It is a page titled {clean(said, sent)!r}." if said else ""
+    page = f" It is a page titled {sent.clean(said)!r}." if said else ""
     answered = "gave a broken answer" if status is None else f"answered {_status(status)} with a broken answer"
     return UnexpectedResponseError(
-        f"{sent.request} {answered}: {clean(reason, sent)}.{page} Something other than Domo may have answered "
+        f"{sent.request} {answered}: {sent.clean(reason)}.{page} Something other than Domo may have answered "
         "(a proxy, a sign-in page, an allow list), or Domo has changed its answers: open the URL from this machine, "
         "and look for a newer version of this package.",
         status=status,
-        description=clean(said, sent) if said else None,
+        description=sent.clean(said) if said else None,
     )
-
-
-def clean(text: str, sent: Sent) -> str:
-    """A server's text, fit for a message: without the credentials, on one line, and not too long."""
-    credentials = sent.credentials
-    basic = f"{credentials.client_id}:{credentials.client_secret}"
-    for secret in (basic, credentials.client_secret, credentials.client_id):
-        text = re.sub("|".join(forms(secret)), "[redacted]", text, flags=re.IGNORECASE)
-    line = one_line(text)
-    return line if len(line) <= _LONGEST_DETAIL else f"{line[:_LONGEST_DETAIL]}…"
 
 
 def _token(granted: AccessTokenResponse, sent: Sent) -> Token:
@@ -201,16 +208,23 @@ def _details(response: Response[Any], sent: Sent) -> _Details:
 
     def text(*names: str) -> str | None:
         found = (body.get(name) for name in names)
-        return next((clean(value, sent) for value in found if isinstance(value, str) and value.strip()), None)
+        return next((sent.clean(value) for value in found if isinstance(value, str) and value.strip()), None)
 
     title = _html_title(response.content)
     return _Details(
         error=text("error"),
-        description=text("error_description", "message", "statusReason") or (clean(title, sent) if title else None),
-        toe=text("toe"),
+        description=text("error_description", "message", "statusReason") or (sent.clean(title) if title else None),
+        toe=_toe(body.get("toe"), sent) or text("toe"),
         timestamp=_timestamp(body.get("timestamp")),
         scope=text("scope"),
     )
+
+
+def _toe(value: object, sent: Sent) -> str | None:
+    """A `toe` of Domo's shape, which is shown although it is long and has digits."""
+    if not isinstance(value, str) or not _TOE.fullmatch(value):
+        return None
+    return value if clean(value, sent.credentials, (value,)) == value else None
 
 
 def _json_object(content: bytes) -> Mapping[str, object]:
@@ -223,7 +237,7 @@ def _json_object(content: bytes) -> Mapping[str, object]:
 
 
 def _html_title(content: bytes) -> str | None:
-    # To its end, as half of a secret in it is one that nobody finds. And not in all of a page, which may take minutes.
+    # To its end, as half a secret would not be found; and only at the top, as a whole page may take minutes.
     found = re.search(rb"<title[^>]*>([^<]+)<", content[:4096], re.IGNORECASE)
     return found[1].decode("utf-8", "replace").strip() if found else None
 

@@ -1,55 +1,59 @@
-"""Who asks for a token: a client id and its secret."""
+"""A client id and its secret."""
 
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING, Any
+
+from attrs import field, frozen
 
 from .errors import ConfigurationError
-from .values import Value
 
-__all__ = ["CLIENT_ID_VARIABLE", "CLIENT_SECRET_VARIABLE", "ClientCredentials"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["CLIENT_ID_VARIABLE", "CLIENT_SECRET_VARIABLE", "ClientCredentials", "HttpxArgs"]
 
 CLIENT_ID_VARIABLE = "DOMO_CLIENT_ID"
 CLIENT_SECRET_VARIABLE = "DOMO_CLIENT_SECRET"  # noqa: S105 -- the name of a variable, not a secret
 
 
-class ClientCredentials(Value):
+@frozen(repr=False)
+class ClientCredentials:
     """A client id and its secret, as Domo's developer portal shows them.
 
-    Both are opaque: their form is not checked beyond what HTTP Basic authentication can carry (RFC 7617, section 2).
+    Both are opaque. They are only checked for what HTTP Basic authentication cannot carry (RFC 7617, section 2).
 
     Args:
         client_id: The client id, without a colon.
         client_secret: The client secret.
 
     Raises:
-        ConfigurationError: One of them is missing, or holds what cannot be sent: spaces around it, control
-            characters, a colon in the client id.
+        ConfigurationError: A value is missing, has spaces around it or control characters, or the client id has a
+            colon.
     """
 
-    __slots__ = ("client_id", "client_secret")
-
     client_id: str
-    client_secret: str
+    client_secret: str = field(repr=False)
 
     def __init__(self, client_id: str, client_secret: str) -> None:
-        fault = _fault("client id", client_id, CLIENT_ID_VARIABLE)
-        fault = fault or _fault("client secret", client_secret, CLIENT_SECRET_VARIABLE)
-        if fault is None and ":" in client_id:
-            fault = "The client id has a colon, which HTTP Basic authentication cannot carry (RFC 7617): check it."
-        if fault is not None:
-            del client_id, client_secret  # a traceback with locals shows this frame
-            raise ConfigurationError(fault)
-        self._set(client_id, client_secret)
+        problem = _problem("client id", client_id, CLIENT_ID_VARIABLE)
+        problem = problem or _problem("client secret", client_secret, CLIENT_SECRET_VARIABLE)
+        if problem is None and ":" in client_id:
+            problem = "The client id has a colon, which HTTP Basic authentication cannot carry (RFC 7617): check it."
+        if problem is not None:
+            del client_id, client_secret  # a traceback that shows locals shows this frame
+            raise ConfigurationError(problem)
+        self.__attrs_init__(client_id, client_secret)  # type: ignore[attr-defined] # made by attrs
 
     @classmethod
     def from_env(cls) -> ClientCredentials:
         """Read the credentials from ``DOMO_CLIENT_ID`` and ``DOMO_CLIENT_SECRET``.
 
-        Spaces and line ends around a value are taken off: they come along when a file is read into a variable.
+        Whitespace around a value is dropped, as it comes along when a file is read into a variable.
 
         Raises:
-            ConfigurationError: A variable is missing or empty, or a value cannot be sent.
+            ConfigurationError: A variable is missing or empty, or HTTP Basic authentication cannot carry a value.
         """
         missing = [name for name in (CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE) if not _variable(name)]
         if missing:
@@ -61,12 +65,12 @@ class ClientCredentials(Value):
 
     @property
     def masked_client_id(self) -> str:
-        """The first characters of the client id, four or a third of it: enough to tell clients apart."""
+        """The first four characters of the client id, or a third of it: enough to tell clients apart."""
         return f"{self.client_id[: min(4, len(self.client_id) // 3)]}…"
 
     def __repr__(self) -> str:
         if not hasattr(self, "client_id"):
-            return "ClientCredentials()"  # refused, and in a traceback with locals
+            return "ClientCredentials()"  # refused by __init__
         return f"ClientCredentials(client_id='{self.masked_client_id}', client_secret=hidden)"
 
 
@@ -74,12 +78,38 @@ def _variable(name: str) -> str:
     return os.environ.get(name, "").strip()
 
 
-def _fault(name: str, value: object, variable: str) -> str | None:
-    """Why the value cannot be sent, without showing it; None when it can."""
+def _problem(name: str, value: object, variable: str) -> str | None:
+    """Why the value cannot be sent, without showing it; None if it can."""
     if not isinstance(value, str):
         return f"The {name} must be a str, not {type(value).__name__}."
     if not value:
         return f"The {name} is empty: pass the one that Domo's developer portal shows, for example in {variable}."
     if value != value.strip() or not value.isprintable():
-        return f"The {name} has a space or line end around it, or a control character in it: copy it once more."
+        return f"The {name} has whitespace around it or a control character in it: copy it again."
     return None
+
+
+class HttpxArgs(dict[str, Any]):
+    """Arguments for an ``httpx.Client``. They may hold a proxy's password, so the repr does not show them."""
+
+    @classmethod
+    def checked(cls, given: Mapping[str, Any] | None) -> HttpxArgs:
+        """A copy of what a caller passed.
+
+        Raises:
+            ConfigurationError: It is not a mapping, or it holds what is passed beside it.
+        """
+        try:
+            args = cls(given or {})
+        except (TypeError, ValueError):
+            raise ConfigurationError("httpx_args must be a dictionary of arguments for httpx.Client.") from None
+        finally:
+            del given  # a traceback that shows locals shows this frame
+        if args.keys() & {"base_url", "auth"}:
+            raise ConfigurationError(
+                "httpx_args cannot have base_url or auth: pass base_url and credentials beside it."
+            )
+        return args
+
+    def __repr__(self) -> str:
+        return "HttpxArgs(hidden)"

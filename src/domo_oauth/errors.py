@@ -1,4 +1,4 @@
-"""What can go wrong, and what to do about it.
+"""Errors: what went wrong, and what to do about it.
 
 Every message says what happened, on which request, whose fault it most likely is, and what to do next. No message and
 no attribute holds a client secret or a token.
@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
-    from typing import TypeGuard
 
 __all__ = [
-    "FOR_ALL",
+    "SHARED_REFUSALS",
     "ConfigurationError",
     "DomoOAuthError",
     "InvalidClientError",
@@ -24,17 +23,15 @@ __all__ = [
     "TokenRequestError",
     "TransportError",
     "UnexpectedResponseError",
-    "causes",
-    "is_for_all",
+    "chain",
     "require",
 ]
 
 
 class DomoOAuthError(Exception):
-    """Any error of this package.
+    """Base of all errors of this package.
 
-    It can be copied and pickled, so that everybody who waited for one request, also in another process, can be given
-    an exception of his own.
+    It can be copied and pickled: everybody who waited for a request gets an exception of their own.
     """
 
     retryable: bool = False
@@ -42,7 +39,7 @@ class DomoOAuthError(Exception):
 
 
 class ConfigurationError(DomoOAuthError):
-    """Nothing was sent: the request could not be made with what was given."""
+    """Nothing was sent: the arguments or the environment make no sense."""
 
 
 class TransportError(DomoOAuthError):
@@ -54,12 +51,12 @@ class TransportError(DomoOAuthError):
 
 
 class TokenRequestError(DomoOAuthError):
-    """The endpoint answered, and gave no token (RFC 6749, section 5.2).
+    """The endpoint answered, and granted no token (RFC 6749, section 5.2).
 
     Attributes:
-        status: The HTTP status code; None where the answer broke off before it could be read.
-        error: The error code of RFC 6749, such as ``invalid_scope``, or whatever the answer has in its place.
-        description: The server's own words on what went wrong.
+        status: The HTTP status code; None if the answer could not be read so far.
+        error: The error code of RFC 6749, such as ``invalid_scope``, or what the answer has in its place.
+        description: What the server says went wrong.
         toe: Domo's "thread of execution", the id that Domo's support asks for.
         timestamp: When the error occurred, by the server's clock.
         retryable: Whether the same request may succeed later: after 429, 500, 502, 503 and 504.
@@ -101,40 +98,35 @@ class RateLimitedError(TokenRequestError):
 
 
 class ServerError(TokenRequestError):
-    """5xx: the fault is Domo's, or a proxy's in between."""
+    """5xx: a fault at Domo, or at a proxy in between."""
 
 
 class UnexpectedResponseError(TokenRequestError):
-    """An answer that breaks the contract: not from Domo, cut off, or Domo has changed something."""
+    """An answer that breaks the contract: it is not Domo's, it was cut off, or Domo has changed something."""
 
 
-FOR_ALL = (InvalidClientError, InvalidScopeError, RateLimitedError, ServerError)
-"""What is answered to all who ask for the same. That no answer came, or one from somebody else, or that a host is not
-on an allow list (403), is the business of those who ask by the same way."""
+SHARED_REFUSALS = (InvalidClientError, InvalidScopeError, RateLimitedError, ServerError)
+"""What the endpoint would answer everybody who asks for the same, so that other processes need not ask. That no answer
+came, or one of a proxy, or a 403 of an allow list, concerns one machine only."""
 
 
-def is_for_all(error: Exception) -> TypeGuard[TokenRequestError]:
-    """Whether everybody who asks for the same would be told the same, from wherever."""
-    return type(error) in FOR_ALL
-
-
-def causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and what it came of, from one to the next; each once, as an error may be its own cause."""
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """An error, its cause, the cause of that and so on; each once, as an error may be its own cause."""
     seen = set[int]()
-    behind: BaseException | None = error
-    while behind is not None and id(behind) not in seen:
-        yield behind
-        seen.add(id(behind))
-        behind = behind.__cause__ or behind.__context__
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        yield current
+        seen.add(id(current))
+        current = current.__cause__ or current.__context__
 
 
 def require(name: str, value: object, kind: type) -> None:
-    """Refuse an argument of another type, without a word of what it is: it may be a secret.
+    """Refuse an argument of another type, without showing it: it may be a secret.
 
     Raises:
         ConfigurationError: It is of another type.
     """
     if not isinstance(value, kind):
         given = type(value).__name__
-        del value  # a traceback with locals shows this frame
+        del value  # a traceback that shows locals shows this frame
         raise ConfigurationError(f"{name} must be of the type {kind.__name__}, not {given}.")

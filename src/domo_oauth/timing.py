@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import frozen
 
+from .errors import ConfigurationError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-__all__ = ["Budget", "Clock", "Inbox", "spent_after", "stale_after"]
+__all__ = ["Budget", "Clock", "Inbox", "seconds", "spent_after", "stale_after"]
 
 # A token. The shares are for short lifetimes, so that a token which lasts a minute is used more than once.
 STALE_WINDOW, STALE_SHARE = 300.0, 1 / 5
@@ -100,7 +101,7 @@ def _sleep(seconds: float) -> None:
 
 
 def _inbox() -> Inbox:
-    return queue.SimpleQueue()
+    return queue.SimpleQueue[Any]()
 
 
 @frozen
@@ -149,6 +150,18 @@ class Budget:
         self.left -= min(now - self._last, self._slice + SLACK)
         self._last, self._slice = now, SLICE
         return self.left
+
+
+def seconds(name: str, value: object) -> float:
+    """An argument that is a number of seconds; None for the default time-out.
+
+    Raises:
+        ConfigurationError: It is not, or it is negative.
+    """
+    given = DEFAULT_TIMEOUT if value is None else value
+    if not isinstance(given, int | float) or not given >= 0:
+        raise ConfigurationError(f"{name} must be a number of seconds, zero or more, not {given!r}.")
+    return float(given)
 
 
 def stale_after(lifetime: float, chance: float) -> float:

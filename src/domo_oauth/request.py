@@ -1,0 +1,320 @@
+"""Requests to the token endpoint: credentials in, a token or one typed error out. Nothing is kept.
+
+Every request has an `httpx.Client` of its own, which is closed after it: tokens last an hour, and idle connections do
+not. The TLS context is shared by the process, as certificate authorities take long to load.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from attrs import field, frozen
+
+from domo_oauth_client import AuthenticatedClient
+from domo_oauth_client.api.oauth import get_access_token
+from domo_oauth_client.errors import ResponseValidationError
+from domo_oauth_client.types import UNSET
+
+from . import timing
+from ._version import __version__
+from .answer import Sent, broken_answer, read_answer
+from .base_url import resolve_base_url
+from .credentials import ClientCredentials, HttpxArgs
+from .errors import ConfigurationError, DomoOAuthError, TransportError, chain, require
+from .flight import Flight
+from .scopes import scope_names, scope_parameter
+from .timing import Budget
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Mapping
+
+    from .scopes import Scopes
+    from .token import Token
+
+__all__ = ["Request", "arequest_token", "request_token"]
+
+_CLOCK = timing.Clock()
+
+
+def request_token(
+    credentials: ClientCredentials,
+    scopes: Scopes | None = None,
+    *,
+    base_url: str | None = None,
+    httpx_args: Mapping[str, Any] | None = None,
+    timeout: float | None = timing.DEFAULT_TIMEOUT,
+) -> Token:
+    """Request an access token once. Nothing is cached and nothing is retried.
+
+    Args:
+        credentials: Who asks.
+        scopes: What the token is for: a subset of the client's scopes; None for all of them.
+        base_url: Where Domo's API is; by default ``DOMO_API_URL``, else ``https://api.domo.com``.
+        httpx_args: Arguments for the ``httpx.Client``: ``proxy``, ``verify`` (an ``ssl.SSLContext``), ``timeout``
+            (seconds for a connection, and for each read and write; 10 by default), ``cert``, ``transport`` and so on;
+            not ``base_url`` or ``auth``.
+        timeout: Seconds to wait for the token; None for the default of 60.
+
+    Raises:
+        ConfigurationError: Nothing was sent, because an argument makes no sense.
+        TransportError: No answer came, or not in time.
+        TokenRequestError: The endpoint answered, and granted no token; its subclasses tell the common cases apart.
+    """
+    try:
+        flight, budget = (
+            _flight(credentials, scopes, base_url, httpx_args),
+            Budget(timing.seconds("timeout", timeout), _CLOCK.monotonic),
+        )
+    finally:
+        del credentials, httpx_args  # secrets may be in them, and a traceback that shows locals shows this frame
+    return flight.result(flight.wait(budget), timeout)
+
+
+async def arequest_token(
+    credentials: ClientCredentials,
+    scopes: Scopes | None = None,
+    *,
+    base_url: str | None = None,
+    httpx_args: Mapping[str, Any] | None = None,
+    timeout: float | None = timing.DEFAULT_TIMEOUT,  # noqa: ASYNC109 -- the same as in request_token
+) -> Token:
+    """Request an access token once, under asyncio or trio. See :func:`request_token`."""
+    try:
+        flight, budget = (
+            _flight(credentials, scopes, base_url, httpx_args),
+            Budget(timing.seconds("timeout", timeout), _CLOCK.monotonic),
+        )
+    finally:
+        del credentials, httpx_args  # see request_token
+    return flight.result(await flight.arrive(budget), timeout)
+
+
+def _flight(
+    credentials: ClientCredentials, scopes: Scopes | None, base_url: str | None, httpx_args: Mapping[str, Any] | None
+) -> Flight[Token]:
+    try:
+        require("The first argument", credentials, ClientCredentials)
+        request = Request(credentials, scope_names(scopes), resolve_base_url(base_url), HttpxArgs.checked(httpx_args))
+    finally:
+        del credentials, httpx_args  # see request_token
+
+    def work(flight: Flight[Token]) -> Token:
+        flight.note = f"{request.name} has not been answered"
+        return request.send(Budget(timing.FETCH_SECONDS, _CLOCK.monotonic))
+
+    return Flight(work, _CLOCK)
+
+
+@frozen
+class Request:
+    """A request for a token, to be sent any number of times.
+
+    Attributes:
+        credentials: Who asks.
+        scopes: What the token is for; None for all scopes of the client.
+        base_url: Where Domo's API is, without a trailing slash.
+        httpx_args: See `request_token`.
+    """
+
+    credentials: ClientCredentials
+    scopes: tuple[str, ...] | None
+    base_url: str
+    httpx_args: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """Method and URL, for messages."""
+        return f"GET {self.base_url}/oauth/token"
+
+    def fetch(self, clock: timing.Clock, on_attempt: Callable[[DomoOAuthError | None], object]) -> Token:
+        """Send the request, and again where that may help.
+
+        Args:
+            clock: Time and chance.
+            on_attempt: Called before each attempt, with the error of the one before.
+
+        Raises:
+            DomoOAuthError: No token was granted in four attempts or 60 s.
+        """
+        budget, failure, attempt = Budget(timing.FETCH_SECONDS, clock.monotonic), None, 1
+        while True:
+            on_attempt(failure)
+            try:
+                return self.send(budget)
+            except DomoOAuthError as error:
+                failure = error
+                backoff = min(timing.LONGEST_BACKOFF, timing.FIRST_BACKOFF * 2**attempt)
+                pause = max(clock.random() * backoff, getattr(error, "retry_after", None) or 0.0)
+                if not error.retryable or attempt == timing.FETCH_ATTEMPTS or pause >= budget.spend():
+                    raise
+            clock.sleep(budget.slice(pause))
+            attempt += 1
+
+    def send(self, budget: Budget) -> Token:
+        """Send the request once.
+
+        Raises:
+            DomoOAuthError: No token was granted.
+        """
+        sent = Sent(f"{self.base_url}/oauth/token", self.credentials, self.scopes, datetime.now(UTC))
+        with self._open(budget, sent) as client:
+            try:
+                response = get_access_token.sync_detailed(client=client, scope=scope_parameter(self.scopes) or UNSET)
+            except ResponseValidationError as error:
+                place = f"{error.field}: " if error.field else ""
+                raise broken_answer(error.status_code, f"{place}{error.reason}", sent, error.content) from None
+            except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+                raise _failure(error, sent) from None
+        answer = read_answer(response, sent)
+        if isinstance(answer, DomoOAuthError):
+            raise answer
+        return answer
+
+    def _open(self, budget: Budget, sent: Sent) -> AuthenticatedClient:
+        try:
+            url = httpx.URL(self.base_url)
+            url.host  # noqa: B018 -- decoded only now
+        except (httpx.InvalidURL, ValueError):
+            raise ConfigurationError("The base URL is not valid: httpx cannot read it, or its host name.") from None
+        try:
+            client = AuthenticatedClient(
+                base_url=url,
+                username=self.credentials.client_id,
+                password=self.credentials.client_secret,
+                httpx_args=_httpx_args(self.base_url, self.httpx_args, budget),
+            )
+            client.get_httpx_client()
+        except ConfigurationError:
+            raise
+        except Exception as error:  # noqa: BLE001 -- httpx, ssl and the caller's objects raise different types
+            what = "these httpx_args" if self.httpx_args else "the proxy that the environment names"
+            raise ConfigurationError(
+                f"httpx cannot be set up with {what}: {type(error).__name__}: {sent.clean(str(error))}."
+            ) from None
+        return client
+
+
+def _httpx_args(url: str, given: Mapping[str, Any], budget: Budget) -> dict[str, Any]:
+    args = dict(given)
+    headers = httpx.Headers({"User-Agent": f"domo-oauth/{__version__} python-httpx/{httpx.__version__}"})
+    headers.update(args.get("headers"))
+    hooks: dict[str, list[Any]] = dict(args.get("event_hooks") or {})
+    bounded = [*hooks.get("request", ()), _Bounds(budget)]
+    args |= {"headers": headers, "event_hooks": {**hooks, "request": bounded}}
+    if args.get("transport") is not None:
+        args["transport"] = _Kept(args["transport"])
+    if args.get("mounts"):
+        args["mounts"] = {key: value and _Kept(value) for key, value in args["mounts"].items()}
+    if args.keys().isdisjoint({"verify", "cert", "transport"}):
+        args["verify"] = url.startswith("https:") and _tls_context(trust_env=args.get("trust_env", True))
+    return args
+
+
+class _Kept(httpx.BaseTransport):
+    """A transport of the caller's, which is used and not closed."""
+
+    def __init__(self, transport: httpx.BaseTransport) -> None:
+        self.handle_request = transport.handle_request  # type: ignore[method-assign]
+
+
+class _Bounds:
+    """Bounds a request as a whole, whatever a server does: httpx bounds each read, which one byte may satisfy.
+
+    An httpx event hook for requests. httpcore's `trace` extension hands it each new connection, whose reads, writes and
+    TLS handshakes then get at most the time that is left. Looking up a host name cannot be bounded, nor can the number
+    of a host's addresses, each of which may take the time-out for connections.
+    """
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+
+    def __call__(self, request: httpx.Request) -> None:
+        timeouts: dict[str, float | None] = request.extensions.get("timeout") or {}
+        left = max(self._budget.spend(), 0.001)
+        request.extensions["timeout"] = {
+            name: min(timeouts.get(name) or left, left) for name in ("connect", "read", "write", "pool")
+        }
+        request.extensions["trace"] = self._trace
+
+    def _trace(self, event: str, info: Mapping[str, Any]) -> None:
+        if event in {"connection.connect_tcp.complete", "connection.connect_unix_socket.complete"}:
+            self._bound(info["return_value"])
+
+    def _bound(self, stream: Any) -> None:
+        start_tls = stream.start_tls
+
+        def start_bounded_tls(**kwargs: Any) -> Any:
+            encrypted = self._bounded(start_tls)(**kwargs)
+            self._bound(encrypted)
+            return encrypted
+
+        stream.read, stream.write = self._bounded(stream.read), self._bounded(stream.write)
+        stream.start_tls = start_bounded_tls
+
+    def _bounded(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def bounded(*args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
+            seconds = self._budget.slice(timing.FETCH_SECONDS if timeout is None else timeout)
+            if seconds <= 0:
+                raise httpx.ReadTimeout(f"no complete answer within {timing.FETCH_SECONDS:g} s")
+            return call(*args, timeout=seconds, **kwargs)
+
+        return bounded
+
+
+@cache
+def _tls_context(*, trust_env: bool) -> ssl.SSLContext:
+    try:
+        return httpx.create_ssl_context(trust_env=trust_env)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The certificate authorities cannot be loaded ({error}): check SSL_CERT_FILE and SSL_CERT_DIR."
+        ) from None
+
+
+def _failure(error: Exception, sent: Sent) -> DomoOAuthError:
+    """The error to raise in place of one of httpx's."""
+    if isinstance(error, httpx.DecodingError):
+        return broken_answer(None, f"its Content-Encoding is broken ({_text(error, sent)})", sent)
+    # httpx reads the Location of a redirect even if it does not follow it.
+    if isinstance(error, httpx.InvalidURL | UnicodeError) or "location header" in str(error):
+        return broken_answer(None, "invalid Location header", sent)
+    if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
+        return ConfigurationError(f"{sent.request} cannot be sent: {_text(error, sent)}.")
+    text, retryable = _text(error, sent), True
+    match error:
+        case _ if "CERTIFICATE_VERIFY_FAILED" in text:
+            retryable = False
+            what = "the server's certificate is not trusted"
+            advice = (
+                "If a proxy inspects TLS here, pass its certificate authority: set SSL_CERT_FILE, or "
+                "httpx_args={'verify': ssl.create_default_context(cafile=...)}. Otherwise stop here: somebody may be "
+                "listening"
+            )
+        case httpx.ProxyError():
+            retryable = "407" not in text  # wrong credentials, repeated, may lock an account
+            what, advice = "the proxy refused", "Check HTTPS_PROXY or httpx_args={'proxy': ...}, and its credentials"
+        case httpx.ConnectTimeout() | httpx.PoolTimeout():
+            what = "no connection in time"
+            advice = "Check the network, the firewall and the proxy; httpx_args={'timeout': seconds} allows more time"
+        case httpx.TimeoutException():
+            what = "no complete answer in time"
+            advice = "Domo or the network is slow: try again, or allow more time: httpx_args={'timeout': seconds}"
+        case httpx.ConnectError():
+            what, advice = "no connection", "Check the host name (DOMO_API_URL), the network, DNS, firewall and proxy"
+        case _:
+            what, advice = "the connection was lost", "This happens once in a while: try again"
+    return TransportError(f"{sent.request} had no answer: {what} ({text}). {advice}.", retryable=retryable)
+
+
+def _text(error: Exception, sent: Sent) -> str:
+    """Type and text of an error; if it has no text, that of its cause."""
+    text = next((text for each in chain(error) if (text := str(each))), "")
+    if isinstance(error, httpx.ProtocolError):
+        text = re.split(r":| b['\"]", text)[0]  # the rest are bytes of the server's or of a header
+    text = sent.clean(text.partition(" URL(")[0]).rstrip(".")  # the rest may hold a proxy's password
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
