@@ -45,7 +45,7 @@ class Store(Protocol):
         """Hold the lock of this name within a `with` block; yield whether it was obtained.
 
         Only one thread of all processes holds it. Wait for it for 10 seconds at most. It must become free when its
-        holder dies, at once or 10 seconds later.
+        holder dies: at once, or so soon that one of those who wait has time to fetch a token for all.
         """
         ...
 
