@@ -65,6 +65,9 @@ FILE_LOCK_POLL, REDIS_LOCK_POLL = 0.05, 0.1
 """Seconds between two attempts at a lock that another process holds. One in Redis costs a round trip for each."""
 LEFT_OVER = 60.0
 """Seconds after which nobody still writes to a temporary file: it takes milliseconds."""
+REDIS_LEASE = 6.0
+"""Seconds after which the lock of a process that died is free: less than LOCK_WAIT, so that one of those who wait can
+fetch for all of them."""
 REDIS_CONNECT_TIMEOUT, REDIS_TIMEOUT = 1.0, 2.0
 """Seconds for a connection and for an answer. Without Redis a token takes one request, so do not wait long for it."""
 REDIS_PASSED_OVER = 5.0
