@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from domo_oauth.text import one_line
+from domo_oauth.redact import one_line
 
 if TYPE_CHECKING:
     from typing import TextIO
