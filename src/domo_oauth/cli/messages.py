@@ -19,6 +19,7 @@ COLORS = {"ok": "32", "warn": "33", "fail": "31", "skip": "2"}
 
 _OPTIONS = (
     (r", FileStore\(path\)", " in DOMO_STORE"),
+    (r", or allow more time with timeout=seconds", ""),
     (r"pass None if", "leave --scope out if"),
     (r"pass Scope\.custom\((.*)\)", r"pass --custom-scope \1"),
 )

@@ -56,7 +56,7 @@ def obtain(args: argparse.Namespace) -> Obtained:
         token, origin = _get(provider, store, args.min_lifetime)
     except SHARED_REFUSALS:
         if not provider.stats().requests:
-            tell("Domo is not asked again for a moment, as it answered another process:")
+            tell("Domo has just refused another process, so it is not asked again yet:")
         raise
     left = _left(provider)
     if args.min_lifetime is not None and left < args.min_lifetime:
