@@ -26,6 +26,7 @@ from .timing import DEFAULT_TIMEOUT, Budget, Clock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from types import ModuleType
     from typing import Self
 
     from .scopes import Scopes
@@ -133,7 +134,7 @@ _shared: dict[tuple[object, ...], _State] = {}
 _MOST_SHARED = 1000
 """Tokens outlive their providers, as a notebook's cell makes a new one each time; but not for ever."""
 _states: WeakSet[_State] = WeakSet()
-_importing = threading.Lock()
+_importing = threading.RLock()  # greenlets of one thread may come here while one imports
 """Held while a fetch imports what it needs. A child that is forked in the middle of an import could never import it."""
 
 
@@ -232,6 +233,8 @@ class TokenProvider:
             return held.token
         budget, began = Budget(timing.seconds("timeout", timeout), self._monotonic), self._monotonic()
         while isinstance(found := self._look(min_lifetime, began), Flight):
+            if self._store is None:
+                _import_request()  # here, as gevent's patches break some imports on other threads
             token = self._landed(found, found.wait(budget), timeout, min_lifetime)
             if token is not None:
                 return token
@@ -361,7 +364,7 @@ class TokenProvider:
         return flight
 
     def _flight(self, generation: int, min_lifetime: float | None) -> Flight[Token]:
-        flights = self._state.flights
+        flights: dict[int, Flight[Token]] = self._state.flights
         return flights.get(generation) or flights.setdefault(  # atomic
             generation, Flight(lambda flight: self._work(flight, generation, min_lifetime), self._clock)
         )
@@ -455,10 +458,7 @@ class TokenProvider:
 
     def _fetch(self, flight: Flight[Token]) -> _Held | _Failure:
         """Request a token from the endpoint."""
-        with _importing:
-            from .request import Request
-
-        request = Request(self._credentials, self._scopes, self.base_url, self._httpx_args)
+        request = _import_request().Request(self._credentials, self._scopes, self.base_url, self._httpx_args)
         sent = sent_wall = 0.0
 
         def on_attempt(failure: DomoOAuthError | None) -> None:
@@ -492,6 +492,13 @@ class TokenProvider:
         return _Failure(as_ours(error), pause, self._monotonic() + max(pause, asked))
 
 
+def _import_request() -> ModuleType:
+    """Import what a fetch needs, which loads httpx: the command does without, if there is a token in the store."""
+    with _importing:
+        from . import request
+    return request
+
+
 def _before_fork() -> None:
     _locked.append(_importing.acquire(timeout=timing.LOCK_WAIT))
 
@@ -503,7 +510,7 @@ def _after_fork_in_parent() -> None:
 
 def _after_fork_in_child() -> None:
     global _importing  # noqa: PLW0603 -- another thread may have held the old one
-    _importing = threading.Lock()
+    _importing = threading.RLock()
     for state in list(_states):
         state.flights.clear()  # whose threads are in the parent
 

@@ -44,6 +44,8 @@ def clean(text: str, credentials: ClientCredentials, shown: tuple[str, ...] = ()
         line = re.sub(r"\S+$", "", line)  # half a secret would not be found
     client_id, secret = credentials.client_id, credentials.client_secret
     for value in (f"{client_id}:{secret}", secret, client_id):
+        if value == client_id and len(value) < _SHORTEST:
+            continue
         line = re.sub("|".join(encoded_forms(value)), _hidden, line, flags=re.IGNORECASE)
     known = re.compile("|".join(map(re.escape, shown)) or "(?!)")
     line = _SUSPICIOUS.sub(lambda run: _hidden(run) if _SUSPICIOUS.search(known.sub("", run[0])) else run[0], line)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import httpcore  # noqa: F401  # pyright: ignore[reportUnusedImport] -- httpx imports it, and that trio, when used
 import httpx
 from attrs import field, frozen
 
@@ -205,7 +206,11 @@ def _httpx_args(url: str, given: Mapping[str, Any], budget: Budget) -> dict[str,
     headers.update(args.get("headers"))
     hooks: dict[str, list[Any]] = dict(args.get("event_hooks") or {})
     bounded = [*hooks.get("request", ()), _Bounds(budget)]
-    args |= {"headers": headers, "event_hooks": {**hooks, "request": bounded}}
+    args |= {
+        "timeout": args.get("timeout", timing.NETWORK_TIMEOUT),
+        "headers": headers,
+        "event_hooks": {**hooks, "request": bounded},
+    }
     if args.get("transport") is not None:
         args["transport"] = _Kept(args["transport"])
     if args.get("mounts"):
@@ -242,7 +247,7 @@ class _Bounds:
         request.extensions["trace"] = self._trace
 
     def _trace(self, event: str, info: Mapping[str, Any]) -> None:
-        if event in {"connection.connect_tcp.complete", "connection.connect_unix_socket.complete"}:
+        if event.endswith(("connect_tcp.complete", "connect_unix_socket.complete")):
             self._bound(info["return_value"])
 
     def _bound(self, stream: Any) -> None:

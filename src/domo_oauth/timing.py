@@ -59,6 +59,18 @@ LOCK_WAIT = 10.0
 """Seconds to wait for another process that fetches. Whoever waited in vain fetches, too."""
 CLOCK_SKEW = 60.0
 """Seconds by which the clocks of machines that share a store may differ."""
+LONGEST_KEPT = 30 * 86400.0
+"""Seconds that a store keeps an entry at most, in case a server grants tokens for ever."""
+FILE_LOCK_POLL, REDIS_LOCK_POLL = 0.05, 0.1
+"""Seconds between two attempts at a lock that another process holds. One in Redis costs a round trip for each."""
+LEFT_OVER = 60.0
+"""Seconds after which nobody still writes to a temporary file: it takes milliseconds."""
+REDIS_CONNECT_TIMEOUT, REDIS_TIMEOUT = 1.0, 2.0
+"""Seconds for a connection and for an answer. Without Redis a token takes one request, so do not wait long for it."""
+REDIS_PASSED_OVER = 5.0
+"""Seconds in which a server that did not answer in time is not asked again."""
+REDIS_IDLE = 30.0
+"""Seconds after which an idle connection is not used again. Firewalls drop them silently, and a token lasts an hour."""
 
 
 class Inbox(Protocol):

@@ -1,28 +1,40 @@
-"""The file store: what it makes, what it refuses, what it sweeps away, and who has the lock."""
+"""FileStore: what it makes, what it refuses, what it removes, and who holds the lock."""
 
 from __future__ import annotations
 
 import errno
-import gc
 import os
 import pickle
+import signal
 import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from domo_oauth import ConfigurationError
-from domo_oauth.stores import StoreError, file
+from domo_oauth import ConfigurationError, timing
+from domo_oauth.stores import StoreError
 from domo_oauth.stores.file import FileStore
+from domo_oauth.stores.testing import StoreTests
 
 NAME, OTHER = "0123456789abcdef" * 2, "fedcba9876543210" * 2
+TEMPORARY = f"{NAME}.00ff00ff00ff00ff.tmp"
 HOUR = 3600.0
+SHORT = 0.3
+"""Seconds that a test waits for a lock in vain."""
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+
+
+class TestFileStore(StoreTests):
+    @pytest.fixture
+    def store(self, tmp_path) -> FileStore:
+        return FileStore(tmp_path / "store")
 
 
 @pytest.fixture
@@ -37,22 +49,13 @@ def store(folder) -> FileStore:
 
 @pytest.fixture
 def saved(store) -> FileStore:
-    save(store)
+    store.save(NAME, b"sealed", HOUR)
     return store
 
 
 @pytest.fixture
-def clock(monkeypatch) -> SimpleNamespace:
-    """The store's clock, to be moved."""
-    clock = SimpleNamespace(shift=0.0, slept=[])
-    real = time.time
-    fake = SimpleNamespace(time=lambda: real() + clock.shift, sleep=clock.slept.append)
-    monkeypatch.setattr(file, "time", fake)
-    return clock
-
-
-def save(store: FileStore, sealed: bytes = b"sealed", name: str = NAME, seconds: float = HOUR) -> None:
-    store.save(name, sealed, time.time() + seconds, None)
+def impatient(monkeypatch) -> None:
+    monkeypatch.setattr(timing, "LOCK_WAIT", SHORT)
 
 
 def names(folder: Path) -> set[str]:
@@ -63,30 +66,32 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.lstat().st_mode)
 
 
+def expire(folder: Path, name: str, ago: float = 1.0) -> None:
+    os.utime(folder / name, (time.time() - ago,) * 2)
+
+
 # Where it is.
 
 
 def test_making_one_touches_nothing(store, folder):
-    assert store.load(NAME)[0] is None
+    assert store.load(NAME) is None
     store.delete(NAME)
+    assert store.clear() == 0
     assert not folder.exists()
 
 
-def test_the_default_is_in_the_users_cache_folder(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert FileStore().path == str(tmp_path / "domo-oauth")
-
-
-@pytest.mark.parametrize("value", ["", "not/absolute", None])
-def test_the_default_is_in_the_home_folder(monkeypatch, tmp_path, value):
+@pytest.mark.parametrize("value", ["", "not/absolute", None, "/caches"])
+def test_the_default_is_in_the_users_cache_folder(monkeypatch, tmp_path, value):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     if value is not None:
         monkeypatch.setenv("XDG_CACHE_HOME", value)
-    assert FileStore().path == str(tmp_path / ".cache" / "domo-oauth")
+    where = Path(value) if value == "/caches" else tmp_path / ".cache"
+    assert FileStore().path == where / "domo-oauth"
 
 
-def test_without_a_home_folder_it_says_so(monkeypatch):
+@pytest.mark.parametrize("path", [None, "~/tokens"])
+def test_without_a_home_folder_it_says_so(monkeypatch, path):
     import pwd
 
     def nobody(uid):
@@ -95,223 +100,187 @@ def test_without_a_home_folder_it_says_so(monkeypatch):
     monkeypatch.delenv("HOME", raising=False)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(pwd, "getpwuid", nobody)
-    with pytest.raises(ConfigurationError, match="HOME"):
-        FileStore()
+    with pytest.raises(ConfigurationError, match="Set HOME"):
+        FileStore(path)
 
 
 def test_its_path_is_absolute(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/somebody")
-    assert FileStore("tokens").path == str(tmp_path / "tokens")
-    assert FileStore(Path("~/tokens")).path == "/home/somebody/tokens"
+    assert FileStore("tokens").path == tmp_path / "tokens"
+    assert FileStore(Path("~/tokens")).path == Path("/home/somebody/tokens")
 
 
 def test_the_repr_and_the_pickle_hold_its_path(store, folder):
     assert repr(store) == f"FileStore({str(folder)!r})"
-    assert pickle.loads(pickle.dumps(store)).path == str(folder)
+    assert pickle.loads(pickle.dumps(store)).path == folder
 
 
 def test_importing_it_loads_nothing_slow():
-    slow = ("pathlib", "tempfile", "logging", "shutil", "threading", "subprocess", "json", "httpx", "cryptography")
+    slow = {"filelock", "platformdirs", "cryptography", "redis", "httpx", "tempfile", "json", "subprocess"}
     code = "import sys; old = set(sys.modules); import domo_oauth.stores.file; print(*set(sys.modules) - old)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "domo_oauth.stores.file" in loaded
-    assert not set(slow) & set(loaded)
+    assert not slow & set(loaded)
+
+
+@pytest.mark.parametrize("module", ["cryptography", "filelock", "platformdirs"])
+def test_without_the_extra_it_can_be_imported_and_says_what_to_install(monkeypatch, module, tmp_path):
+    monkeypatch.setitem(sys.modules, module, None)
+    for path in (None, tmp_path):
+        with pytest.raises(ConfigurationError, match=rf"needs {module}, .*: pip install 'domo-oauth\[file\]'"):
+            FileStore(path)
 
 
 # What it makes.
 
 
-def test_all_is_the_users_alone(store, folder):
-    old = os.umask(0)
+@pytest.mark.parametrize("umask", [0, 0o022, 0o777])
+def test_everything_is_for_the_user_alone(folder, umask):
+    deep = folder / "a" / "b"
+    store, old = FileStore(deep), os.umask(umask)
     try:
-        save(store)
+        with store.lock(NAME) as obtained:
+            store.save(NAME, b"sealed", HOUR)
     finally:
         os.umask(old)
-    assert mode(folder) == 0o700
-    assert {mode(each) for each in folder.iterdir()} == {0o600}
-    assert names(folder) == {NAME, f"{NAME}.lock"}
-
-
-def test_folders_above_are_made(tmp_path):
-    deep = FileStore(tmp_path / "a" / "b" / "c")
-    save(deep)
-    assert deep.load(NAME)[0] == b"sealed"
+    assert obtained
+    assert {mode(each) for each in (folder, folder / "a", deep)} == {0o700}
+    assert {mode(each) for each in deep.iterdir()} == {0o600}
+    assert names(deep) == {NAME, f"{NAME}.lock"}
+    assert store.load(NAME) == b"sealed"
 
 
 def test_another_process_may_make_the_folder_first(store, folder, monkeypatch):
-    monkeypatch.setattr(os.path, "lexists", lambda path: False)
     folder.mkdir(0o700)
-    save(store)
-    assert store.load(NAME)[0] == b"sealed"
+    exists = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda self: self != folder and exists(self))
+    store.save(NAME, b"sealed", HOUR)
+    assert store.load(NAME) == b"sealed"
 
 
-def test_no_descriptor_stays_open(store, folder):
+def test_no_descriptor_stays_open(saved, folder, impatient):
     def descriptors() -> int:
         return len(list(Path("/dev/fd").iterdir()))
 
     before = descriptors()
-    lease = store.lease(NAME)
-    assert store.lease(NAME) is None
-    save(store)
-    store.save(NAME, b"sealed", time.time() + HOUR, lease)
-    store.release(NAME, lease)
-    store.load(NAME)
-    store.load(OTHER)
-    store.delete(NAME)
-    (folder / f"{NAME}.lock").chmod(0o666)
-    folder.joinpath(NAME).mkdir()
-    for refused in (store.lease, store.load, store.delete, lambda name: save(store)):
-        with pytest.raises(StoreError):
-            refused(NAME)
+    with saved.lock(NAME), saved.lock(NAME) as again:
+        assert not again
+        saved.save(NAME, b"sealed", HOUR)
+        saved.load(NAME)
+        saved.load(OTHER)
+        saved.delete(NAME)
+    (folder / NAME).mkdir()
     folder.chmod(0o777)
-    with pytest.raises(StoreError):
-        store.load(NAME)
+    for use in USES.values():
+        with pytest.raises(StoreError):
+            use(saved)
     assert descriptors() == before
 
 
 # What it refuses.
 
 
-def widen(path: Path) -> None:
-    path.chmod(0o644 if path.is_file() else 0o755)
+def lock(store: FileStore) -> bool:
+    with store.lock(NAME) as obtained:
+        return obtained
 
 
-def widen_to_the_group(path: Path) -> None:
-    path.chmod(0o660 if path.is_file() else 0o710)
+READS = {"load": lambda store: store.load(NAME), "delete": lambda store: store.delete(NAME), "clear": FileStore.clear}
+WRITES = {"save": lambda store: store.save(NAME, b"new", HOUR), "lock": lock}
+USES = READS | WRITES
 
 
-def widen_to_others(path: Path) -> None:
-    path.chmod(0o604 if path.is_file() else 0o701)
+def link(folder: Path) -> None:
+    folder.rename(folder.with_name("elsewhere"))
+    folder.symlink_to("elsewhere")
 
 
-def link(path: Path) -> None:
-    path.rename(path.with_name("elsewhere"))
-    path.symlink_to(path.with_name("elsewhere"))
+def replace_by_file(folder: Path) -> None:
+    folder.rename(folder.with_name("elsewhere"))
+    folder.touch(0o600)
 
 
-def link_hard(path: Path) -> None:
-    os.link(path, path.parent.parent / "another-name")
+FOLDERS = {
+    "readable": (lambda folder: folder.chmod(0o755), r"is open to other users \(mode 0755\): use chmod 700"),
+    "writable": (lambda folder: folder.chmod(0o1777), r"is open to other users \(mode 1777\): use chmod 700"),
+    "group": (lambda folder: folder.chmod(0o710), r"is open to other users \(mode 0710\): use chmod 700"),
+    "others": (lambda folder: folder.chmod(0o701), r"is open to other users \(mode 0701\)"),
+    "link": (link, "is a symbolic link: remove it"),
+    "file": (replace_by_file, "is a file: remove it"),
+}
 
 
-def fill(path: Path) -> None:
-    path.write_bytes(b"x" * 65537)
-    os.utime(path, (time.time() + HOUR,) * 2)  # it has not expired
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("problem", FOLDERS)
+def test_a_folder_that_is_not_the_users_alone_is_refused(saved, folder, problem, use):
+    spoil, told = FOLDERS[problem]
+    spoil(folder)
+    before, inside = folder.lstat(), folder.is_dir() and names(folder)
+    with pytest.raises(StoreError, match=rf"^{folder} {told}.*, or name another folder, FileStore\(path\)\.$"):
+        USES[use](saved)
+    after = folder.lstat()
+    assert (after.st_ino, after.st_mode, folder.is_dir() and names(folder)) == (before.st_ino, before.st_mode, inside)
 
 
-def to_pipe(path: Path) -> None:
-    path.unlink()
-    os.mkfifo(path, 0o600)
-
-
-def to_folder(path: Path) -> None:
-    path.unlink()
-    path.mkdir(0o700)
-
-
-def to_file(path: Path) -> None:
-    path.rename(path.with_name("elsewhere"))
-    path.touch(0o600)
-
-
-ENTRY, LOCK = NAME, f"{NAME}.lock"
-REFUSED = [
-    ("", widen, "chmod 700"),
-    ("", widen_to_the_group, "chmod 700"),
-    ("", widen_to_others, "chmod 700"),
-    ("", link, "symbolic link"),
-    ("", to_file, "a file"),
-    (ENTRY, widen, "chmod 600"),
-    (ENTRY, widen_to_the_group, "chmod 600"),
-    (ENTRY, widen_to_others, "chmod 600"),
-    (ENTRY, link, "is a symbolic link: remove it"),
-    (ENTRY, link_hard, r"2 names \(hard links\): remove it"),
-    (ENTRY, fill, "65537 bytes: remove it"),
-    (ENTRY, to_pipe, "not a regular file: remove it"),
-    (ENTRY, to_folder, "not a regular file: remove it"),
-    (LOCK, widen, "chmod 600"),
-    (LOCK, link, "is a symbolic link: remove it"),
-    (LOCK, link_hard, r"2 names \(hard links\): remove it"),
-    (LOCK, to_pipe, "not a regular file: remove it"),
-    (LOCK, to_folder, "directory"),
-]
-
-
-@pytest.mark.parametrize(
-    ("which", "spoil", "told"), REFUSED, ids=[f"{which[32:] or which[:1]}{how.__name__}" for which, how, _ in REFUSED]
-)
-def test_what_is_not_the_users_alone_is_refused(saved, folder, which, spoil, told):
-    path = folder / which if which else folder
-    spoil(path)
-    before = path.lstat()
-    uses = [saved.load] if which == ENTRY else [saved.lease, lambda name: save(saved, b"new")]
-    if not which:
-        uses += [saved.load, saved.delete]
-    for use in uses:
-        with pytest.raises(StoreError, match=told) as caught:
-            use(NAME)
-        assert str(path) in str(caught.value)
-    after = path.lstat()
-    assert (after.st_ino, after.st_mode, after.st_mtime_ns) == (before.st_ino, before.st_mode, before.st_mtime_ns)
-
-
-@pytest.mark.parametrize("which", ["", ENTRY, LOCK])
-def test_what_belongs_to_another_user_is_refused(saved, folder, which, monkeypatch):
-    path = folder / which if which else folder
-    use = saved.lease if which == LOCK else saved.load
+def test_a_folder_of_another_user_is_refused(saved, folder, monkeypatch):
+    told = r"belongs to user \d+, and this process runs as user \d+: use chown"
     if os.geteuid() == 0:
-        os.chown(path, 12345, -1)
-    else:  # the same from the other side: it is this process that is somebody else, when it comes to this file
-        users = [os.geteuid()] * bool(which) + [12345]
-        monkeypatch.setattr(os, "geteuid", lambda: users.pop(0))
-    with pytest.raises(StoreError, match=r"belongs to the user with the id \d+.*chown") as caught:
-        use(NAME)
-    assert str(path) in str(caught.value)
+        os.chown(folder, 12345, -1)
+    else:  # the other way round
+        monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    for use in USES.values():
+        with pytest.raises(StoreError, match=told):
+            use(saved)
 
 
-def test_a_link_without_an_end_is_refused(folder, store, tmp_path):
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_user_who_may_not_write_there_is_told(tmp_path):
+    code = (
+        "import filelock, os, sys; from domo_oauth.stores.file import FileStore, StoreError\n"
+        "store = FileStore(sys.argv[1]); os.seteuid(12345)\n"
+        "for use in (lambda: store.save('0' * 32, b'', 1.0), lambda: store.lock('0' * 32).__enter__()):\n"
+        "    try: use()\n"
+        "    except StoreError as error: print(error)\n"
+    )
+    with tempfile.TemporaryDirectory() as above:  # pytest's own folder cannot be entered by others
+        Path(above).chmod(0o755)
+        done = subprocess.run(
+            [sys.executable, "-c", code, f"{above}/store"], capture_output=True, text=True, check=True
+        )
+        assert done.stdout.count("cannot be used for tokens (Permission denied): fix that, or name another folder") == 2
+        assert not Path(above, "store").exists()
+
+
+def test_a_link_that_leads_nowhere_is_refused(folder, store, tmp_path):
     folder.symlink_to(tmp_path / "nowhere")
     with pytest.raises(StoreError, match="symbolic link"):
-        save(store)
+        store.save(NAME, b"sealed", HOUR)
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_a_file_above_is_told(tmp_path):
+@pytest.mark.parametrize("use", USES)
+def test_a_file_above_is_refused(tmp_path, use):
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match="a file"):
-        save(FileStore(tmp_path / "file" / "store"))
+    with pytest.raises(StoreError, match=r"cannot be used for tokens \(Not a directory\)"):
+        USES[use](FileStore(tmp_path / "file" / "store"))
 
 
-@pytest.mark.parametrize("use", ["load", "lease", "save", "delete"])
-def test_the_folder_that_was_looked_at_is_the_one_that_is_used(saved, folder, tmp_path, monkeypatch, use):
-    """However quickly somebody exchanges it after the look."""
-    theirs, moved, check = tmp_path / "theirs", tmp_path / "moved", file._check
-    theirs.mkdir()
-    (theirs / NAME).write_bytes(b"theirs")
-    (theirs / NAME).chmod(0o600)
-
-    def check_and_exchange(info, path, kind):
-        check(info, path, kind)
-        if kind == stat.S_IFDIR:
-            folder.rename(moved)
-            folder.symlink_to(theirs)
-
-    monkeypatch.setattr(file, "_check", check_and_exchange)
-    if use == "load":
-        assert saved.load(NAME)[0] == b"sealed"
-    if use == "lease":
-        assert saved.lease(NAME) is not None
-    if use == "save":
-        save(saved, b"new")
-        assert (moved / NAME).read_bytes() == b"new"
-    if use == "delete":
-        saved.delete(NAME)
-        assert not (moved / NAME).exists()
-    assert names(theirs) == {NAME}
-    assert (theirs / NAME).read_bytes() == b"theirs"
+@pytest.mark.parametrize("suffix", ["", ".lock"])
+def test_links_within_the_folder_are_not_followed_for_writing(saved, folder, tmp_path, suffix):
+    (tmp_path / "theirs").write_bytes(b"theirs")
+    (folder / f"{NAME}{suffix}").unlink(missing_ok=True)
+    (folder / f"{NAME}{suffix}").symlink_to(tmp_path / "theirs")
+    if suffix:
+        with pytest.raises(StoreError, match="symbolic links"):
+            lock(saved)
+    else:
+        saved.save(NAME, b"new", HOUR)
+        assert saved.load(NAME) == b"new"
+    assert (tmp_path / "theirs").read_bytes() == b"theirs"
 
 
-# A disk that takes nothing.
+# Disks that take nothing.
 
 
 @contextmanager
@@ -338,296 +307,210 @@ def refuse(number: int):
 def test_on_a_full_disk_the_old_entry_stays(monkeypatch):
     with tmpfs("size=128k") as (folder, mounted):
         store = FileStore(folder)
-        save(store, b"old")
+        store.save(NAME, b"old", HOUR)
         if mounted:
             with pytest.raises(OSError, match="No space"):
                 (folder / "big").write_bytes(b"x" * 1024 * 1024)
         else:
-            monkeypatch.setattr(os, "write", refuse(errno.ENOSPC))
-        with pytest.raises(StoreError, match="No space left on device") as caught:
-            save(store, b"new" * 10000)
-        assert str(folder) in str(caught.value)
-        assert store.load(NAME)[0] == b"old"
-        assert names(folder) - {"big"} == {NAME, f"{NAME}.lock"}
-        assert store.lease(NAME) is not None, "the lock has not been given back"
+            monkeypatch.setattr(Path, "write_bytes", refuse(errno.ENOSPC))
+        with pytest.raises(StoreError, match=rf"^{folder}.* \(No space left on device\)"):
+            store.save(NAME, b"new" * 10000, HOUR)
+        assert store.load(NAME) == b"old"
+        assert names(folder) - {"big"} == {NAME}
 
 
-def test_a_folder_that_cannot_be_written_can_be_read(monkeypatch):
+def test_a_read_only_disk_can_be_read(monkeypatch):
     with tmpfs("size=128k") as (folder, mounted):
         store = FileStore(folder)
-        save(store)
+        store.save(NAME, b"sealed", HOUR)
         if mounted:
             subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
         else:
-            real = os.open
-            no = refuse(errno.EROFS)
-            monkeypatch.setattr(
-                os, "open", lambda path, flags, *a, **k: (no if flags & os.O_CREAT else real)(path, flags, *a, **k)
-            )
-        assert store.load(NAME)[0] == b"sealed"
-        for use in (store.lease, lambda name: save(store)):
+            for module, name in ((Path, "touch"), (os, "open")):
+                monkeypatch.setattr(module, name, refuse(errno.EROFS))
+        for use in WRITES.values():
             with pytest.raises(StoreError, match="Read-only file system"):
-                use(NAME)
-
-
-def test_a_write_may_be_short(store, monkeypatch):
-    real = os.write
-    monkeypatch.setattr(os, "write", lambda fd, data: real(fd, data[:100]))
-    save(store, b"0123456789" * 100)
-    assert store.load(NAME)[0] == b"0123456789" * 100
+                use(store)
+        monkeypatch.undo()
+        assert store.load(NAME) == b"sealed"
 
 
 def test_an_interrupt_leaves_nothing_behind(saved, folder, monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(os, "replace", interrupt)
+    monkeypatch.setattr(Path, "replace", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        save(saved, b"new")
-    assert names(folder) == {NAME, f"{NAME}.lock"}
-    assert saved.load(NAME)[0] == b"sealed"
+        saved.save(NAME, b"new", HOUR)
+    assert names(folder) == {NAME}
+    assert saved.load(NAME) == b"sealed"
 
 
-def test_a_folder_that_is_removed_in_flight_is_made_again(store, folder):
-    lease = store.lease(NAME)
-    for each in folder.iterdir():
-        each.unlink()
-    folder.rmdir()
-    store.save(NAME, b"sealed", time.time() + HOUR, lease)
-    assert store.load(NAME)[0] == b"sealed"
-    store.release(NAME, lease)
-
-
-def test_a_folder_that_is_removed_in_the_midst_of_it_is_told(saved, folder, monkeypatch):
-    real = os.replace
-
-    def replace(*args, **kwargs):
+def test_a_folder_that_is_removed_in_between_is_made_again(store, folder):
+    with store.lock(NAME):
         for each in folder.iterdir():
             each.unlink()
         folder.rmdir()
-        real(*args, **kwargs)
-
-    monkeypatch.setattr(os, "replace", replace)
-    with pytest.raises(StoreError, match="No such file"):
-        save(saved, b"new")
+        store.save(NAME, b"sealed", HOUR)
+    assert store.load(NAME) == b"sealed"
 
 
-# Time.
+# Time and size.
 
 
-def test_an_entry_expires_by_its_time_of_change(store, folder, clock):
-    save(store, seconds=10.0)
-    assert store.load(NAME)[0] == b"sealed"
-    clock.shift = 11.0
-    assert store.load(NAME) == (None, pytest.approx(time.time() + 11.0, abs=5))
+def test_what_has_expired_is_removed_and_the_lock_file_stays(saved, folder):
+    lock(saved)
+    expire(folder, NAME)
+    assert saved.load(NAME) is None
+    saved.save(OTHER, b"sealed", HOUR)
+    assert names(folder) == {f"{NAME}.lock", OTHER}
 
 
-def test_what_has_expired_is_swept_away(store, folder, clock):
-    save(store, seconds=10.0)
-    save(store, name=OTHER)
-    assert names(folder) == {NAME, f"{NAME}.lock", OTHER, f"{OTHER}.lock"}
-    clock.shift = 11.0
-    save(store, name=OTHER)
-    assert names(folder) == {OTHER, f"{OTHER}.lock"}
+def test_what_a_killed_process_left_behind_is_removed_later(saved, folder):
+    (folder / TEMPORARY).touch(0o600)
+    expire(folder, TEMPORARY, 50.0)
+    saved.save(OTHER, b"sealed", HOUR)
+    assert TEMPORARY in names(folder), "somebody may still write to it"
+    expire(folder, TEMPORARY, 61.0)
+    saved.save(OTHER, b"sealed", HOUR)
+    assert TEMPORARY not in names(folder)
 
 
-def test_what_somebody_is_about_to_renew_is_not_swept_away(store, folder, clock):
-    save(store, seconds=10.0)
-    lease = store.lease(NAME)
-    clock.shift = 11.0
-    save(store, name=OTHER)
-    assert {NAME, f"{NAME}.lock"} <= names(folder)
-    store.save(NAME, b"new", time.time() + HOUR, lease)
-    assert store.load(NAME)[0] == b"new"
+def test_what_cannot_be_removed_is_passed_over(saved, folder):
+    (folder / OTHER).mkdir()
+    expire(folder, OTHER)
+    saved.save(NAME, b"new", HOUR)
+    assert saved.load(NAME) == b"new"
 
 
-def test_what_was_renewed_a_moment_ago_is_not_swept_away(store, folder, clock, monkeypatch):
-    save(store, seconds=10.0)
-    clock.shift = 11.0
-    real = file._Folder.take
-
-    def renew_and_take(self, name):
-        if name == NAME:
-            monkeypatch.setattr(file._Folder, "take", real)
-            save(store, b"new")
-        return real(self, name)
-
-    monkeypatch.setattr(file._Folder, "take", renew_and_take)
-    save(store, name=OTHER)
-    assert store.load(NAME)[0] == b"new"
-
-
-def test_what_the_killed_left_behind_is_swept_away(saved, folder, clock):
-    temporary, lock = folder / f"{NAME}.00ff00ff00ff00ff.tmp", folder / f"{OTHER}.lock"
-    temporary.touch(0o600)
-    lock.touch(0o600)
-    save(saved)
-    assert names(folder) == {NAME, f"{NAME}.lock", temporary.name}, "a temporary file may be in use"
-    clock.shift = 61.0
-    save(saved)
-    assert names(folder) == {NAME, f"{NAME}.lock"}
-
-
-def test_a_temporary_file_from_the_future_is_swept_away(saved, folder, clock):
-    temporary = folder / f"{NAME}.00ff00ff00ff00ff.tmp"
-    temporary.touch(0o600)
-    clock.shift = -61.0
-    save(saved)
-    assert not temporary.exists()
-
-
-def test_a_temporary_file_may_be_gone_before_the_sweep(saved, monkeypatch):
-    monkeypatch.setattr(os, "listdir", lambda fd: [f"{NAME}.00ff00ff00ff00ff.tmp"])
-    save(saved, b"new")
-    assert saved.load(NAME)[0] == b"new"
-
-
-def test_what_is_not_of_the_store_is_left_alone(saved, folder, clock):
-    foreign = {"notes.txt", "x.lock", "0123.tmp", "g" * 32, NAME.upper()}
+def test_foreign_files_are_left_alone(saved, folder):
+    foreign = {"notes.txt", "x.lock", "0123.tmp", "g" * 32, NAME.upper(), NAME + "0", f"{NAME}.tmp"}
     for each in foreign:
         (folder / each).touch()
-        os.utime(folder / each, (0, 0))
-    (folder / OTHER).mkdir()
-    os.utime(folder / OTHER, (0, 0))
-    clock.shift = 61.0
-    save(saved)
-    assert foreign | {OTHER} <= names(folder)
+        expire(folder, each, HOUR)
+    saved.save(OTHER, b"sealed", HOUR)
+    (folder / TEMPORARY).touch()
+    assert saved.clear() == 2
+    assert names(folder) == foreign
 
 
-def test_a_clock_that_is_set_back_keeps_nothing_for_ever(store, folder, clock):
-    save(store, seconds=HOUR)
-    clock.shift = -2 * HOUR
-    assert store.load(NAME)[0] is None
-    store.save(OTHER, b"sealed", time.time() + HOUR, None)
-    assert NAME not in names(folder)
-
-
-def test_a_file_server_may_be_a_little_ahead(saved, clock):
-    clock.shift = -30.0
-    assert saved.load(NAME)[0] == b"sealed"
-
-
-def test_a_token_for_ever_is_kept(saved, folder):
-    saved.save(NAME, b"new", 1e300, None)
-    assert saved.load(NAME)[0] == b"new"
-    assert names(folder) == {NAME, f"{NAME}.lock"}
-
-
-def test_what_is_too_large_to_be_read_is_not_written(saved, folder):
-    with pytest.raises(StoreError, match="65537 bytes are too many for a token"):
-        save(saved, b"x" * 65537)
-    assert saved.load(NAME)[0] == b"sealed"
-    save(saved, b"x" * 65536)
-    assert saved.load(NAME)[0] == b"x" * 65536
-
-
-def test_what_is_too_large_and_over_is_written_over(saved, folder, clock):
-    fill(folder / NAME)
-    os.utime(folder / NAME, (1, 1))
-    assert saved.load(NAME)[0] is None
-    save(saved, b"new")
-    assert saved.load(NAME)[0] == b"new"
-
-
-def test_waiting_is_a_short_sleep(store, clock):
-    for seconds in (10.0, 0.005, -1.0):
-        store.wait(NAME, seconds)
-    assert clock.slept == [0.05, 0.005, 0.0]
+def test_a_huge_file_is_not_read_and_replaced(saved, folder):
+    with (folder / NAME).open("r+b") as file:
+        file.truncate(2**40)
+    os.utime(folder / NAME, (time.time() + HOUR,) * 2)
+    assert saved.load(NAME) is None
+    saved.save(NAME, b"x" * 65536, HOUR)
+    assert saved.load(NAME) == b"x" * 65536
 
 
 # The lock.
 
 
-def test_a_lock_file_that_is_swept_away_before_it_is_locked_is_no_lock(store, folder, monkeypatch):
-    real = file._lock
-
-    def sweep_and_lock(fd):
-        monkeypatch.setattr(file, "_lock", real)
-        (folder / LOCK).unlink()
-        return real(fd)
-
-    monkeypatch.setattr(file, "_lock", sweep_and_lock)
-    lease = store.lease(NAME)
-    assert os.path.samestat(os.fstat(lease.fd), (folder / LOCK).stat())
-    assert store.lease(NAME) is None
+def test_two_stores_in_one_process_exclude_each_other(store, folder, impatient):
+    began = time.monotonic()
+    with store.lock(NAME) as first, FileStore(folder).lock(NAME) as second:
+        assert (first, second) == (True, False)
+        assert SHORT <= time.monotonic() - began < SHORT + 5.0
+    assert lock(store)
 
 
-def test_a_file_system_where_no_file_stays_the_same_is_told(store, monkeypatch):
-    monkeypatch.setattr(os.path, "samestat", lambda one, other: False)
-    with pytest.raises(StoreError, match="no file stays the same"):
-        store.lease(NAME)
-
-
-def test_a_file_system_without_locks_is_told(store, monkeypatch):
-    monkeypatch.setattr(file, "_lock", refuse(errno.ENOLCK))
-    with pytest.raises(StoreError, match="No locks available"):
-        store.lease(NAME)
-
-
-def test_a_lease_that_nobody_has_any_more_is_free(store):
-    lease = store.lease(NAME)
-    assert store.lease(NAME) is None
-    del lease
-    gc.collect()
-    assert store.lease(NAME) is not None
-
-
-def test_what_is_no_lease_is_none(saved):
-    lease = saved.lease(NAME)
-    saved.release(NAME, object())
-    saved.save(NAME, b"new", time.time() + HOUR, object())
-    assert saved.load(NAME)[0] == b"sealed"
-    saved.release(NAME, lease)
-
-
-def test_a_child_closes_its_copies(store, monkeypatch):
-    lease = store.lease(NAME)
-    parents = os.dup(lease.fd)
-    with monkeypatch.context() as patch:  # from here on as in the child
-        patch.setattr(os, "getpid", lambda: -1)
-        file._forking.acquire()
-        file._open_locks.add(9999)  # closed already by somebody else
-        file._after_fork_in_child()
-        with pytest.raises(OSError, match="Bad file descriptor"):
-            os.fstat(lease.fd)
-        store.release(NAME, lease)
-        store.save(NAME, b"by the child", time.time() + HOUR, lease)
-        assert store.load(NAME)[0] is None
-        assert store.lease(NAME) is None
-        lease.fd = -1
-    os.close(parents)
-    assert store.lease(NAME) is not None
+def test_who_waits_gets_the_lock_soon(store):
+    taken = []
+    with store.lock(NAME):
+        thread = threading.Thread(target=lambda: taken.append((lock(store), time.monotonic())))
+        thread.start()
+        time.sleep(0.2)
+        freed = time.monotonic()
+    thread.join()
+    ((obtained, when),) = taken
+    assert obtained
+    assert freed <= when < freed + 1.0
 
 
 HOLDER = """
 import os, subprocess, sys, time
 from domo_oauth.stores.file import FileStore
-store, name, how = FileStore(sys.argv[1]), sys.argv[2], sys.argv[3]
-lease = store.lease(name)
-if how == "fork":
-    child = os.fork()
-    if not child:
-        os.write(1, b"child\\n")
-        time.sleep(3600)
-else:
-    sleeps = "import time; print('child', flush=True); time.sleep(3600)"
-    child = subprocess.Popen([sys.executable, "-c", sleeps], close_fds=False).pid
-os.write(1, f"{child}\\n".encode())
-time.sleep(3600)
+store, how = FileStore(sys.argv[1]), sys.argv[3]
+with store.lock(sys.argv[2]):
+    child = 0
+    if how == "fork":
+        child = os.fork()
+        if not child:
+            time.sleep(3600)
+    if how == "program":
+        sleeps = "import time; time.sleep(3600)"
+        child = subprocess.Popen([sys.executable, "-c", sleeps], close_fds=False, stdout=subprocess.DEVNULL).pid
+    os.write(1, f"{child}\\n".encode())
+    time.sleep(3600)
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-@pytest.mark.parametrize("how", ["fork", "program"])
-def test_a_child_does_not_keep_the_lock_of_a_parent_that_was_killed(store, folder, how):
-    with subprocess.Popen([sys.executable, "-c", HOLDER, str(folder), NAME, how], stdout=subprocess.PIPE) as holder:
-        lines = {holder.stdout.readline().strip() for _ in range(2)}
-        (child,) = lines - {b"child"}
+@contextmanager
+def holder(folder: Path, how: str = ""):
+    """Another process that holds the lock, and the id of its child if it has one."""
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(folder), NAME, how], stdout=subprocess.PIPE) as process:
+        child = int(process.stdout.readline())
         try:
-            assert store.lease(NAME) is None
-            holder.kill()
-            holder.wait()
-            os.kill(int(child), 0)  # it lives
-            assert store.lease(NAME) is not None
+            yield process, child
         finally:
-            os.kill(int(child), 9)
+            process.kill()
+            if child:
+                os.kill(child, signal.SIGKILL)
+
+
+@needs_fork
+@pytest.mark.parametrize("how", ["", "fork", "program"])
+def test_the_lock_of_a_killed_process_is_free_at_once(store, folder, how, impatient):
+    with holder(folder, how) as (process, child):
+        assert not lock(store)
+        process.kill()
+        process.wait()
+        if child:
+            os.kill(child, 0)  # it lives
+        assert lock(store)
+
+
+@needs_fork
+def test_behind_a_stopped_process_others_wait_once_and_save_all_the_same(store, folder, impatient):
+    """Ctrl-Z, a debugger, docker pause: it holds the lock, and does not run."""
+    with holder(folder) as (process, _):
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+        with store.lock(NAME) as obtained:
+            assert not obtained
+            store.save(NAME, b"sealed", HOUR)
+        assert store.load(NAME) == b"sealed"
+
+
+@needs_fork
+def test_a_child_neither_holds_nor_frees_the_lock_of_its_parent(store, impatient):
+    with store.lock(NAME):
+        reader, writer = os.pipe()
+        child = os.fork()
+        if not child:
+            try:
+                store.save(NAME, b"by the child", HOUR)
+                os.write(writer, b"held" if lock(store) else b"waited")
+            finally:
+                os._exit(0)
+        os.close(writer)
+        assert os.read(reader, 10) == b"waited"
+        os.close(reader)
+        os.waitpid(child, 0)
+        assert not lock(FileStore(store.path))
+        assert store.load(NAME) == b"by the child"
+
+
+@needs_fork
+def test_a_child_that_leaves_its_parents_block_frees_nothing(store, impatient):
+    with store.lock(NAME):
+        child = os.fork()
+    if not child:
+        os._exit(0)  # it has left the block, too
+    os.waitpid(child, 0)
+    with store.lock(NAME) as obtained:
+        assert obtained
+        child = os.fork()
+        if not child:
+            os._exit(0 if not lock(store) else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -1,12 +1,68 @@
-"""Where a token outlives its process: files for one machine, Redis for a fleet, or a store of your own.
-
-A store keeps sealed bytes under names that tell nothing, and lends the right to renew a token to one at a time. What
-the bytes are is none of its business: see ``Store``, and ``domo_oauth.stores.testing`` for the tests that any store
-must pass.
-"""
+"""Stores share a token between processes: by files on one machine, by Redis in a fleet, or by a store of your own."""
 
 from __future__ import annotations
 
-from .protocol import Store, StoreError
+from typing import TYPE_CHECKING, Protocol
 
-__all__ = ["Store", "StoreError"]
+from domo_oauth.errors import DomoOAuthError
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+__all__ = ["LARGEST_ENTRY", "Store", "StoreError", "missing_extra"]
+
+LARGEST_ENTRY = 65536
+"""Bytes; most entries have less than 3,000. Longer ones are not read, so that nobody can fill the memory with them."""
+
+
+class StoreError(DomoOAuthError):
+    """A store cannot be used: what is wrong, and what to do. Providers log it and fetch a token without the store."""
+
+
+class Store(Protocol):
+    """Keeps sealed entries for several processes.
+
+    Methods are called on background threads, by several at once, and in a child after a fork. They may block for a few
+    seconds and raise anything, best a `StoreError`: the provider logs it and goes on without the store. A store is
+    pickled along with its provider. `domo_oauth.stores.testing.StoreTests` checks what a store must do.
+
+    A `name` has 32 hexadecimal digits. It stands for a base URL, a client, its secret and scopes, and reveals none of
+    them.
+    """
+
+    def load(self, name: str) -> bytes | None:
+        """Return what was saved last under this name, or None if there is nothing or it has expired."""
+        ...
+
+    def save(self, name: str, sealed: bytes, ttl: float) -> None:
+        """Replace what was saved under this name, in one step, and keep it for `ttl` seconds.
+
+        Tokens are independent of each other, so the last one to save wins, with or without the lock.
+        """
+        ...
+
+    def lock(self, name: str) -> AbstractContextManager[bool]:
+        """Hold the lock of this name within a `with` block; yield whether it was obtained.
+
+        Only one thread of all processes holds it. Wait for it for 10 seconds at most. It must become free when its
+        holder dies, at once or 10 seconds later.
+        """
+        ...
+
+    def delete(self, name: str) -> None:
+        """Remove what was saved under this name, if there is anything."""
+        ...
+
+    def clear(self) -> int:
+        """Remove all entries, and return how many there were."""
+        ...
+
+
+def missing_extra(extra: str, *modules: str) -> str | None:
+    """What to install if one of these modules is missing; None if all are there. Imports none of them."""
+    from importlib.util import find_spec
+
+    missing = [module for module in modules if find_spec(module) is None]
+    if not missing:
+        return None
+    return f"This store needs {' and '.join(missing)}, which is not installed: pip install 'domo-oauth[{extra}]'"
