@@ -2,8 +2,8 @@
 
 Between a settled fleet and the next event, each group of workers goes through the same round again and again: the
 tokens get stale, the first call of the first worker after that asks for another, and each of the others takes it from
-the store at its own first call. That is all that is in here, and the tests hold it to the real code, count by count. What is not so
-simple (starts, restarts, outages, and until all is settled again) is left to the real code.
+the store at its own first call. That is all that is in here, and the tests hold it to the real code, count by count.
+What is not so simple (starts, restarts, outages, and until all is settled again) is left to the real code.
 """
 
 from __future__ import annotations
@@ -122,16 +122,15 @@ class _Batch:
             rows = self._round(rows, until, tally)
 
     def _round(self, rows: NDArray[np.intp], until: float, tally: Tally) -> NDArray[np.intp]:
-        """Go through one round of these groups, as far as it is over before that time. Returns those for which it was."""
+        """Go through one round of these groups; returns those for which it is over by then, as only they count."""
         sent = self._visits[rows].min(axis=1)  # by the first whose token is stale
         landed, spent_at = (sent + LATENCY)[:, None], (self._sent[rows] + spent_after(LIFETIME))[:, None]
         visit, thought = self._visits[rows], self._thought[rows]
         keys, chance, drawn = self._keys[rows], self._chance[rows], self._drawn[rows]
         # Who calls while its token is stale is given that one, and the next at a later call, once it has come. Who
         # calls when it is spent waits for the next.
-        delayed = np.zeros(visit.shape, np.bool_)
         pending = visit < spent_at
-        delayed |= ~pending & (visit < landed)
+        delayed = ~pending & (visit < landed)
         while pending.any():
             visit = visit + np.where(pending, self._think(keys, thought), 0.0)
             thought += pending
@@ -140,7 +139,7 @@ class _Batch:
             pending = early & (visit < spent_at)
         known = np.where(delayed, landed, visit)
         over = known.max(axis=1) < until
-        done = rows[over]
+        done: NDArray[np.intp] = rows[over]
         tally.requests_at(sent[over])
         tally.delayed += int(delayed[over].sum())
         stale = sent[:, None] + stale_after(LIFETIME, draws.numbers(chance, drawn))  # type: ignore[arg-type]
