@@ -1,1 +1,1 @@
-"""A provider's token in the hands of the HTTP client that you already use: one module for each, loaded when used."""
+"""Adapters that add a provider's token to the requests of an HTTP client: one module per client, imported on demand."""

@@ -1,14 +1,14 @@
-"""What all adapters have in common: where tokens come from, and where they may go."""
+"""What all adapters share: where tokens come from and where they may go."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import logging
+import re
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from domo_oauth import log
-from domo_oauth.errors import require
+from domo_oauth.credentials import ClientCredentials
+from domo_oauth.errors import ConfigurationError, require
 from domo_oauth.provider import TokenProvider
-
-from ._origins import Origins
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,27 +18,45 @@ if TYPE_CHECKING:
     from domo_oauth.stores import Store
     from domo_oauth.token import Token
 
-__all__ = ["UNAUTHORIZED", "Adapter"]
+__all__ = ["UNAUTHORIZED", "Adapter", "Origin", "bearer"]
+
+logger = logging.getLogger(__name__)
 
 UNAUTHORIZED = 401
-"""What an API answers that does not take a token (any more)."""
+_MAX_FOREIGN = 1000  # origins remembered as logged; a crawler can visit any number
+
+Origin: TypeAlias = tuple[str, str, int | None]
+"""Scheme, host and port (RFC 6454), as the HTTP client parses them."""
 
 
 class Adapter:
-    """Hands a provider's token to requests to Domo, and to no other.
+    """Adds a token to requests for Domo, and to no others.
+
+    A request gets the token if the caller addressed it to the provider's base URL or to one of the ``hosts``. A
+    redirect within the origin keeps it, a redirect to another origin loses it, and a redirect from another origin does
+    not get it.
+
+    A 401 for a request with the token means that Domo no longer accepts it. The adapter gets another token and sends a
+    copy of the request, unless the body cannot be sent twice. A second 401 goes to the caller.
 
     Args:
-        provider: Where the tokens come from; shared with as many clients as you like.
-        hosts: Hosts besides the provider's base URL that take the token, by HTTPS.
+        provider: Where the tokens come from. Any number of clients can share it.
+        hosts: More hosts that may get the token, over HTTPS: ``"example.domo.com"``, ``"gateway.example.com:8443"``.
 
     Raises:
-        ConfigurationError: A host is none, or the provider is no ``TokenProvider``.
+        ConfigurationError: A host is invalid, or the provider is not a ``TokenProvider``.
     """
 
     def __init__(self, provider: TokenProvider, *, hosts: Iterable[str] = ()) -> None:
-        require(f"What {type(self).__name__} takes", provider, TokenProvider)
+        try:
+            require(f"The first argument of {type(self).__name__}", provider, TokenProvider)
+        except ConfigurationError:
+            del provider  # it may be a secret, and tracebacks can show locals
+            raise
         self._provider = provider
-        self._origins = Origins(provider.base_url, hosts)
+        urls = [f"https://{_checked(host)}" for host in ([hosts] if isinstance(hosts, str) else hosts)]
+        self._origins = frozenset(self._origin(url) for url in (provider.base_url, *urls))
+        self._foreign: set[Origin] = set()
 
     @classmethod
     def from_env(
@@ -50,19 +68,73 @@ class Adapter:
         httpx_args: Mapping[str, Any] | None = None,
         hosts: Iterable[str] = (),
     ) -> Self:
-        """With the credentials of ``DOMO_CLIENT_ID`` and ``DOMO_CLIENT_SECRET``; see ``TokenProvider.from_env``."""
-        provider = TokenProvider.from_env(scopes=scopes, store=store, base_url=base_url, httpx_args=httpx_args)
+        """Use the credentials in ``DOMO_CLIENT_ID`` and ``DOMO_CLIENT_SECRET``; see ``TokenProvider.from_env``."""
+        try:
+            provider = TokenProvider.from_env(scopes=scopes, store=store, base_url=base_url, httpx_args=httpx_args)
+        finally:
+            del httpx_args  # may hold a proxy's password, and tracebacks can show locals
         return cls(provider, hosts=hosts)
 
-    def _give_up(self, token: Token, host: str, *, again: bool) -> None:
-        """Do not use this token any more, as the host refused it."""
-        if not again:
-            log.info("401 from %s: given back, as its body cannot be sent again", host)
-        self._provider.invalidate(token)
+    @classmethod
+    def from_client(
+        cls,
+        client_id: str,
+        client_secret: str,
+        *,
+        scopes: Scopes | None = None,
+        store: Store | None = None,
+        base_url: str | None = None,
+        httpx_args: Mapping[str, Any] | None = None,
+        hosts: Iterable[str] = (),
+    ) -> Self:
+        """Use a client id and its secret. For the other arguments see ``TokenProvider``."""
+        try:
+            credentials = ClientCredentials(client_id, client_secret)
+            provider = TokenProvider(credentials, scopes=scopes, store=store, base_url=base_url, httpx_args=httpx_args)
+        finally:
+            del client_id, client_secret, httpx_args  # tracebacks can show locals
+        return cls(provider, hosts=hosts)
 
-    @staticmethod
-    def _is_another(token: Token, another: Token, host: str) -> bool:
-        """Whether it makes sense to send the request once more."""
-        differs = another.access_token != token.access_token
-        log.info("401 from %s: %s", host, "sent once more" if differs else "given back, as there is no other token")
-        return differs
+    @property
+    def provider(self) -> TokenProvider:
+        """Where the tokens come from."""
+        return self._provider
+
+    @property
+    def base_url(self) -> str:
+        """The URL of Domo's API, without a trailing slash."""
+        return self._provider.base_url
+
+    def _origin(self, url: str) -> Origin:
+        raise NotImplementedError
+
+    def _is_ours(self, origin: Origin) -> bool:
+        """Whether the token may go there. The first request to each other origin is logged."""
+        if origin in self._origins:
+            return True
+        if origin not in self._foreign:
+            if len(self._foreign) >= _MAX_FOREIGN:
+                self._foreign.clear()
+            self._foreign.add(origin)
+            scheme, host, port = origin
+            at = host if port is None else f"{host}:{port}"
+            logger.warning("No token is sent to %s://%s: not the origin of the base URL, not in hosts", scheme, at)
+        return False
+
+    def _refused(self, token: Token, host: str, *, repeatable: bool) -> bool:
+        """Drop a token that the host refused. Returns whether the request can be sent again."""
+        logger.info("401 from %s%s", host, "" if repeatable else "; the body of the request cannot be sent again")
+        self._provider.invalidate(token)
+        return repeatable
+
+
+def bearer(token: Token) -> str:
+    """The value of the ``Authorization`` header."""
+    return f"Bearer {token.access_token}"
+
+
+def _checked(host: str) -> str:
+    found = re.fullmatch(r"[\w.-]+(?::([0-9]{1,5}))?", host, re.ASCII)
+    if not found or not 0 < int(found[1] or 443) < 2**16:
+        raise ConfigurationError(f"{host!r} in hosts must look like example.domo.com or example.domo.com:8443.")
+    return host
