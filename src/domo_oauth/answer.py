@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -40,7 +41,7 @@ _RETRYABLE = frozenset({429, 500, 502, 503, 504})
 _TOE = re.compile(r"[A-Z0-9]{1,20}(-[A-Z0-9]{1,20}){1,4}")
 """The shape of Domo's `toe` (recorded). It is shown whole, so nothing else may pass for one."""
 _LONGEST_DATE = 64
-"""Characters of a date; dateutil takes a minute for a megabyte."""
+"""Characters of a date that are read."""
 
 
 @frozen
@@ -250,51 +251,36 @@ def _status(status: int) -> str:
 
 
 def _timestamp(value: object) -> datetime | None:
-    """An error's time, as text in any common form or in milliseconds since 1970."""
+    """When an error occurred: ISO 8601, or milliseconds since 1970; None if it is something else."""
+    from dateutil.parser import isoparse  # slow to import, and needed for errors only
+
     try:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return datetime.fromtimestamp(value / 1000, UTC)
-        return _date(value) if isinstance(value, str) else None
+        return _aware(isoparse(value)) if isinstance(value, str) and len(value) <= _LONGEST_DATE else None
     except (ValueError, ArithmeticError, OSError):
         return None
 
 
 def _retry_after(headers: Mapping[str, str], sent_at: datetime) -> float | None:
-    """Retry-After in seconds (RFC 9110, section 10.2.3); None where it is missing or makes no sense."""
+    """Retry-After in seconds (RFC 9110, section 10.2.3); None if it is missing or makes no sense."""
     value = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"[0-9]{1,9}", value):
         return float(value)
     until = _http_date(value)
     if until is None:
         return None
-    # By the server's own clock, if it tells the time, as it may not agree with the one here.
+    # By the server's own clock, if it sends its time, as ours may differ.
     return max(0.0, (until - (_http_date(headers.get("Date", "")) or sent_at)).total_seconds())
 
 
 def _http_date(value: str) -> datetime | None:
-    """The date of a header field (RFC 9110, section 5.6.7); None where it makes no sense."""
-    # It begins with the day of the week and has a time; dateutil alone would take "-5" or "May" for one.
-    if not value.strip()[:3].isalpha() or ":" not in value:
-        return None
+    """The date of a header field (RFC 9110, section 5.6.7); None if it makes no sense."""
     try:
-        return _date(value)
-    except (ValueError, ArithmeticError):  # dateutil lets those of decimal through
+        return _aware(parsedate_to_datetime(value[:_LONGEST_DATE]))
+    except (ValueError, ArithmeticError):
         return None
 
 
-def _date(text: str) -> datetime:
-    from dateutil.parser import parse  # slow to import, and needed for errors only
-
-    if len(text) > _LONGEST_DATE:
-        raise ValueError
-    moment = parse(text, tzinfos=_zone)
+def _aware(moment: datetime) -> datetime:
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _zone(name: str | None, seconds: int | None) -> timezone | None:
-    """The time zone of a date, as dateutil asks for it. Names are ambiguous, and dateutil would only warn of that."""
-    if seconds is not None:
-        return timezone(timedelta(seconds=seconds))
-    if name is not None:
-        raise ValueError
-    return None

@@ -11,7 +11,7 @@ import copy
 import logging
 import os
 import threading
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from weakref import WeakSet
 
 from attrs import define, field, frozen
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["Clock", "Stats", "TokenProvider", "forget_tokens"]
 
 logger = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 _OWN_FETCH = (
     "A token was requested by code that runs inside its own fetch, such as a log handler, a transport or a store, and "
@@ -91,22 +92,22 @@ class _Held:
 
 
 @frozen
-class _Failure:
-    """An error that callers get without a request, until the pause is over."""
+class _Pause(Generic[_T]):
+    """What ended the last try, and until when there is no other one.
 
-    error: DomoOAuthError
-    pause: float
-    """Seconds; the next pause is twice as long."""
+    After an error, callers get that error without a request. After an API refused a token, the next token is kept even
+    if it is refused, too.
+    """
+
+    cause: _T
+    seconds: float
+    """The next pause is twice as long."""
     until: float
+    """By the monotonic clock."""
 
-
-@frozen
-class _RefusedToken:
-    """The last token that an API refused. The next one is kept until the pause is over, even if refused."""
-
-    token: Token
-    pause: float
-    until: float
+    @property
+    def next(self) -> float:
+        return min(timing.LONGEST_PAUSE, self.seconds * 2)
 
 
 @define(eq=False, weakref_slot=True)
@@ -115,8 +116,8 @@ class _State:
 
     store: Store | None = field(repr=False)  # kept, as its id is part of the key
     held: _Held | None = None
-    failure: _Failure | None = None
-    refused_token: _RefusedToken | None = None
+    failure: _Pause[DomoOAuthError] | None = None
+    refused: _Pause[Token] | None = None
     looked: float = float("-inf")
     """When the store was last looked at during a pause."""
     anew: bool = False
@@ -126,7 +127,7 @@ class _State:
 
     def forget(self, *, anew: bool = False) -> None:
         """Forget tokens and errors."""
-        self.held = self.failure = self.refused_token = None
+        self.held = self.failure = self.refused = None
         self.looked, self.anew = float("-inf"), anew
 
 
@@ -262,15 +263,15 @@ class TokenProvider:
         An API that refuses one token after the other has another problem: for a growing pause the token stays, so that
         refused calls do not become as many token requests.
         """
-        held, before, now = self._state.held, self._state.refused_token, self._monotonic()
+        held, before, now = self._state.held, self._state.refused, self._monotonic()
         if held is None or held.refused or held.token.access_token != token.access_token:
             return
         if before is not None and now < before.until:
             logger.debug("A token was refused soon after another; kept for %.1f s", before.until - now)
             return
-        grows = before is not None and now < before.until + timing.REFUSALS_FORGOTTEN
-        pause = min(timing.LONGEST_PAUSE, before.pause * 2) if before is not None and grows else timing.FIRST_PAUSE
-        self._state.refused_token = _RefusedToken(token, pause, now + pause)
+        again = before is not None and now < before.until + timing.REFUSALS_FORGOTTEN
+        pause = before.next if before is not None and again else timing.FIRST_PAUSE
+        self._state.refused = _Pause(token, pause, now + pause)
         held.refuse()
 
     def reset(self) -> None:
@@ -331,15 +332,15 @@ class TokenProvider:
             if self._store is not None and now >= state.looked + timing.FIRST_PAUSE:
                 state.looked = now
                 self._join(min_lifetime).start()  # another process may have left a token in the store by now
-            logger.debug("Refused without a request, for another %.1f s: %s", pause.until - now, pause.error)
-            raise copy.copy(pause.error)
+            logger.debug("Refused without a request, for another %.1f s: %s", pause.until - now, pause.cause)
+            raise copy.copy(pause.cause)
         flight = self._join(min_lifetime)
         if flight.is_current:
             raise ConfigurationError(_OWN_FETCH)
         self._waits += 1
         return flight
 
-    def _pause(self) -> _Failure | None:
+    def _pause(self) -> _Pause[DomoOAuthError] | None:
         """The last error, if its pause is not over."""
         failure = self._state.failure
         return failure if failure is not None and self._monotonic() < failure.until else None
@@ -403,10 +404,10 @@ class TokenProvider:
             return got.token
         if got is not before:
             log = logger.warning if before is None else logger.debug
-            log("No token; nobody asks again for %.1f s: %s", got.until - self._monotonic(), got.error)
-        return got.error
+            log("No token; nobody asks again for %.1f s: %s", got.until - self._monotonic(), got.cause)
+        return got.cause
 
-    def _get(self, flight: Flight[Token], min_lifetime: float | None) -> _Held | _Failure:
+    def _get(self, flight: Flight[Token], min_lifetime: float | None) -> _Held | _Pause[DomoOAuthError]:
         """Take the token at hand or in the store, or fetch one as the only process that does."""
         state, held, pause = self._state, self._state.held, self._pause()
         if held is not None and not held.is_stale(self._clock) and held.left(self._clock) >= (min_lifetime or 0):
@@ -432,19 +433,19 @@ class TokenProvider:
             got, now = self._fetch(flight), self._wall()
             if isinstance(got, _Held):
                 sealed.save(Entry(got.token, now + got.left(self._clock)), now)
-            elif isinstance(got.error, SHARED_REFUSALS):
-                refusal = Refusal(got.error, got.pause, now + got.until - self._monotonic())
+            elif isinstance(got.cause, SHARED_REFUSALS):
+                refusal = Refusal(got.cause, got.seconds, now + got.until - self._monotonic())
                 sealed.save(Entry(entry.token, entry.expires_at, refusal), now)
             return got
 
-    def _take(self, entry: Entry, min_lifetime: float | None, *, anew: bool) -> _Held | _Failure | None:
+    def _take(self, entry: Entry, min_lifetime: float | None, *, anew: bool) -> _Held | _Pause[DomoOAuthError] | None:
         """What another process has left in the store, if it is worth taking: a token, or a refusal."""
         state, token = self._state, entry.token
         now, now_wall = self._monotonic(), self._wall()
         if token is not None:
-            left, refused, held = entry.expires_at - now_wall, state.refused_token, state.held
+            left, refused, held = entry.expires_at - now_wall, state.refused, state.held
             wanted = left > token.expires_in - timing.spent_after(token.expires_in) and left >= (min_lifetime or 0)
-            wanted = wanted and (refused is None or refused.token.access_token != token.access_token)
+            wanted = wanted and (refused is None or refused.cause.access_token != token.access_token)
             if wanted and (held is None or left > held.left(self._clock) + timing.SLICE):
                 logger.info("Took a token from the store, good for %d s", left)
                 self._stored += 1
@@ -453,10 +454,10 @@ class TokenProvider:
         if entry.refusal is not None and not anew:
             logger.info("No request: another process was refused, which holds for this one, too")
             left = min(entry.refusal.until - now_wall, timing.LONGEST_RETRY_AFTER)
-            return _Failure(entry.refusal.error, entry.refusal.pause, now + left)
+            return _Pause(entry.refusal.error, entry.refusal.pause, now + left)
         return None
 
-    def _fetch(self, flight: Flight[Token]) -> _Held | _Failure:
+    def _fetch(self, flight: Flight[Token]) -> _Held | _Pause[DomoOAuthError]:
         """Request a token from the endpoint."""
         request = _import_request().Request(self._credentials, self._scopes, self.base_url, self._httpx_args)
         sent = sent_wall = 0.0
@@ -483,13 +484,13 @@ class TokenProvider:
         stale = timing.stale_after(token.expires_in, self._clock.random())
         return _Held(token, sent, sent_wall, sent + stale, sent_wall + stale, fetched)
 
-    def _failed(self, error: BaseException) -> _Failure:
+    def _failed(self, error: BaseException) -> _Pause[DomoOAuthError]:
         """An error and its pause, which grows, so that no loop of callers can hammer the endpoint."""
         self._failures += 1
         before = self._state.failure
-        pause = timing.FIRST_PAUSE if before is None else min(timing.LONGEST_PAUSE, before.pause * 2)
+        pause = timing.FIRST_PAUSE if before is None else before.next
         asked = min(getattr(error, "retry_after", None) or 0.0, timing.LONGEST_RETRY_AFTER)
-        return _Failure(as_ours(error), pause, self._monotonic() + max(pause, asked))
+        return _Pause(as_ours(error), pause, self._monotonic() + max(pause, asked))
 
 
 def _import_request() -> ModuleType:

@@ -25,6 +25,8 @@ _LONGEST_READ = 4096
 """Characters of foreign text that are looked at; a megabyte would take seconds."""
 _SUSPICIOUS = re.compile(r"(?<!\S)(?=\S*[\d%&\\])\S{16,}")
 """Words and ordinary punctuation are shown; what may be an encoding of a secret is not."""
+_HIDDEN = "\0"
+"""Stands for each hidden character, until their number is told."""
 _BASE64 = "[A-Za-z0-9+/_-]"
 _SHORTEST = 4
 """Characters of an encoding that say anything about a secret."""
@@ -49,6 +51,7 @@ def clean(text: str, credentials: ClientCredentials, shown: tuple[str, ...] = ()
         line = re.sub("|".join(encoded_forms(value)), _hidden, line, flags=re.IGNORECASE)
     known = re.compile("|".join(map(re.escape, shown)) or "(?!)")
     line = _SUSPICIOUS.sub(lambda run: _hidden(run) if _SUSPICIOUS.search(known.sub("", run[0])) else run[0], line)
+    line = re.sub(f"{_HIDDEN}+", lambda run: f"[{len(run[0])} characters hidden]", line)
     return f"{line[:_LONGEST_SHOWN]}…" if cut or len(line) > _LONGEST_SHOWN else line
 
 
@@ -85,4 +88,4 @@ def _within_base64(secret: bytes) -> Iterator[str]:
 
 
 def _hidden(run: re.Match[str]) -> str:
-    return f"[{len(run[0])} characters hidden]"
+    return _HIDDEN * len(run[0])

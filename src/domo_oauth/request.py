@@ -194,9 +194,7 @@ class Request:
             raise
         except Exception as error:  # noqa: BLE001 -- httpx, ssl and the caller's objects raise different types
             what = "these httpx_args" if self.httpx_args else "the proxy that the environment names"
-            raise ConfigurationError(
-                f"httpx cannot be set up with {what}: {type(error).__name__}: {sent.clean(str(error))}."
-            ) from None
+            raise ConfigurationError(f"httpx cannot be set up with {what}: {_text(error, sent)}.") from None
         return client
 
 
@@ -319,6 +317,8 @@ def _failure(error: Exception, sent: Sent) -> DomoOAuthError:
 def _text(error: Exception, sent: Sent) -> str:
     """Type and text of an error; if it has no text, that of its cause."""
     text = next((text for each in chain(error) if (text := str(each))), "")
+    if isinstance(error, httpx.InvalidURL):
+        text = "the URL is not valid"  # httpx would show what may be a part of a proxy's password
     if isinstance(error, httpx.ProtocolError):
         text = re.split(r":| b['\"]", text)[0]  # the rest are bytes of the server's or of a header
     text = sent.clean(text.partition(" URL(")[0]).rstrip(".")  # the rest may hold a proxy's password

@@ -8,7 +8,7 @@ import pytest
 from domo_oauth import ClientCredentials, ConfigurationError
 
 
-def test_from_env_takes_off_what_a_file_leaves_around_a_value(monkeypatch):
+def test_from_env_strips_whitespace(monkeypatch):
     monkeypatch.setenv("DOMO_CLIENT_ID", " an-id\n")
     monkeypatch.setenv("DOMO_CLIENT_SECRET", "a-secret\r\n")
     assert ClientCredentials.from_env() == ClientCredentials("an-id", "a-secret")
@@ -23,7 +23,7 @@ def test_from_env_takes_off_what_a_file_leaves_around_a_value(monkeypatch):
         ("", "a-secret", "DOMO_CLIENT_ID"),
     ],
 )
-def test_from_env_says_which_variable_is_missing(monkeypatch, client_id, client_secret, missing):
+def test_from_env_names_the_missing_variable(monkeypatch, client_id, client_secret, missing):
     if client_id is not None:
         monkeypatch.setenv("DOMO_CLIENT_ID", client_id)
     if client_secret is not None:
@@ -39,8 +39,8 @@ def test_from_env_says_which_variable_is_missing(monkeypatch, client_id, client_
         ("id", "", "client secret is empty"),
         (None, "secret", "client id must be a str, not NoneType"),
         ("id", b"secret", "client secret must be a str, not bytes"),
-        ("id ", "secret", "client id has a space"),
-        ("id", "secret\n", "client secret has a space or line end"),
+        ("id ", "secret", "client id has whitespace around it"),
+        ("id", "secret\n", "client secret has whitespace around it"),
         ("id", "sec\x00ret", "control character"),
         ("an:id", "secret", "colon"),
     ],
@@ -69,9 +69,9 @@ def test_they_are_a_value():
     assert one != ("id", "secret")
     assert pickle.loads(pickle.dumps(one)) == one
     assert copy.deepcopy(one) == one
-    with pytest.raises(AttributeError, match="immutable"):
+    with pytest.raises(AttributeError):
         one.client_id = "other"
-    with pytest.raises(AttributeError, match="immutable"):
+    with pytest.raises(AttributeError):
         del one.client_id
     with pytest.raises(TypeError):
         vars(one)

@@ -19,7 +19,7 @@ ERRORS = [
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
-def test_everybody_who_waited_can_have_a_copy(error, duplicate):
+def test_errors_can_be_copied_and_pickled(error, duplicate):
     twin = duplicate(error)
     assert twin is not error
     assert type(twin) is type(error)
@@ -33,7 +33,7 @@ def test_one_base_class_catches_all():
     assert all(issubclass(getattr(domo_oauth, name), DomoOAuthError) for name in errors)
 
 
-def test_only_what_may_pass_is_retryable_by_default():
+def test_only_transport_errors_are_retryable_by_default():
     assert TransportError("text").retryable
     assert not ConfigurationError("text").retryable
     assert not TokenRequestError("text").retryable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from domo_oauth.errors import ConfigurationError, causes
+from domo_oauth.errors import ConfigurationError, chain
 
 from ._adapter import UNAUTHORIZED, Adapter, bearer
 
@@ -68,7 +68,7 @@ class AuthFlow(Adapter):
         """Drop the token if this response refused it. Returns whether the request can be sent again."""
         if response is None:
             raised = sys.exc_info()[1]
-            for error in causes(raised) if raised else ():
+            for error in chain(raised) if raised else ():
                 hidden: Any = getattr(error, "response", None)
                 if isinstance(hidden, self._library.Response) and _refuses(hidden, token):
                     self._provider.invalidate(token)
