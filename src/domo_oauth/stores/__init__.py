@@ -65,4 +65,4 @@ def missing_extra(extra: str, *modules: str) -> str | None:
     missing = [module for module in modules if find_spec(module) is None]
     if not missing:
         return None
-    return f"This store needs {' and '.join(missing)}, which is not installed: pip install 'domo-oauth[{extra}]'"
+    return f"This store needs {' and '.join(missing)}: pip install 'domo-oauth[{extra}]'"
