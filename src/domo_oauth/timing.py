@@ -55,7 +55,9 @@ REFUSALS_FORGOTTEN = 60.0
 """Seconds after the pause for refused tokens in which another refusal doubles it: an API that refuses every token."""
 
 # A store.
-LOCK_WAIT = 10.0
+LOCK_TRY, LOCK_TRIES = 1.0, 10
+"""Seconds that one try to lock a store takes. In between, the store is looked at: it may have a token by now."""
+LOCK_WAIT = LOCK_TRY * LOCK_TRIES
 """Seconds to wait for another process that fetches. Whoever waited in vain fetches, too."""
 CLOCK_SKEW = 60.0
 """Seconds by which the clocks of machines that share a store may differ."""

@@ -109,7 +109,7 @@ class TestInACluster(StoreTests):
 
 @pytest.fixture
 def impatient(monkeypatch) -> None:
-    monkeypatch.setattr(timing, "LOCK_WAIT", SHORT)
+    monkeypatch.setattr(timing, "LOCK_TRY", SHORT)
 
 
 def lock(store: RedisStore) -> bool:

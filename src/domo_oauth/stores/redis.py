@@ -103,7 +103,7 @@ class RedisStore:
         from redis.exceptions import LockError
         from redis.lock import Lock
 
-        key, lease, wait = f"{self._prefix}{name}:lock", timing.REDIS_LEASE, timing.LOCK_WAIT
+        key, lease, wait = f"{self._prefix}{name}:lock", timing.REDIS_LEASE, timing.LOCK_TRY
         poll = timing.REDIS_LOCK_POLL
         lock = self._ask(lambda client: Lock(client, key, lease, poll, blocking_timeout=wait, thread_local=False))
         obtained = self._ask(lambda _: lock.acquire())
