@@ -83,6 +83,7 @@ class Endpoint(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self.requests += 1
         number = self.requests
+        assert number < 1000, "requests without end"
         self.asked.release()
         assert self.open.wait(PATIENCE)
         answer = self.answers.pop(0) if self.answers else self.always() if self.always else self.token(number)
