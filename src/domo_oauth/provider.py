@@ -363,12 +363,12 @@ class TokenProvider:
 
     def _join(self, min_lifetime: float | None) -> Flight[_Held]:
         """The flight of this generation, made if there is none."""
-        state = self._state
-        flight = self._flight(state.generation, min_lifetime)
+        state, generation = self._state, self._state.generation
+        flight = self._flight(generation, min_lifetime)
         if self._monotonic() - flight.began > timing.FETCH_SECONDS and len(state.flights) == 1:
             # It should have ended by itself, so it may never end, as when a name server does not answer.
-            state.generation += 1
-            flight = self._flight(state.generation, min_lifetime)
+            state.generation = max(state.generation, generation + 1)  # += would count each caller who comes here
+            flight = self._flight(generation + 1, min_lifetime)
         return flight
 
     def _flight(self, generation: int, min_lifetime: float | None) -> Flight[_Held]:
