@@ -33,7 +33,7 @@ class ClientCredentials:
             colon.
     """
 
-    client_id: str
+    client_id: str = field(repr=False)  # rich prints fields, whatever the repr is
     client_secret: str = field(repr=False)
 
     def __init__(self, client_id: str, client_secret: str) -> None:
