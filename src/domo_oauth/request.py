@@ -252,14 +252,18 @@ class _Bounds:
         read, write, start_tls = stream.read, stream.write, stream.start_tls
 
         # The names are httpcore's, which passes some arguments by name and some by position.
+        def bounded_read(max_bytes: int, timeout: float | None = None) -> Any:
+            return read(max_bytes, self._seconds(timeout))
+
+        def bounded_write(buffer: bytes, timeout: float | None = None) -> None:
+            write(buffer, self._seconds(timeout))
+
         def start_bounded_tls(ssl_context: Any, server_hostname: Any = None, timeout: float | None = None) -> Any:
             encrypted = start_tls(ssl_context, server_hostname, self._seconds(timeout))
             self._bound(encrypted)
             return encrypted
 
-        stream.read = lambda max_bytes, timeout=None: read(max_bytes, self._seconds(timeout))
-        stream.write = lambda buffer, timeout=None: write(buffer, self._seconds(timeout))
-        stream.start_tls = start_bounded_tls
+        stream.read, stream.write, stream.start_tls = bounded_read, bounded_write, start_bounded_tls
 
     def _seconds(self, timeout: float | None) -> float:
         seconds = self._budget.slice(timing.FETCH_SECONDS if timeout is None else timeout)
