@@ -188,6 +188,7 @@ def _open(cipher: AESGCM, sealed: bytes) -> Entry:
 def _token(saved: dict[str, Any]) -> Token:
     if not isinstance(saved["access_token"], str) or not isinstance(saved["expires_in"], int):
         raise TypeError
+    float(saved["expires_in"])  # an OverflowError here rather than in what is calculated with it
     saved["expires_at"] = datetime.fromisoformat(saved["expires_at"])
     saved["scopes"] = frozenset(saved["scopes"])
     return Token(**saved)
