@@ -19,16 +19,16 @@ _SIZES = (Fleet(1, 1), Fleet(100, 10), Fleet(10_000, 1_000), Fleet(100_000, 10_0
 _QUICK_SIZES = (Fleet(1, 1), Fleet(100, 10), Fleet(1_000, 100))
 _OURS = ("none", "file", "redis")
 _PEERS = ("pydomo", "plain")
-_SAMPLE, _QUICK_SAMPLE = Fleet(1_000, 100), Fleet(100, 10)
+_SAMPLE, _QUICK_SAMPLE = Fleet(100, 10), Fleet(10, 1)
 """The largest fleet of ours that goes through an outage of the endpoint; the figures of larger ones are multiples.
 
 In an outage nearly each call is one that matters, and nothing can be passed over.
 """
 _OF_ALL = {"redis": ("requests", "worst_second")}
-"""What does not grow with the fleet: where one of all asks, there are as many requests for 100 workers as for 1,000."""
-_FULL = 100
-"""Workers up to which all is run twice: with the shortcut, and on the real code from the first second to the last."""
-_AGES = 4
+"""What does not grow with the fleet: where one of all asks, there are as many requests for 10 workers as for 100."""
+_CHECKED = Fleet(100, 10), 3
+"""A fleet and days that are run twice: with the shortcut, and on the real code from the first second to the last."""
+_AGES, _QUICK_AGES = 4, 1
 """Outages of the endpoint that a row is the mean of, each in a run of its own.
 
 It matters how old the tokens are when one begins, and most of all where there is one token for all.
@@ -70,15 +70,17 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="how many processes to use (1); the figures are the same")
     parser.add_argument("--update-readme", action="store_true", help="put table and plot between README.md's markers")
     options = parser.parse_args()
-    sizes, days, sample = (_QUICK_SIZES, 2, _QUICK_SAMPLE) if options.quick else (_SIZES, 30, _SAMPLE)
+    quick = (_QUICK_SIZES, 2, _QUICK_SAMPLE, _QUICK_AGES)
+    sizes, days, sample, ages = quick if options.quick else (_SIZES, 30, _SAMPLE, _AGES)
     asked = _asked(sizes, scenarios(days), options.seed)
-    sources = {case: _sources(case, sample) for case in asked}
-    checked = [case for case in asked if case.subject in _OURS and case.fleet.workers <= _FULL]
+    sources = {case: _sources(case, sample, ages) for case in asked}
+    checked = []
     if not options.quick:
-        half_a_day = Scenario("steady", DAY / 2)
-        checked += [_Case(Fleet(10_000, 1_000), half_a_day, subject, options.seed) for subject in _OURS]
+        fleet, of_days = _CHECKED
+        checked = [case for case in _asked([fleet], scenarios(of_days), options.seed) if case.subject in _OURS]
+        checked += [_Case(Fleet(10_000, 1_000), Scenario("steady", DAY / 4), each, options.seed) for each in _OURS]
     full = {case: case._replace(shortcut=False) for case in checked}
-    done = _run({*chain(*sources.values()), *full, *full.values()}, options.jobs)
+    done = _run({*chain(*sources.values(), full, full.values())}, options.jobs)
     for case in checked:
         if done[case] != done[full[case]]:
             raise AssertionError(f"The shortcut counts otherwise than the code: {case}: {done[full[case]]}")
@@ -101,13 +103,13 @@ def _asked(sizes: Iterable[Fleet], happening: Iterable[Scenario], seed: int) -> 
     ]
 
 
-def _sources(case: _Case, sample: Fleet) -> list[_Case]:
+def _sources(case: _Case, sample: Fleet, ages: int) -> list[_Case]:
     """The cases that a row is told from."""
     if not case.scenario.outages:
         return [case]
     if case.fleet.workers > sample.workers and case.subject in _OURS:
         case = case._replace(fleet=sample)
-    starts = [case.scenario.outages[0].start + age * _HOUR / _AGES for age in range(_AGES)]
+    starts = [case.scenario.outages[0].start + age * _HOUR / ages for age in range(ages)]
     outages = [(Interval(start, start + _HOUR),) for start in starts]
     return [case._replace(scenario=case.scenario._replace(outages=each)) for each in outages]
 

@@ -14,7 +14,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Counts", "Floats", "Keys", "arrivals", "exponential", "exponentials", "key", "keys", "number", "numbers"]
+__all__ = ["Counts", "Floats", "Keys", "arrivals", "chance_key", "exponential", "exponentials", "key", "keys"]
+__all__ += ["number", "numbers"]
 
 Floats: TypeAlias = "NDArray[np.float64]"
 Keys: TypeAlias = "NDArray[np.uint64]"
@@ -33,6 +34,11 @@ def _mix(value: int) -> int:
 def key(seed: int, worker: int) -> int:
     """What a worker's numbers come from."""
     return _mix((_mix(seed + 1) + worker * _STEP) & _MASK)
+
+
+def chance_key(seed: int, worker: int) -> int:
+    """What the numbers of a worker's providers come from."""
+    return key(seed, worker + 2**32)
 
 
 def keys(seed: int, workers: int) -> Keys:

@@ -1,20 +1,26 @@
-"""What surrounds the real code: the token endpoint, the shelf that a store keeps its entry on, and who counts."""
+"""What surrounds the real code: the token endpoint, the shelf that a store keeps its entry on, and the counts."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import json
+from collections import deque
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+import httpx
 import numpy as np
 
-from domo_oauth import ServerError, Token
+from domo_oauth import timing
 from domo_oauth.stores import StoreError
-from domo_oauth.stores.protocol import LEASE_SECONDS
 
 from .world import Waiter
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from numpy.typing import NDArray
+
+    from domo_oauth import Clock
 
     from .draws import Floats
     from .world import World
@@ -34,6 +40,7 @@ __all__ = [
     "Scenario",
     "Shelf",
     "Tally",
+    "grant",
 ]
 
 # Seconds.
@@ -47,10 +54,8 @@ BOOT = 60.0
 """Within which the workers of a host are up."""
 SPREAD = 10.0
 """Within which all processes are up again after a restart of all at once."""
-_POLL = 0.05
-"""Between two looks of one who waits for a lock, in ``FileStore``."""
-_TIME_OUT, _PASSED_OVER = 1.0, 5.0
-"""``RedisStore`` waits so long for a connection, and leaves a server that gave none alone for so long."""
+_NOW = 1e-6
+"""A time that is not so far away is now, as sums of times are rounded."""
 
 
 class Interval(NamedTuple):
@@ -104,130 +109,125 @@ class Tally:
 
 
 class Endpoint:
-    """The token endpoint, in the place of ``domo_oauth.exchange.TokenEndpoint``."""
+    """The token endpoint, as an httpx transport has it."""
 
     def __init__(self, world: World, tally: Tally, outages: tuple[Interval, ...]) -> None:
         self._world, self._tally, self._outages = world, tally, outages
         self._granted = 0
 
-    def request(self) -> Token:
+    def answer(self) -> httpx.Response:
         """Grant a token, or answer 503."""
         sent = self._world.now
         self._tally.request(sent)
         self._world.sleep(LATENCY)
         if any(outage.start <= sent < outage.end for outage in self._outages):
-            raise ServerError("503", status=503, retryable=True)
+            return httpx.Response(503)
         self._granted += 1
-        return token(str(self._granted), sent)
-
-    def close(self) -> None:
-        """Nothing is open."""
+        return grant(str(self._granted))
 
 
-def token(text: str, sent: float) -> Token:
+def grant(text: str) -> httpx.Response:
     """A token for an hour."""
-    return Token(text, expires_in=LIFETIME, expires_at=datetime.fromtimestamp(sent + LIFETIME, UTC))
+    token = {"access_token": text, "token_type": "bearer", "expires_in": LIFETIME, "scope": "data"}
+    token |= {"customer": "fleet", "userId": 1, "role": "Admin", "jti": text}
+    return httpx.Response(200, content=json.dumps(token), headers={"Content-Type": "application/json"})
 
 
 class Shelf:
-    """The entry and the lease of the fleet's one name: on a host's disk, or in Redis."""
+    """The entry and the lock of the fleet's one name: on a host's disk, or in Redis."""
 
     def __init__(self) -> None:
         self.entry: tuple[bytes, float] | None = None
-        self.number = 0
-        """Of the last lease."""
-        self.holder: int | None = None
+        """What was saved, and when it goes."""
+        self.saved_at = 0.0
+        self.holder: object | None = None
         self.held_until = 0.0
-        self.waiters: list[Waiter] = []
+        self.waiters = deque[Waiter]()
 
     def is_held(self, now: float) -> bool:
-        """Whether somebody has the lease."""
-        return self.holder is not None and now < self.held_until
+        """Whether somebody has the lock."""
+        return self.holder is not None and now + _NOW < self.held_until
 
 
 class FileStore:
-    """Behaves as ``domo_oauth.FileStore`` does for one process of a host: a lock that its holder's death frees."""
+    """Behaves as ``domo_oauth.FileStore`` does for one process of a host: a lock that its holder's death frees.
 
-    lease_seconds = float("inf")
+    A disk takes no time, and whoever waits for the lock notices at once that it is free.
+    """
 
-    def __init__(self, world: World, shelf: Shelf) -> None:
-        self._world, self._shelf = world, shelf
+    lock_seconds = float("inf")
 
-    def load(self, name: str) -> tuple[bytes | None, float]:  # noqa: ARG002 -- there is one name
+    def __init__(self, world: World, shelf: Shelf, clock: Clock) -> None:
+        self._world, self._shelf, self._clock = world, shelf, clock
+
+    def load(self, name: str) -> bytes | None:  # noqa: ARG002 -- there is one name
         """See ``Store``, as for the others."""
         self._ask()
-        entry, now = self._shelf.entry, self._world.now
-        return (entry[0] if entry is not None and now < entry[1] else None), now
+        entry = self._shelf.entry
+        return entry[0] if entry is not None and self._clock.wall() < entry[1] else None
 
-    def save(self, name: str, sealed: bytes, expires_at: float, lease: object | None) -> None:  # noqa: ARG002
+    def save(self, name: str, sealed: bytes, ttl: float) -> None:  # noqa: ARG002
         self._ask()
-        shelf = self._shelf
-        if shelf.is_held(self._world.now) if lease is None else lease != shelf.number:
-            return
-        shelf.entry = (sealed, expires_at)
+        self._shelf.saved_at = self._clock.wall()
+        self._shelf.entry = sealed, self._shelf.saved_at + ttl
 
     def delete(self, name: str) -> None:  # noqa: ARG002
         self._shelf.entry = None
 
-    def lease(self, name: str) -> object | None:  # noqa: ARG002
-        self._ask()
-        shelf, now = self._shelf, self._world.now
-        if shelf.is_held(now):
-            return None
-        shelf.number += 1
-        shelf.holder, shelf.held_until = shelf.number, now + self.lease_seconds
-        return shelf.number
+    def clear(self) -> int:
+        self._shelf.entry = None
+        return 1
 
-    def release(self, name: str, lease: object) -> None:  # noqa: ARG002
+    @contextmanager
+    def lock(self, name: str) -> Generator[bool]:  # noqa: ARG002
         self._ask()
-        shelf = self._shelf
-        if shelf.holder == lease:
-            shelf.holder = None
-            waiters, shelf.waiters = shelf.waiters, []
-            for waiter in waiters:
-                self._world.wake(waiter, self._noticed(waiter))
+        shelf, until = self._shelf, self._clock.wall() + timing.LOCK_TRY
+        while (held := shelf.is_held(now := self._clock.wall())) and now + _NOW < until:
+            waiter = Waiter()
+            shelf.waiters.append(waiter)
+            self._world.wait(waiter, min(until, shelf.held_until) - now)
+        if not held:
+            shelf.holder, shelf.held_until = self, now + self.lock_seconds
+        try:
+            yield not held
+        finally:
+            if shelf.holder is self:
+                self._release()
 
-    def wait(self, name: str, seconds: float) -> None:  # noqa: ARG002
-        """Looks at which nothing has changed are passed over: a waiter is woken when it would see something new."""
-        self._ask()
-        now = self._world.now
-        if self._shelf.is_held(now):
-            waiter = Waiter(now)
-            self._shelf.waiters.append(waiter)
-            self._world.wait(waiter, max(0.0, min(seconds, self._shelf.held_until - now)))
-
-    def _noticed(self, waiter: Waiter) -> float:
-        """When a waiter takes its next look."""
-        looks = (self._world.now - waiter.since) // _POLL + 1
-        return waiter.since + looks * _POLL
+    def _release(self) -> None:
+        self._shelf.holder = None
+        while self._shelf.waiters:
+            waiter = self._shelf.waiters.popleft()
+            if waiter.is_waiting:
+                self._world.wake(waiter)
+                break
 
     def _ask(self) -> None:
         """A disk is always there."""
 
 
 class RedisStore(FileStore):
-    """Behaves as ``domo_oauth.RedisStore`` does for one process: a lease that ends by itself, and a server that may go.
+    """Behaves as ``domo_oauth.RedisStore`` does for one process: a lock that ends by itself, and a server that may go.
 
     The server that is away takes no connection and refuses none, which is the slowest way to be away.
     """
 
-    lease_seconds = LEASE_SECONDS
+    lock_seconds = timing.REDIS_LEASE
 
-    def __init__(self, world: World, shelf: Shelf, outage: Interval) -> None:
-        super().__init__(world, shelf)
+    def __init__(self, world: World, shelf: Shelf, clock: Clock, outage: Interval) -> None:
+        super().__init__(world, shelf, clock)
         self._outage, self._passed_over_until, self.killed = outage, 0.0, False
 
-    def release(self, name: str, lease: object) -> None:
+    def _release(self) -> None:
         if not self.killed:  # whoever is killed gives nothing back
-            super().release(name, lease)
-
-    def _noticed(self, waiter: Waiter) -> float:  # noqa: ARG002 -- the server tells all at once
-        return self._world.now
+            self._ask()
+            super()._release()
 
     def _ask(self) -> None:
-        if self._world.now < self._passed_over_until:
+        now = self._clock.monotonic()
+        if now < self._passed_over_until:
             raise StoreError("It is passed over.")
-        if self._outage.start <= self._world.now < self._outage.end:
-            self._world.sleep(_TIME_OUT)
-            self._passed_over_until = self._world.now + _PASSED_OVER
+        if self._outage.start <= now < self._outage.end:
+            self._clock.sleep(timing.REDIS_CONNECT_TIMEOUT)
+            self._passed_over_until = self._clock.monotonic() + timing.REDIS_PASSED_OVER
             raise StoreError("It did not answer in time.")

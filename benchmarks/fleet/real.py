@@ -1,218 +1,172 @@
-"""Workers that run the real provider, the real vault and the real seal: one process each, and one provider in it."""
+"""Workers that run the real provider: one process each, and one provider in it."""
 
 from __future__ import annotations
 
-import logging
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
-from unittest.mock import patch
+from typing import TYPE_CHECKING
 
-from domo_oauth import ClientCredentials, DomoOAuthError, TokenProvider
-from domo_oauth import provider as provider_module
-from domo_oauth.fetch import Clock, Fetcher
-from domo_oauth.shared import Held
-from domo_oauth.single_flight import Flight
-from domo_oauth.stores import vault as vault_module
-from domo_oauth.stores.seal import Entry, Seal
+import httpx
+
+from domo_oauth import ClientCredentials, Clock, DomoOAuthError, TokenProvider
+from domo_oauth.timing import stale_after
 
 from . import draws
-from .parts import BOOT, LIFETIME, SPREAD, THINK, Endpoint, FileStore, RedisStore, Shelf, Tally, token
-from .world import Waiter, World
+from .parts import BOOT, LIFETIME, SPREAD, THINK, Endpoint, FileStore, RedisStore, Shelf, Tally, grant
+from .world import Inbox, World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
 
     from greenlet import greenlet  # type: ignore[import-untyped]
 
-    from domo_oauth.exchange import TokenEndpoint
-    from domo_oauth.stores import Store
-
     from .parts import Fleet, Scenario
 
-__all__ = ["SPENT", "Group", "Process", "Running", "Worker", "simulated"]
+__all__ = ["Group", "Process", "Running", "Worker"]
 
-SPENT = LIFETIME - 30.0
-"""The age at which a token is spent."""
 _CREDENTIALS = ClientCredentials("fleet", "secret of the fleet")
 _BASE_URL = "http://127.0.0.1:9"  # where nothing is: whatever goes wrong in here, no request leaves
-
-
-class SimulatedFetcher(Fetcher):
-    """The real one, but for the endpoint."""
-
-    __slots__ = ("process",)
-    process: Process
-
-    def _open(self) -> TokenEndpoint:
-        return cast("TokenEndpoint", self.process.worker.running.endpoint)
-
-
-class Provider(TokenProvider):
-    """The real one, but that its background thread is a greenlet."""
-
-    __slots__ = ("process",)
-    process: Process
-
-    def _start(self, flight: Flight[Any]) -> None:
-        # Not right now but next, as a thread would: whoever asked has its answer first.
-        self._clock_world.at(self._clock_world.now, self.process.fly, flight)
-
-    @property
-    def _clock_world(self) -> World:
-        return self.process.worker.running.world
-
-
-@contextmanager
-def simulated(world: World) -> Generator[None, None, None]:
-    """Give the real code the simulation's time where no clock can be passed, and no thread to wait for."""
-
-    class SimulatedFlight(Flight[Any]):
-        """A flight that is waited for in simulated time."""
-
-        def __init__(self, work: Callable[[], Any]) -> None:
-            super().__init__(work)
-            self.waiters: list[Waiter] = []
-
-        is_flown_here = False  # all greenlets are one thread, and none waits for itself
-
-        def wait(self) -> Any:
-            while not self.landed:
-                waiter = Waiter(world.now)
-                self.waiters.append(waiter)
-                world.wait(waiter, float("inf"))
-            return self.outcome
-
-        def _land(self) -> None:
-            super()._land()
-            for waiter in self.waiters:
-                world.wake(waiter, world.now)
-
-    log = logging.getLogger("domo_oauth")
-    disabled, log.disabled = log.disabled, True  # it would tell of each worker's troubles
-    with (
-        patch.object(provider_module, "Flight", SimulatedFlight),
-        patch.object(vault_module, "monotonic", world.time),
-    ):
-        try:
-            yield
-        finally:
-            log.disabled = disabled
 
 
 class Worker:
     """One of the fleet, through all its restarts: its place, and its chance."""
 
-    __slots__ = ("drawn", "key", "process", "running", "shelf")
+    __slots__ = ("chance", "drawn", "key", "process", "running", "shelf", "thought")
 
     def __init__(self, running: Running, index: int, shelf: Shelf) -> None:
         self.running, self.shelf = running, shelf
-        self.key, self.drawn = draws.key(running.seed, index), 0
+        self.key, self.thought = draws.key(running.seed, index), 0
+        self.chance, self.drawn = draws.chance_key(running.seed, index), 0
+        """What its providers draw from, and how often they have."""
         self.process = Process(self)
 
-    def random(self) -> float:
-        """The next number."""
-        self.drawn += 1
-        return draws.number(self.key, self.drawn - 1)
+    def number(self) -> float:
+        """The next number of its own."""
+        self.thought += 1
+        return draws.number(self.key, self.thought - 1)
 
     def think(self) -> float:
         """How long until the next call."""
-        return draws.exponential(self.random(), THINK)
+        return draws.exponential(self.number(), THINK)
 
 
 class Process:
     """A worker from one start to the next.
 
-    It calls the API by chance, every ten seconds on average. A call that gets a token from memory changes nothing, and
-    such calls are passed over: after any time, the wait for the next call is as long as ever (they have no memory).
+    It calls the API by chance, every ten seconds on average. Calls with a fresh token change nothing, and are passed
+    over: after any time, the wait for the next call is as long as ever (they have no memory).
     """
-
-    __slots__ = ("busy", "number", "provider", "running", "store", "visit_at", "worker")
 
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
         self.running: set[greenlet] = set()
         """What would be its threads."""
-        self.busy, self.number, self.visit_at = False, 0, 0.0
-        self.store = worker.running.store_for(worker)
-        self.provider: Provider | None = None
+        self.token = ""
+        """The last that a call was given; when it was asked for, and when it gets stale."""
+        self.sent = self.stale_at = 0.0
+        self.visit_at = 0.0
+        """When the next call is due."""
+        self._schedule = 0
+        """The number of what is due; -1 in a process that has ended."""
+        self._last_chance = 0.0
+        self._then: float | None = None
+        """The time, in place of the world's."""
+        self._store: FileStore | None = None
+        self._provider: TokenProvider | None = None
 
-    def random(self) -> float:
-        """The worker's chance. That it is this process's own method makes the provider's clock, and all, its own."""
-        return self.worker.random()
-
-    def made(self) -> Provider:
+    def provider(self) -> TokenProvider:
         """Its provider, made when it is wanted first."""
-        if self.provider is None:
-            world = self.worker.running.world
-            clock = Clock(world.time, world.time, world.sleep, self.random)
-            provider = Provider(_CREDENTIALS, store=cast("Store | None", self.store), base_url=_BASE_URL, clock=clock)
-            provider.process = self
-            provider._fetcher = SimulatedFetcher(_CREDENTIALS, None, _BASE_URL, {}, clock)
-            provider._fetcher.process = self
-            self.provider = provider
-        return self.provider
+        if self._provider is None:
+            clock = Clock(self._time, self._time, self._sleep, self._random, self._start, self._inbox)
+            self._store = self.worker.running.store_for(self.worker, clock)
+            transport = httpx.MockTransport(self._answer)
+            args = {"transport": transport, "trust_env": False}
+            self._provider = TokenProvider(
+                _CREDENTIALS, store=self._store, base_url=_BASE_URL, httpx_args=args, clock=clock
+            )
+        return self._provider
 
     def schedule(self, when: float) -> None:
-        """Make the next call that matters then, and not when it was said before."""
-        self.number, self.visit_at = self.number + 1, when
-        self.worker.running.world.at(when, self._due, self.number)
+        """Make the next call then, and not when it was said before."""
+        self._schedule, self.visit_at = self._schedule + 1, when
+        self.worker.running.world.at(when, self._due, self._schedule)
+
+    def take_out(self) -> None:
+        """Make no call, until it is put back."""
+        self._schedule += 1
+        self._provider = None
+
+    def put_back(self, sent: float) -> None:
+        """Bring its provider to where it was: let it get the token then, by the same chance."""
+        self.worker.drawn -= 1
+        self._then = sent
+        self._get_token()
+        self._then = None
+
+    def kill(self) -> None:
+        """End it, wherever it is."""
+        self._schedule = -1
+        if isinstance(self._store, RedisStore):
+            self._store.killed = True
+        for thread in tuple(self.running):
+            thread.throw()
+        self._provider = None
 
     def _due(self, number: int) -> None:
-        if number == self.number:
+        if number == self._schedule:
             self.worker.running.world.spawn(self._visit, self.running)
 
     def _visit(self) -> None:
         """A call: get a token."""
         world, tally = self.worker.running.world, self.worker.running.tally
-        began, self.busy = world.now, True
+        began = world.now
         try:
-            self.made().get_token()
+            self._get_token()
         except DomoOAuthError:
             tally.failed += 1
         else:
             tally.delayed += world.now > began
-        self.busy = False
-        self.plan()
+        self.schedule(max(world.now, self.stale_at) + self.worker.think())
 
-    def fly(self, flight: Flight[Any]) -> None:
-        """Renew the token in the background."""
-        if self.number >= 0:
-            self.worker.running.world.spawn(lambda: self._fly(flight), self.running)
+    def _get_token(self) -> None:
+        provider = self.provider()
+        token = provider.get_token().access_token
+        left = provider.stats().expires_in
+        if token != self.token and left is not None:
+            # The last that a provider draws for a token is when it gets stale.
+            self.token, self.sent = token, self._time() + left - LIFETIME
+            self.stale_at = self.sent + stale_after(LIFETIME, self._last_chance)
 
-    def _fly(self, flight: Flight[Any]) -> None:
-        flight.run()
-        if not self.busy:
-            self.plan()
+    # The provider's seams.
 
-    def plan(self) -> None:
-        """Find the next call that matters: the first after what is at hand changes."""
-        now, provider = self.worker.running.world.now, self.made()
-        shared = provider._shared
-        held, failure = shared.held, shared.failure(provider._route)
-        when = now
-        if held is not None:
-            if now < held.stale_at:
-                when = held.stale_at
-            elif failure is not None and now < failure.until:
-                when = min(failure.until, held.sent + LIFETIME)
-            elif shared.flight is not None:
-                when = held.sent + held.spent_age
-        self.schedule(max(now, when) + self.worker.think())
+    def _time(self) -> float:
+        return self.worker.running.world.now if self._then is None else self._then
 
-    @property
-    def is_at_work(self) -> bool:
-        """Whether a call or a refresh is under way."""
-        return any(not thread.dead for thread in self.running)
+    def _sleep(self, seconds: float) -> None:
+        self.worker.running.world.sleep(seconds)
 
-    def kill(self) -> None:
-        """End it, wherever it is."""
-        self.number = -1
-        if isinstance(self.store, RedisStore):
-            self.store.killed = True
-        for thread in list(self.running):
-            if not thread.dead:
-                thread.throw()
-        self.provider = None  # which the registry's key would keep alive, by the clock
+    def _random(self) -> float:
+        self.worker.drawn += 1
+        self._last_chance = draws.number(self.worker.chance, self.worker.drawn - 1)
+        return self._last_chance
+
+    def _start(self, run: Callable[[], object]) -> None:
+        if self._then is not None:
+            run()
+            return
+        # Not right now but next, as a thread would: whoever asked has its answer first.
+        world = self.worker.running.world
+        world.at(world.now, self._fly, run)
+
+    def _fly(self, run: Callable[[], object]) -> None:
+        if self._schedule >= 0:
+            self.worker.running.world.spawn(run, self.running)
+
+    def _inbox(self) -> Inbox:
+        return Inbox(self.worker.running.world)
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:  # noqa: ARG002 -- there is but one
+        if self._then is not None:
+            return grant(f"of-{self._then}")
+        return self.worker.running.endpoint.answer()
 
 
 class Group:
@@ -224,52 +178,19 @@ class Group:
         self.shelf = shelf
         self.workers: list[Worker] = []
 
-    def is_settled(self, *, stored: bool) -> bool:
-        """Whether all have the same token, and nothing is under way."""
-        texts = set()
-        for worker in self.workers:
-            process = worker.process
-            shared = process.provider and process.provider._shared
-            if not shared or shared.held is None or shared.flight or shared.failures or process.is_at_work:
-                return False
-            texts.add(shared.held.token.access_token)
-        return len(texts) == 1 and (not stored or self._has(texts.pop()))
+    def is_settled(self, now: float, *, stored: bool) -> bool:
+        """Whether all have the same fresh token, and nothing is under way."""
+        processes = [worker.process for worker in self.workers]
+        first = processes[0]
+        if any(each.token != first.token or now >= each.stale_at or each.running for each in processes):
+            return False
+        return not stored or (self.shelf.saved_at >= first.sent and not self.shelf.is_held(now))
 
-    def _has(self, text: str) -> bool:
-        """Whether this is what is on the shelf."""
-        entry, shelf = self.shelf.entry, self.shelf
-        opened = entry and SEAL.open(entry[0])
-        held = opened.token if opened else None
-        return held is not None and shelf.holder is None and held.access_token == text
-
-    @property
-    def sent(self) -> float:
-        """When the token at hand was asked for."""
-        held = self.workers[0].process.made()._shared.held
-        assert held
-        return held.sent
-
-    def take_out(self) -> None:
-        """No call is due any more, until the group is put back."""
-        for worker in self.workers:
-            worker.process.number += 1
-
-    def put_on_shelf(self, sent: float) -> None:
-        """Put the token that was asked for then where a store keeps it."""
-        self.shelf.entry = (SEAL.close(Entry(self._token(sent), sent + LIFETIME)), sent + LIFETIME)
-
-    def put_back(self, sent: float, stale_at: list[float], visits: list[float]) -> None:
-        """Let the real code go on from here."""
-        same = self._token(sent)
-        for worker, stale, visit in zip(self.workers, stale_at, visits, strict=True):
-            held = Held(same, sent, sent, 0.0, SPENT)
-            held._set(same, sent, sent, stale, stale, SPENT)  # to the last bit, where stale - sent would be rounded
-            worker.process.made()._shared.held = held
-            worker.process.schedule(visit)
-
-    @staticmethod
-    def _token(sent: float) -> Any:
-        return token(f"quiet-{sent}", sent)
+    def put_back(self, workers: list[Worker], sent: float) -> None:
+        """Bring some workers, and the store if there is one, to where they were when all had this token."""
+        self.shelf.entry = None
+        for worker in workers:
+            worker.process.put_back(sent)
 
 
 class Running:
@@ -281,39 +202,34 @@ class Running:
         self.endpoint = Endpoint(self.world, self.tally, scenario.outages)
         size = {"none": 1, "file": fleet.workers // fleet.hosts, "redis": fleet.workers}[store]
         self.groups = [Group(Shelf()) for _ in range(fleet.workers // size)]
-        self.workers: list[Worker] = []
         for index in range(fleet.workers):
             group = self.groups[index // size]
             group.workers.append(Worker(self, index, group.shelf))
         self.workers = [worker for group in self.groups for worker in group.workers]
 
-    def store_for(self, worker: Worker) -> FileStore | None:
+    def store_for(self, worker: Worker, clock: Clock) -> FileStore | None:
         """A store for one process."""
         if self.store == "none":
             return None
         if self.store == "file":
-            return FileStore(self.world, worker.shelf)
-        return RedisStore(self.world, worker.shelf, self.scenario.redis_outage)
+            return FileStore(self.world, worker.shelf, clock)
+        return RedisStore(self.world, worker.shelf, clock, self.scenario.redis_outage)
 
     def begin(self) -> None:
         """Start all hosts, one after the other."""
         hosts = draws.arrivals(self.seed, self.fleet.hosts, self.scenario.arrivals)
         size = self.fleet.workers // self.fleet.hosts
         for index, worker in enumerate(self.workers):
-            worker.process.schedule(hosts[index // size] + BOOT * worker.random() + worker.think())
+            worker.process.schedule(hosts[index // size] + BOOT * worker.number() + worker.think())
 
     def restart(self) -> None:
         """End all processes, and start as many."""
+        self.end()
         for worker in self.workers:
-            worker.process.kill()
             worker.process = Process(worker)
-        for worker in self.workers:
-            worker.process.schedule(self.world.now + SPREAD * worker.random() + worker.think())
+            worker.process.schedule(self.world.now + SPREAD * worker.number() + worker.think())
 
     def end(self) -> None:
         """End all processes."""
         for worker in self.workers:
             worker.process.kill()
-
-
-SEAL = Seal(_CREDENTIALS, None, _BASE_URL)

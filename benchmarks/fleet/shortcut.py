@@ -1,32 +1,35 @@
 """Days on which nothing happens, worked out for all workers at once: the same draws, the same requests.
 
 Between a settled fleet and the next event, each group of workers goes through the same round again and again: the
-tokens get stale, the first call of the first worker after that asks for another, and each of the others takes it at its
-own first call. That is all that is in here, and the tests hold it to the real code, count by count. What is not so
-simple (starts, restarts, outages, and until all is settled again) is left to the real code.
+tokens get stale, the first call of the first worker after that asks for another, and each of the others takes it from
+the store at its own first call. That is all that is in here, and the tests hold it to the real code, count by count.
+What is not so simple (starts, restarts, outages, and until all is settled again) is left to the real code.
 """
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from domo_oauth.timing import spent_after, stale_after
+
 from . import draws
 from .parts import LATENCY, LIFETIME, THINK
-from .real import SPENT, Running, simulated
+from .real import Running
 
 if TYPE_CHECKING:
-    from .parts import Fleet, Scenario
+    from numpy.typing import NDArray
+
+    from .draws import Counts, Floats, Keys
+    from .parts import Fleet, Scenario, Tally
     from .real import Group
 
 __all__ = ["run"]
 
 _SETTLING = 120.0
 """Seconds between two looks whether a group has settled."""
-_GUARD = 1.0
-"""Seconds by which all of a round must be over before the real code takes it from there."""
-_STALE_SPAN = 300.0
 
 
 def run(fleet: Fleet, scenario: Scenario, store: str, seed: int, *, shortcut: bool = True) -> dict[str, int]:
@@ -40,16 +43,18 @@ def run(fleet: Fleet, scenario: Scenario, store: str, seed: int, *, shortcut: bo
         shortcut: Whether quiet days are worked out, and not run.
     """
     running = Running(fleet, scenario, store, seed)
-    with simulated(running.world):
-        running.begin()
-        if shortcut:
-            _run_events(running, store)
-        else:
-            for restart in scenario.restarts:
-                running.world.run(restart)
-                running.restart()
-            running.world.run(scenario.length)
-        running.end()
+    disabled = logging.root.manager.disable
+    logging.disable()  # it would tell of each worker's troubles
+    running.begin()
+    if shortcut:
+        _run_events(running, store)
+    else:
+        for restart in scenario.restarts:
+            running.world.run(restart)
+            running.restart()
+        running.world.run(scenario.length)
+    running.end()
+    logging.disable(disabled)
     return running.tally.told()
 
 
@@ -60,8 +65,8 @@ def _run_events(running: Running, store: str) -> None:
     for start, end in [*_events(scenario, store), (scenario.length, scenario.length)]:
         ends_all = start in scenario.restarts or start == scenario.length
         for batch in _settle(running, busy_until, start):
-            batch.advance(start, running)
-            batch.put_back(start, ends_all=ends_all)
+            batch.advance(start, running.tally)
+            batch.put_back(start, ends_all=ends_all, stored=store != "none")
         running.world.run(start)
         if start in scenario.restarts:
             running.restart()
@@ -86,7 +91,7 @@ def _settle(running: Running, busy_until: float, until: float) -> list[_Batch]:
         running.world.run(now)
         if now >= until or not unsettled:
             return batches
-        settled = [group for group in unsettled if group.is_settled(stored=stored)]
+        settled = [group for group in unsettled if group.is_settled(now, stored=stored)]
         if settled:
             taken = set(map(id, settled))
             unsettled = [group for group in unsettled if id(group) not in taken]
@@ -101,43 +106,60 @@ class _Batch:
         self._groups = groups
         rows = [group.workers for group in groups]
         self._keys = np.array([[worker.key for worker in row] for row in rows], np.uint64)
+        self._thought = np.array([[worker.thought for worker in row] for row in rows], np.uint64)
+        self._chance = np.array([[worker.chance for worker in row] for row in rows], np.uint64)
         self._drawn = np.array([[worker.drawn for worker in row] for row in rows], np.uint64)
         self._visits = np.array([[worker.process.visit_at for worker in row] for row in rows])
-        held = [[worker.process.made()._shared.held for worker in row] for row in rows]
-        self._stale = np.array([[each.stale_at if each else 0.0 for each in row] for row in held])
-        self._sent = np.array([group.sent for group in groups])
+        self._sent = np.array([row[0].process.sent for row in rows])
         for group in groups:
-            group.take_out()
+            for worker in group.workers:
+                worker.process.take_out()
 
-    def advance(self, until: float, running: Running) -> None:
+    def advance(self, until: float, tally: Tally) -> None:
         """Go through all rounds that are over before that time."""
-        while True:
-            rows = np.nonzero(self._visits.max(axis=1) + _GUARD < until)[0]
-            if not len(rows):
-                return
-            visits, keys, drawn = self._visits[rows], self._keys[rows], self._drawn[rows]
-            first = visits.min(axis=1)
-            running.tally.requests_at(first)
-            # A call that comes later than the token is good for waits, if the request is not over yet.
-            late = visits >= (self._sent[rows] + SPENT)[:, None]
-            if late.any():
-                running.tally.delayed += int((late & (visits < (first + LATENCY)[:, None])).sum())
-            # The real code has drawn, by the end of a round: when to call next (in vain, as the refresh came before,
-            # but for those who waited for it), the token's jitter, and when to call next.
-            drawn += ~late
-            jitter = draws.numbers(keys, drawn)
-            stale = first[:, None] + (LIFETIME - _STALE_SPAN + _STALE_SPAN / 4 * jitter)
-            drawn += np.uint64(1)
-            self._visits[rows] = stale + draws.exponentials(draws.numbers(keys, drawn), THINK)
-            self._stale[rows], self._sent[rows], self._drawn[rows] = stale, first, drawn + np.uint64(1)
+        rows = np.arange(len(self._groups))
+        while len(rows):
+            rows = self._round(rows, until, tally)
 
-    def put_back(self, until: float, *, ends_all: bool) -> None:
+    def _round(self, rows: NDArray[np.intp], until: float, tally: Tally) -> NDArray[np.intp]:
+        """Go through one round of these groups; returns those for which it is over by then, as only they count."""
+        sent = self._visits[rows].min(axis=1)  # by the first whose token is stale
+        landed, spent_at = (sent + LATENCY)[:, None], (self._sent[rows] + spent_after(LIFETIME))[:, None]
+        visit, thought = self._visits[rows], self._thought[rows]
+        keys, chance, drawn = self._keys[rows], self._chance[rows], self._drawn[rows]
+        # Who calls while its token is stale is given that one, and the next at a later call, once it has come. Who
+        # calls when it is spent waits for the next.
+        pending = visit < spent_at
+        delayed = ~pending & (visit < landed)
+        while pending.any():
+            visit = visit + np.where(pending, self._think(keys, thought), 0.0)
+            thought += pending
+            early = pending & (visit < landed)
+            delayed |= early & (visit >= spent_at)
+            pending = early & (visit < spent_at)
+        known = np.where(delayed, landed, visit)
+        over = known.max(axis=1) < until
+        done: NDArray[np.intp] = rows[over]
+        tally.requests_at(sent[over])
+        tally.delayed += int(delayed[over].sum())
+        stale = sent[:, None] + stale_after(LIFETIME, draws.numbers(chance, drawn))  # type: ignore[arg-type]
+        self._visits[done] = (np.maximum(known, stale) + self._think(keys, thought))[over]
+        self._thought[done], self._drawn[done] = (thought + np.uint64(1))[over], (drawn + np.uint64(1))[over]
+        self._sent[done] = sent[over]
+        return done
+
+    @staticmethod
+    def _think(keys: Keys, thought: Counts) -> Floats:
+        return draws.exponentials(draws.numbers(keys, thought), THINK)
+
+    def put_back(self, until: float, *, ends_all: bool, stored: bool) -> None:
         """Let the real code take it from here; where all ends then, only those who have something to do before."""
-        drawn, visits, stale = self._drawn.tolist(), self._visits.tolist(), self._stale.tolist()
+        drawn, thought, visits = self._drawn.tolist(), self._thought.tolist(), self._visits.tolist()
         for row, group in enumerate(self._groups):
-            for worker, count in zip(group.workers, drawn[row], strict=True):
-                worker.drawn = count
-            sent = float(self._sent[row])
-            group.put_on_shelf(sent)
-            if not ends_all or min(visits[row]) < until:
-                group.put_back(sent, stale[row], visits[row])
+            for place, worker in enumerate(group.workers):
+                worker.drawn, worker.thought = drawn[row][place], thought[row][place]
+            is_wanted = not ends_all or min(visits[row]) < until
+            workers = group.workers if is_wanted else group.workers[:stored]  # one leaves the token in the store
+            group.put_back(workers, float(self._sent[row]))
+            for worker, visit in zip(group.workers if is_wanted else (), visits[row], strict=False):
+                worker.process.schedule(visit)

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Callers"]
 
-_TIMEOUT, _TOTAL_TIMEOUT = 5.0, 90.0
+_TIMEOUT, _TOTAL_TIMEOUT = 5.0, 150.0
 """Seconds for a request to the API, which is never slow: far more than it takes. The second is aiohttp's, whose count
-goes on while a call waits for a token, which may take one process 20 s after another."""
+goes on while a call waits for a token: for 60 s at most, and once more after a 401."""
 _API_PAUSE, _TOKEN_PAUSE = 0.2, 0.02
 """Seconds between the calls of one caller, on average."""
 _PATH = "/v1/datasets"
@@ -42,9 +42,9 @@ _PATH = "/v1/datasets"
 class Callers:
     """The threads and tasks of one process."""
 
-    def __init__(self, who: str, url: str, make_provider: Callable[[], TokenProvider], events: Events) -> None:
+    def __init__(self, who: str, url: str, provider: TokenProvider, events: Events) -> None:
         self.url = url
-        self.make_provider = make_provider
+        self.provider = provider
         self.calls: dict[str, int] = {}
         """How many calls each caller has made."""
         self._who, self._events = who, events
@@ -127,22 +127,21 @@ def _pause(name: str) -> float:
 
 @contextmanager
 def _get_token(callers: Callers) -> Generator[Call, None, None]:
-    with callers.make_provider() as provider:
-        yield lambda _: callers.seen(provider.get_token().jti)
+    yield lambda _: callers.seen(callers.provider.get_token().jti)
 
 
 @contextmanager
 def _httpx(callers: Callers) -> Generator[Call, None, None]:
-    with callers.make_provider() as provider, httpx.Client(auth=DomoAuth(provider), timeout=_TIMEOUT) as client:
+    with httpx.Client(auth=DomoAuth(callers.provider), timeout=_TIMEOUT) as client:
         yield lambda headers: client.get(callers.url + _PATH, headers=headers).status_code
 
 
 @contextmanager
 def _httpx_anew(callers: Callers) -> Generator[Call, None, None]:
-    """A provider and a client for each call, as scripts and notebooks make them; nobody closes the provider."""
+    """A client for each call, as scripts and notebooks make them."""
 
     def call(headers: Headers) -> int:
-        with httpx.Client(auth=DomoAuth(callers.make_provider()), timeout=_TIMEOUT, verify=False) as client:  # noqa: S501
+        with httpx.Client(auth=DomoAuth(callers.provider), timeout=_TIMEOUT, verify=False) as client:  # noqa: S501
             return client.get(callers.url + _PATH, headers=headers).status_code
 
     yield call
@@ -150,7 +149,7 @@ def _httpx_anew(callers: Callers) -> Generator[Call, None, None]:
 
 @contextmanager
 def _httpx2(callers: Callers) -> Generator[Call, None, None]:
-    auth = for_httpx2.DomoAuth(callers.make_provider())
+    auth = for_httpx2.DomoAuth(callers.provider)
     with httpx2.Client(auth=auth, timeout=_TIMEOUT) as client:
         yield lambda headers: client.get(callers.url + _PATH, headers=headers).status_code
 
@@ -159,23 +158,21 @@ def _httpx2(callers: Callers) -> Generator[Call, None, None]:
 def _requests(callers: Callers) -> Generator[Call, None, None]:
     with requests.Session() as session:
         session.trust_env = False
-        session.auth = for_requests.DomoAuth(callers.make_provider())
+        session.auth = for_requests.DomoAuth(callers.provider)
         yield lambda headers: session.get(callers.url + _PATH, headers=headers, timeout=_TIMEOUT).status_code
 
 
 @asynccontextmanager
 async def _aget_token(callers: Callers) -> AsyncGenerator[AsyncCall, None]:
-    async with callers.make_provider() as provider:
+    async def call(_: Headers) -> int:
+        return callers.seen((await callers.provider.aget_token()).jti)
 
-        async def call(_: Headers) -> int:
-            return callers.seen((await provider.aget_token()).jti)
-
-        yield call
+    yield call
 
 
 @asynccontextmanager
 async def _async_httpx(callers: Callers) -> AsyncGenerator[AsyncCall, None]:
-    async with httpx.AsyncClient(auth=DomoAuth(callers.make_provider()), timeout=_TIMEOUT) as client:
+    async with httpx.AsyncClient(auth=DomoAuth(callers.provider), timeout=_TIMEOUT) as client:
 
         async def call(headers: Headers) -> int:
             return (await client.get(callers.url + _PATH, headers=headers)).status_code
@@ -185,7 +182,7 @@ async def _async_httpx(callers: Callers) -> AsyncGenerator[AsyncCall, None]:
 
 @asynccontextmanager
 async def _async_httpx2(callers: Callers) -> AsyncGenerator[AsyncCall, None]:
-    auth = for_httpx2.DomoAuth(callers.make_provider())
+    auth = for_httpx2.DomoAuth(callers.provider)
     async with httpx2.AsyncClient(auth=auth, timeout=_TIMEOUT) as client:
 
         async def call(headers: Headers) -> int:
@@ -196,7 +193,7 @@ async def _async_httpx2(callers: Callers) -> AsyncGenerator[AsyncCall, None]:
 
 @asynccontextmanager
 async def _aiohttp(callers: Callers) -> AsyncGenerator[AsyncCall, None]:
-    auth, timeout = for_aiohttp.DomoAuth(callers.make_provider()), aiohttp.ClientTimeout(_TOTAL_TIMEOUT)
+    auth, timeout = for_aiohttp.DomoAuth(callers.provider), aiohttp.ClientTimeout(_TOTAL_TIMEOUT)
     async with aiohttp.ClientSession(middlewares=[auth], timeout=timeout) as session:
 
         async def call(headers: Headers) -> int:

@@ -20,8 +20,8 @@ from .redis import BINARY, Redis
 __all__ = ["Soak", "Worker"]
 
 _ROOT = Path(__file__).parents[2]
-_PATIENCE = 90.0
-"""Seconds for a process to end; a worker waits up to 60 s for its callers and its last refresh."""
+_PATIENCE = 150.0
+"""Seconds for a process to end; a worker waits up to 140 s for its callers and its last fetch."""
 _SAMPLES = 1800
 """How many a run has, at one a tenth of a second at the most often."""
 

@@ -15,7 +15,7 @@ class Kind(NamedTuple):
     """Seconds of the group's clock, as the server grants them."""
     speed: float
     timeout: float
-    """Of token requests, in real seconds: some of the 20 s for all tries, which is 0.137 s for the year's clock."""
+    """Of token requests, in real seconds: some of the 60 s of a fetch, which are 0.411 s for the year's clock."""
     processes: int
 
     @property

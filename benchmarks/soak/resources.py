@@ -47,8 +47,8 @@ def leaks(who: str, samples: Sequence[dict[str, float]], end: dict[str, dict[str
     return breaches
 
 
-_SILENCE = 60.0
-"""Seconds without any call, which is more than the tries of one process after those of another take."""
+_SILENCE = 90.0
+"""Seconds without any call, which is more than a caller waits for a token."""
 
 
 def stuck(who: str, samples: Sequence[dict[str, float]], end: dict[str, Any]) -> list[str]:

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 __all__ = ["RULES", "Account", "account", "answers", "errors", "rounds", "spent_tokens", "stored_meanwhile"]
 
 _STALE_SHARE = 1 / 5
-_TRIES, _RETRY_SECONDS = 4, 20.0
+_TRIES, _FETCH_SECONDS, _TIMEOUT = 4, 60.0, 60.0
 _LONGEST_BACKOFF = (1.0, 2.0, 4.0)
 """Seconds, after the first try, the second and the third."""
 _FIRST_PAUSE, _LONGEST_PAUSE, _LONGEST_RETRY_AFTER = 1.0, 30.0, 300.0
 _REFUSALS = 90.0
 """Seconds: the longest pause in which a refused token is kept, and those in which the next refusal makes it longer."""
-_LEASE = 10.0
+_LOCK_WAIT = 10.0
 _AFTER_OUTAGE = 6.0
 """Seconds after an outage of the store for which a process may still pass it over, and one more."""
 _FOR_ALL = ("401", "429", "5")
@@ -56,7 +56,7 @@ def account(group: Group) -> Account:
 
     Each round must have a reason: its process had no token; or the newest one that it had was stale, so at least four
     fifths through its life; or the API had refused that one. No other process that shares the store may have had a
-    fresh token by then, or a fetch under way, unless the store was down, or that fetch took longer than a lease. Each
+    fresh token by then, or a fetch under way, unless the store was down, or that fetch took longer than others wait for the lock. Each
     try that failed must be one that the server did harm to, or that met it down, or that ran into its time-out.
     """
     sent, refused = group.sent(), group.first_refusals()
@@ -96,16 +96,16 @@ def _is_unshared(group: Group, process: Process, held: str | None, each: Round, 
     fresh = (1 - _STALE_SHARE) * group.real_lifetime
     for other in group.processes:
         for theirs in other.rounds if other is not process else ():
-            if theirs.sent > each.sent or theirs.sent < each.sent - group.real_lifetime - 2 * _RETRY_SECONDS:
+            if theirs.sent > each.sent or theirs.sent < each.sent - group.real_lifetime - 2 * _FETCH_SECONDS:
                 continue
             if _store_failed(group, theirs.sent, each.sent):
                 continue
             if theirs.ended > each.sent:
-                if each.sent - theirs.sent < _LEASE - _SLACK:
+                if each.sent - theirs.sent < _LOCK_WAIT - _SLACK:
                     return True
             elif theirs.token is not None and each.sent - theirs.tries[-1].sent < fresh - _SLACK:
                 known = held is not None and int(theirs.token) <= int(held)
-                overrun = theirs.ended - theirs.sent >= _LEASE - _SLACK
+                overrun = theirs.ended - theirs.sent >= _LOCK_WAIT - _SLACK
                 if not known and not overrun and refused.get(theirs.token, each.sent) >= each.sent:
                     return True
     return False
@@ -158,7 +158,7 @@ def spent_tokens(group: Group) -> list[str]:
 def rounds(group: Group) -> list[str]:
     """No fetch gives up early, and none begins within a pause.
 
-    A fetch may fail after four tries; or sooner, if the next one might have begun more than 20 s after the first
+    A fetch may fail after four tries; or sooner, if the next one might have begun more than 60 s after the first
     (a pause is up to 1, 2, 4 s, or as long as Retry-After says), or if the answer is one that stays. The next fetch
     begins 1 s later at the soonest, then 2, 4, ... 30 s, or when Retry-After says so; a token from the store ends that.
     What the endpoint answered one process holds for all that share its store.
@@ -194,7 +194,7 @@ def _is_told(group: Group, theirs: Round, each: Round) -> bool:
     """Whether this fetch began within the pause after an error that another process had left in the store."""
     if not _holds_for_all(theirs):
         return False
-    if theirs.ended - theirs.sent >= _LEASE - _SLACK or _store_failed(group, theirs.sent, each.sent):
+    if theirs.ended - theirs.sent >= _LOCK_WAIT - _SLACK or _store_failed(group, theirs.sent, each.sent):
         return False  # it had its turn no longer, or could not leave word
     return theirs.ended < each.sent < theirs.ended + max(_FIRST_PAUSE, _asked(theirs)) / group.speed
 
@@ -204,7 +204,7 @@ def _has_tried_all(group: Group, each: Round) -> bool:
     if number >= _TRIES or last.outcome in _FOR_GOOD:
         return True
     pause = max(_LONGEST_BACKOFF[number - 1], last.retry_after)
-    return (each.ended - each.sent + _SLACK) * group.speed + pause > _RETRY_SECONDS
+    return (each.ended - each.sent + _SLACK) * group.speed + pause > _FETCH_SECONDS
 
 
 def _pauses(process: Process) -> Iterator[tuple[Round, Round | None, float]]:
@@ -228,7 +228,7 @@ def errors(group: Group) -> list[str]:
     An error of ours is allowed only if a fetch of that process had failed before the call ended, which is known to have
     had all its tries, or one of another process whose answer holds for all that share the store; if the call was made
     before the next fetch began, and before the pause was over (which is a longest one, where it may go on from that of
-    another process); and if at the end of the call no token was at hand which the process had had before the call,
+    another process); or if it came after the 60 s that a caller waits; and if at the end of the call no token was at hand which the process had had before the call,
     which had not expired, and which the API had not refused.
     """
     sent, refused, breaches = group.sent(), group.first_refusals(), list[str]()
@@ -243,7 +243,8 @@ def errors(group: Group) -> list[str]:
         ]
         for error in process.errors:
             told = f"{error['caller']} of {process.who} had {error['error']} at {error['ended']:.3f}"
-            if not any(pause.meets(error["began"], error["ended"]) for pause in pauses):
+            waited = (error["ended"] - error["began"] + _SLACK) * group.speed >= _TIMEOUT
+            if not waited and not any(pause.meets(error["began"], error["ended"]) for pause in pauses):
                 breaches.append(f"{told}, and no fetch had failed")
             held = newest_at(newest, error["began"])
             if held is None or refused.get(held, 1e99) < error["ended"]:

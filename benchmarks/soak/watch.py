@@ -1,16 +1,17 @@
-"""A clock that runs faster, and eyes between the provider and the network."""
+"""A clock that runs faster, and a transport that writes down each request for a token."""
 
 from __future__ import annotations
 
 import itertools
+import queue
 import random
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from domo_oauth.provider import Clock
+from domo_oauth import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,20 +22,21 @@ __all__ = ["FastClock", "Watch"]
 
 
 class FastClock:
-    """Time that runs so many times faster, and what the thread that asked has seen of it."""
+    """Time that runs so many times faster, and what the fetching thread has seen of it."""
 
     def __init__(self, speed: float, seed: str) -> None:
         self._speed = speed
         self._started, self._started_wall = time.monotonic(), time.time()
         self._here = threading.local()
-        # Equal for all providers of the process, so that they share one token.
-        self.clock = Clock(self._monotonic, self._wall, self._sleep, random.Random(seed).random)  # noqa: S311
+        chance = random.Random(seed).random  # noqa: S311 -- no secret comes of it
+        self.clock = Clock(self._monotonic, self._wall, self._sleep, chance, inbox=lambda: _FastInbox(speed))
 
     def _monotonic(self) -> float:
         now = self._here.read = time.monotonic()
         return now * self._speed
 
     def _wall(self) -> float:
+        self._here.sent = getattr(self._here, "read", 0.0)
         return self._started_wall + (time.monotonic() - self._started) * self._speed
 
     def _sleep(self, seconds: float) -> None:
@@ -42,15 +44,26 @@ class FastClock:
         time.sleep(seconds / self._speed)
 
     def sent(self) -> float:
-        """The last reading of this thread, in real seconds: from here the provider counts the age of the token."""
-        read: float = self._here.read
-        return read
+        """When a token's age begins, in real seconds: just before it sends, a provider reads both clocks, wall last."""
+        sent: float = self._here.sent
+        return sent
 
     def is_retry(self) -> bool:
         """Whether this thread has slept since it was last asked: only between two tries does a provider sleep."""
         slept: bool = getattr(self._here, "slept", False)
         self._here.slept = False
         return slept
+
+
+class _FastInbox:
+    """What a thread waits on."""
+
+    def __init__(self, speed: float) -> None:
+        self._speed, self._queue = speed, queue.SimpleQueue[Any]()
+        self.put = self._queue.put
+
+    def get(self, *, timeout: float) -> Any:
+        return self._queue.get(timeout=timeout / self._speed)
 
 
 class Watch(httpx.BaseTransport):
@@ -60,14 +73,8 @@ class Watch(httpx.BaseTransport):
 
     def __init__(self, who: str, events: Events, clock: FastClock) -> None:
         self._who, self._events, self._clock = who, events, clock
-        self._inner = httpx.HTTPTransport(verify=False)  # there is no TLS on loopback, and it is slow to set up
-
-    def __eq__(self, other: object) -> bool:
-        # Providers that go by the same way share an error of it, and those of one process do, each with a watch.
-        return isinstance(other, Watch) and other._who == self._who
-
-    def __hash__(self) -> int:
-        return hash(self._who)
+        # There is no TLS on loopback, and it is slow to set up. A provider's own client keeps no connections, either.
+        self._inner = httpx.HTTPTransport(verify=False, limits=httpx.Limits(max_keepalive_connections=0))
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         sent, retry, identity = self._clock.sent(), self._clock.is_retry(), f"{self._who}-{next(self._numbers)}"

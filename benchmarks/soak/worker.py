@@ -24,8 +24,8 @@ from .watch import FastClock, Watch
 if TYPE_CHECKING:
     from domo_oauth.stores import Store
 
-_PATIENCE = 30.0
-"""Seconds for the callers to end; a round of tries takes 20 s at most."""
+_PATIENCE = 70.0
+"""Seconds for the callers to end; each waits for a token for 60 s at most, and a fetch takes no longer."""
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -46,18 +46,16 @@ def main() -> None:
     events, clock = Events(options.events), FastClock(options.speed, options.seed)
     store = _store(options.store)
 
-    def make_provider() -> TokenProvider:
-        return TokenProvider(
-            ClientCredentials("soak-client", "soak-secret"),
-            scopes=["data", "user"],
-            store=store,
-            base_url=options.url,
-            httpx_args={"transport": Watch(options.who, events, clock), "timeout": options.timeout},
-            clock=clock.clock,
-        )
-
     before = _resources()
-    callers = Callers(options.who, options.url, make_provider, events)
+    provider = TokenProvider(
+        ClientCredentials("soak-client", "soak-secret"),
+        scopes=["data", "user"],
+        store=store,
+        base_url=options.url,
+        httpx_args={"transport": Watch(options.who, events, clock), "timeout": options.timeout},
+        clock=clock.clock,
+    )
+    callers = Callers(options.who, options.url, provider, events)
     if options.store is None:
         names = ["get_token", "httpx", "httpx anew", "httpx2", "requests"]
         callers.start(names, {"asyncio": list(ASYNC), "trio": ["aget_token", "httpx", "httpx2"]})

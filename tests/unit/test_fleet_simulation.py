@@ -21,9 +21,11 @@ ROOT = Path(__file__).parents[2]
 FLEET = Fleet(4, 2)
 HOUR = 3600.0
 STEADY = Scenario("steady", DAY)
-RESTART = Scenario("restarts", DAY, restarts=(DAY / 2,))
+RESTART = Scenario("restarts", DAY, restarts=(42_300.0,))
 OUTAGE = Scenario("outage", DAY, outages=(Interval(DAY / 2, DAY / 2 + HOUR),))
 REDIS_OUTAGE = Scenario("redis_outage", DAY, redis_outage=Interval(DAY / 2, DAY / 2 + HOUR))
+THOUGHT = 10 * math.log(2)
+"""How long each thinks where each number is a half."""
 
 
 @pytest.fixture(autouse=True)
@@ -35,47 +37,46 @@ def _untraced():
     sys.settrace(tracer)
 
 
-def without_chance(monkeypatch, number=0.0):
-    """Each draw is this number. At 0 all start at once, call as soon as anything changes, and no token has jitter."""
+def without_chance(monkeypatch, number):
+    """Each draw is this number, so that all do the same at once."""
     monkeypatch.setattr(draws, "number", lambda of, drawn: number)
     monkeypatch.setattr(draws, "numbers", lambda of, drawn: np.full(of.shape, number))
 
 
-# A token is asked for at 0 s and every 55 minutes from then on: 27 times a day, the last at 85,800 s.
+# A token is asked for at 1,837 s, and then 3,337.5 s (when it gets stale) and 6.9 s after the last: 26 times.
 @pytest.mark.parametrize("by_shortcut", [True, False])
-@pytest.mark.parametrize(("store", "requests", "worst"), [("none", 4 * 27, 4), ("file", 2 * 27, 2), ("redis", 27, 1)])
+@pytest.mark.parametrize(("store", "requests", "worst"), [("none", 4 * 26, 4), ("file", 2 * 26, 2), ("redis", 26, 1)])
 def test_a_day_on_which_nothing_happens(monkeypatch, store, requests, worst, by_shortcut):
-    without_chance(monkeypatch)
+    without_chance(monkeypatch, 0.5)
     counted = shortcut.run(FLEET, STEADY, store, 1, shortcut=by_shortcut)
     # At the start all wait, for the first request or for the one who makes it; and then nobody ever does.
     assert counted == {"requests": requests, "worst_second": worst, "delayed": 4, "failed": 0}
 
 
-# At noon, 5 minutes after the 14th token, all processes end: theirs is lost, that of a store is not.
+# At 42,300 s, 5 minutes after the 13th token, all processes end: theirs is lost, that of a store is not.
 @pytest.mark.parametrize("by_shortcut", [True, False])
 @pytest.mark.parametrize(
-    ("store", "requests", "worst", "delayed"), [("none", 4 * 28, 4, 8), ("file", 2 * 27, 2, 4), ("redis", 27, 1, 4)]
+    ("store", "requests", "worst", "delayed"), [("none", 4 * 27, 4, 8), ("file", 2 * 26, 2, 4), ("redis", 26, 1, 4)]
 )
 def test_a_restart_of_all_at_once(monkeypatch, store, requests, worst, delayed, by_shortcut):
-    without_chance(monkeypatch)
+    without_chance(monkeypatch, 0.5)
     counted = shortcut.run(FLEET, RESTART, store, 1, shortcut=by_shortcut)
     assert counted == {"requests": requests, "worst_second": worst, "delayed": delayed, "failed": 0}
 
 
 @pytest.mark.parametrize("peer", ["pydomo", "plain"])
 def test_peers_ask_for_themselves_each_hour_and_make_a_call_wait(monkeypatch, peer):
-    without_chance(monkeypatch)
+    without_chance(monkeypatch, 0.0)
     assert peers.run(FLEET, STEADY, peer, 1) == {"requests": 96, "worst_second": 4, "delayed": 96, "failed": 0}
-    assert peers.run(FLEET, RESTART, peer, 1) == {"requests": 96, "worst_second": 4, "delayed": 96, "failed": 0}
+    assert peers.run(FLEET, RESTART, peer, 1) == {"requests": 100, "worst_second": 4, "delayed": 100, "failed": 0}
 
 
 def test_each_call_of_peers_asks_while_the_endpoint_is_away(monkeypatch):
     without_chance(monkeypatch, 0.5)
-    think = 10 * math.log(2)
     # Up half an hour and half a minute after the beginning, and good for an hour from then on.
     expires = 0.5 * HOUR + 30 + HOUR
     outage = Interval(expires, expires + 60)
-    asked = math.ceil((60 - think) / (think + LATENCY))
+    asked = math.ceil((60 - THOUGHT) / (THOUGHT + LATENCY))
     counted = peers.run(Fleet(1, 1), Scenario("outage", 2 * HOUR, outages=(outage,)), "pydomo", 1)
     assert counted == {"requests": 2 + asked, "worst_second": 1, "delayed": 2, "failed": asked}
 
@@ -83,7 +84,7 @@ def test_each_call_of_peers_asks_while_the_endpoint_is_away(monkeypatch):
 @pytest.mark.parametrize("store", ["none", "file", "redis"])
 @pytest.mark.parametrize("scenario", [STEADY, RESTART, OUTAGE, REDIS_OUTAGE], ids=lambda scenario: scenario.name)
 def test_the_shortcut_counts_what_the_real_code_does(scenario, store):
-    fleet = Fleet(12, 3)
+    fleet = Fleet(8, 2)
     counted = shortcut.run(fleet, scenario, store, 7)
     assert counted == shortcut.run(fleet, scenario, store, 7, shortcut=False)
     assert (counted["failed"] > 0) == (scenario is OUTAGE)

@@ -12,7 +12,6 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
@@ -21,15 +20,18 @@ import trustme
 from redis.cluster import RedisCluster
 from redis.sentinel import Sentinel
 
+from domo_oauth import timing
 from domo_oauth.errors import ConfigurationError
 from domo_oauth.stores import StoreError
-from domo_oauth.stores.protocol import LEASE_SECONDS
 from domo_oauth.stores.redis import RedisStore
 from domo_oauth.stores.testing import StoreTests
 from tests.integration.redis_server import PASSWORD, PATIENCE, SERVERS, RedisServer, free_port, needs_redis
 
 NAME = "0123456789abcdef" * 2
-KEYS = {f"domo-oauth:{{{NAME}}}:{key}" for key in ("token", "lease", "fence", "released")}
+KEY, LOCK = f"domo-oauth:{NAME}", f"domo-oauth:{NAME}:lock"
+HOUR = 3600.0
+SHORT = 0.3
+"""Seconds that a test waits for a lock in vain."""
 
 pytestmark = needs_redis
 
@@ -105,108 +107,101 @@ class TestInACluster(StoreTests):
         assert repr(store) == f"RedisStore('the cluster of 127.0.0.1:{cluster.port}', prefix='domo-oauth:')"
 
 
-# --- Leases ----------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def impatient(monkeypatch) -> None:
+    monkeypatch.setattr(timing, "LOCK_TRY", SHORT)
 
 
-def later(store: RedisStore, seconds: float) -> float:
-    return store.load(NAME)[1] + seconds
+def lock(store: RedisStore) -> bool:
+    with store.lock(NAME) as obtained:
+        return obtained
 
 
-def expire(server: RedisServer, key: str) -> None:
-    server.run("DEL", f"domo-oauth:{{{NAME}}}:{key}")
+# --- Keys ------------------------------------------------------------------------------------------------------------
 
 
-def test_keys_are_in_one_slot_and_expire(server, store):
-    lease = store.lease(NAME)
-    assert 0 < server.run("PTTL", f"domo-oauth:{{{NAME}}}:lease") <= LEASE_SECONDS * 1000
-    store.save(NAME, b"sealed", later(store, 50), lease)
-    store.release(NAME, lease)
-    other = store.lease(NAME)
-    assert {key.decode() for key in server.run("KEYS", "*")} == KEYS
-    assert all(0 < server.run("PTTL", key) <= 86400_000 for key in KEYS)
-    assert 49_000 < server.run("PTTL", f"domo-oauth:{{{NAME}}}:token") <= 50_000
-    assert int(other) > int(lease)
+def test_everything_that_is_kept_expires(server, store):
+    with store.lock(NAME):
+        store.save(NAME, b"sealed", 50.0)
+        assert {key.decode() for key in server.run("KEYS", "*")} == {KEY, LOCK}
+        assert 49_000 < server.run("PTTL", KEY) <= 50_000
+        assert 0 < server.run("PTTL", LOCK) <= timing.REDIS_LEASE * 1000
+    assert server.run("KEYS", "*") == [KEY.encode()]
 
 
-def test_who_let_the_lease_run_out_may_save_while_nobody_else_has_it(server, store):
-    lease = store.lease(NAME)
-    expire(server, "lease")
-    store.save(NAME, b"slow", later(store, 50), lease)
-    assert store.load(NAME)[0] == b"slow"
+def test_the_lock_of_a_holder_that_is_gone_ends(server, store, impatient):
+    server.run("SET", LOCK, "somebody", "PX", 100)
+    assert lock(store)
 
 
-def test_who_let_the_lease_run_out_saves_nothing_once_another_had_it(server, store):
-    slow = store.lease(NAME)
-    expire(server, "lease")
-    quick = store.lease(NAME)
-    store.save(NAME, b"quick", later(store, 50), quick)
-    store.release(NAME, quick)
-    store.save(NAME, b"slow", later(store, 50), slow)
-    store.release(NAME, slow)
-    assert store.load(NAME)[0] == b"quick"
+def test_a_lock_that_ended_is_not_taken_from_the_next_holder(server, store, impatient):
+    with store.lock(NAME) as obtained:
+        assert obtained
+        server.run("SET", LOCK, "another", "PX", 5000)
+    assert server.run("GET", LOCK) == b"another"
 
 
-def test_the_holder_saves_where_all_was_lost_in_between(server, store):
-    lease = store.lease(NAME)
-    server.run("FLUSHALL")
-    store.save(NAME, b"sealed", later(store, 50), lease)
-    assert store.load(NAME)[0] == b"sealed"
+def test_who_waited_in_vain_saves_all_the_same(server, store, impatient):
+    with store.lock(NAME), RedisStore(server.url).lock(NAME) as obtained:
+        assert not obtained
+        store.save(NAME, b"sealed", HOUR)
+    assert store.load(NAME) == b"sealed"
 
 
-def test_numbers_grow_even_if_the_last_is_lost(server, store):
-    before = store.lease(NAME)
-    server.run("FLUSHALL")
-    after = store.lease(NAME)
-    assert int(after) > int(before)
-    store.save(NAME, b"late", later(store, 50), before)
-    store.release(NAME, before)
-    assert store.load(NAME)[0] is None
-    assert store.lease(NAME) is None
+def test_clear_removes_the_entries_with_this_prefix(server):
+    prefix = "odd[*]?\\:"
+    ours, theirs = RedisStore(server.url, prefix=prefix), RedisStore(server.url, prefix="oddx?:")
+    names = [f"{number:032x}" for number in range(3)]
+    for name in names:
+        ours.save(name, b"ours", HOUR)
+    theirs.save(NAME, b"theirs", HOUR)
+    server.run("SET", f"{prefix}notes", "kept")
+    assert ours.clear() == 3
+    assert ours.clear() == 0
+    assert server.run("DBSIZE") == 2
+    assert theirs.load(NAME) == b"theirs"
 
 
-def test_numbers_grow_even_if_the_clock_is_set_back(server, store):
-    far = str(4_000_000_000_000_000)  # in the year 2096
-    server.run("SET", f"domo-oauth:{{{NAME}}}:fence", far)
-    lease = store.lease(NAME)
-    assert int(lease) == int(far) + 1
-    store.release(NAME, lease)
+# --- What others may have written there ------------------------------------------------------------------------------
 
 
-def waiting(server: RedisServer) -> bool:
-    return any(client["cmd"] == "xread" and "b" in client["flags"] for client in server.run("CLIENT LIST"))
+def test_a_huge_value_is_not_read_and_replaced(server, store):
+    server.run("SETRANGE", KEY, 300 * 2**20, "x")
+    received = int(server.run("INFO", "stats")["total_net_output_bytes"])
+    assert store.load(NAME) is None
+    assert int(server.run("INFO", "stats")["total_net_output_bytes"]) - received < 100_000
+    store.save(NAME, b"sealed", HOUR)
+    assert store.load(NAME) == b"sealed"
 
 
-def test_who_waits_is_told_and_asks_once(server, store):
-    lease = store.lease(NAME)
-    with ThreadPoolExecutor(1) as thread:
-        server.run("CONFIG", "RESETSTAT")
-        waits = thread.submit(store.wait, NAME, LEASE_SECONDS)
-        while not waiting(server):
-            assert not waits.done()
-        store.release(NAME, lease)
-        waits.result(PATIENCE)
-    assert server.run("INFO", "commandstats")["cmdstat_xread"]["calls"] == 1
+FOREIGN = {
+    "list": ("RPUSH", "x"),
+    "hash": ("HSET", "x", "y"),
+    "set": ("SADD", "x"),
+    "stream": ("XADD", "*", "x", "y"),
+}
 
 
-def test_a_lease_given_back_between_look_and_wait_is_seen(server, store, monkeypatch):
-    lease = store.lease(NAME)
-    xread, told = store._client.xread, []
-
-    def late(*args, **kwargs):
-        store.release(NAME, lease)
-        told.append(xread(*args, **kwargs))
-
-    monkeypatch.setattr(store._client, "xread", late)
-    store.wait(NAME, LEASE_SECONDS)
-    assert len(told[0]) == 1
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_keys_of_another_type_cost_one_wait_and_one_request(server, store, kind, impatient):
+    command, *values = FOREIGN[kind]
+    for key in (KEY, LOCK):
+        server.run(command, key, *values)
+    assert store.load(NAME) is None
+    assert not lock(store)
+    store.save(NAME, b"sealed", HOUR)
+    assert store.load(NAME) == b"sealed"
 
 
-def test_a_wait_ends_when_the_lease_does(server, store):
-    lease = store.lease(NAME)
-    server.run("PEXPIRE", f"domo-oauth:{{{NAME}}}:lease", 50)
-    while store.lease(NAME) is None:
-        store.wait(NAME, LEASE_SECONDS)
-    assert int(lease)
+def test_a_lock_that_never_ends_is_waited_for_without_a_busy_loop(server, store, impatient):
+    server.run("SET", LOCK, "somebody")
+    server.run("CONFIG", "RESETSTAT")
+    began = time.monotonic()
+    assert not lock(store)
+    assert time.monotonic() - began < SHORT + 5
+    assert server.run("INFO", "commandstats")["cmdstat_set"]["calls"] <= SHORT / timing.REDIS_LOCK_POLL + 1
+    store.save(NAME, b"sealed", HOUR)
+    assert store.load(NAME) == b"sealed"
 
 
 # --- Making one ------------------------------------------------------------------------------------------------------
@@ -233,13 +228,13 @@ def test_the_repr_of_sentinels_service():
 @pytest.mark.parametrize(
     ("url", "args", "says"),
     [
-        ("localhost:6379", {}, "no URL of a Redis server"),
-        ("redis://user:can/ary@host", {}, "no URL of a Redis server"),
-        ("http://host", {}, "no URL of a Redis server"),
-        ("redis://host", {"pasword": "canary"}, "does not take one of: pasword."),
-        (redis.Redis(), {"password": "canary"}, "give them to the client"),
-        (redis.asyncio.Redis(), {}, "not from Redis"),
-        (None, {}, "not from NoneType"),
+        ("localhost:6379", {}, "Invalid URL of a Redis server: .*percent-encoded.$"),
+        ("redis://user:can/ary@host", {}, "Invalid URL of a Redis server"),
+        ("http://host", {}, "Invalid URL of a Redis server"),
+        ("redis://host", {"pasword": "canary"}, "one of these: pasword.$"),
+        (redis.Redis(), {"password": "canary"}, "Pass arguments for redis-py to the client"),
+        (redis.asyncio.Redis(), {}, "not Redis.$"),
+        (None, {}, "not NoneType.$"),
     ],
 )
 def test_what_cannot_be_a_server(url, args, says):
@@ -249,11 +244,19 @@ def test_what_cannot_be_a_server(url, args, says):
     assert "can/ary" not in shown(caught.value)
 
 
-def test_redis_py_is_missing(monkeypatch):
-    script = "import sys; sys.modules['redis'] = None; import domo_oauth.stores.redis"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert "ConfigurationError: A RedisStore needs redis" in done.stderr
-    assert "pip install 'domo-oauth[redis]'" in done.stderr
+@pytest.mark.parametrize("module", ["cryptography", "redis"])
+def test_without_the_extra_it_can_be_imported_and_says_what_to_install(monkeypatch, module):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ConfigurationError, match=rf"needs {module}: pip install 'domo-oauth\[redis\]'") as caught:
+        RedisStore("redis://:canary@host")
+    assert "canary" not in shown(caught.value)
+
+
+def test_importing_it_does_not_import_redis():
+    code = "import sys, domo_oauth.stores.redis; print('redis' in sys.modules, 'cryptography' in sys.modules)"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout.split() == [b"False"] * 2
+    )
 
 
 def test_a_client_cannot_be_pickled(server):
@@ -264,38 +267,65 @@ def test_a_client_cannot_be_pickled(server):
 def test_a_pickle_carries_url_arguments_and_prefix():
     copy = pickle.loads(pickle.dumps(RedisStore("redis://:canary@h/4", prefix="p:", socket_timeout=0.5)))
     assert repr(copy) == "RedisStore('h:6379/4', prefix='p:')"
-    assert copy._client.connection_pool.connection_kwargs["password"] == "canary"
-    assert copy._block == 0.25
-
-
-def test_waits_are_within_the_clients_own_time_out():
-    assert RedisStore("redis://")._block == 1.0
-    assert RedisStore(redis.Redis(socket_timeout=0.2))._block == 0.1
-    assert RedisStore(redis.Redis(socket_timeout=None))._block == 1.0
+    assert pickle.dumps(copy) == pickle.dumps(RedisStore("redis://:canary@h/4", prefix="p:", socket_timeout=0.5))
 
 
 # --- Ways in ---------------------------------------------------------------------------------------------------------
 
 
 def round_trip(store: RedisStore) -> None:
-    lease = store.lease(NAME)
-    assert store.lease(NAME) is None
-    store.wait(NAME, 0.01)
-    store.save(NAME, b"sealed", later(store, 50), lease)
-    store.release(NAME, lease)
-    assert store.load(NAME)[0] == b"sealed"
+    with store.lock(NAME) as obtained:
+        assert obtained
+        store.save(NAME, b"sealed", HOUR)
+    assert store.load(NAME) == b"sealed"
     store.delete(NAME)
-    assert store.load(NAME)[0] is None
+    assert store.load(NAME) is None
 
 
-def test_a_user_with_no_more_rights_than_the_docstring_gives(server):
-    rights = " ".join(RedisStore.__doc__.split("ACL SETUSER domo ")[1].split("\n\n")[0].split())
-    server.run("ACL", "SETUSER", "domo", *rights.replace("PASSWORD", "pass-of-domo").split())
-    url = f"redis://domo:pass-of-domo@127.0.0.1:{server.port}"
-    round_trip(RedisStore(url))
-    elsewhere = RedisStore(url, prefix="elsewhere:")
-    with pytest.raises(StoreError, match=r"lets this user do too little: it needs \+eval"):
-        elsewhere.load(NAME)
+ACL = " ".join(RedisStore.__doc__.split("ACL SETUSER domo ")[1].split("\n\n")[0].split())
+
+
+@pytest.fixture
+def permitted(server) -> Iterator[str]:
+    """The URL for a user who has the documented rights and no others."""
+    server.run("SCRIPT", "FLUSH")
+    server.run("ACL", "SETUSER", "domo", "reset", *ACL.replace("PASSWORD", "pass-of-domo").split())
+    server.run("ACL", "LOG", "RESET")
+    yield f"redis://domo:pass-of-domo@127.0.0.1:{server.port}"
+    server.run("ACL", "DELUSER", "domo")
+
+
+class TestWithTheDocumentedRights(StoreTests):
+    @pytest.fixture
+    def store(self, permitted) -> RedisStore:
+        return RedisStore(permitted)
+
+
+def test_the_documented_rights_are_what_is_needed(server, permitted):
+    store = RedisStore(permitted)
+    server.run("CONFIG", "RESETSTAT")
+    round_trip(store)
+    store.save(NAME, b"sealed", HOUR)
+    assert store.clear() == 1
+    refused = {entry["object"] for entry in server.run("ACL", "LOG")}
+    assert refused <= {"client|setinfo"}
+    used = {name.removeprefix("cmdstat_") for name in server.run("INFO", "commandstats")}
+    documented = {right[1:] for right in ACL.split() if right.startswith("+")}
+    assert documented <= used
+    assert used - documented <= {"auth", "client|setinfo", "acl|log", "config|resetstat", "info"}
+
+
+def test_another_database_needs_select(server, permitted):
+    store = RedisStore(f"{permitted}/1")
+    with pytest.raises(StoreError, match="does not permit this user enough: the documentation of RedisStore"):
+        store.load(NAME)
+    server.run("ACL", "SETUSER", "domo", "+select")
+    round_trip(store)
+
+
+def test_another_prefix_is_refused(permitted):
+    with pytest.raises(StoreError, match="does not permit this user enough"):
+        RedisStore(permitted, prefix="elsewhere:").load(NAME)
 
 
 def test_a_unix_socket(binary, tmp_path):
@@ -349,9 +379,9 @@ def test_sentinel_finds_the_new_primary(binary, tmp_path):
         until(lambda: watch.execute_command("SENTINEL", "FAILOVER", "main"), redis.RedisError)
         until(lambda: second.run("INFO", "replication")["role"] == "master")
         until(lambda: first.run("INFO", "replication")["role"] == "slave", redis.RedisError)
-        until(lambda: store.load(NAME), StoreError)
+        until(lambda: store.load(NAME) is None, StoreError)
         round_trip(store)
-        assert second.run("INFO", "commandstats")["cmdstat_eval"]["calls"]
+        assert second.run("INFO", "commandstats")["cmdstat_getrange"]["calls"]
 
 
 def until(true: Callable[[], object], *passes: type[Exception]) -> None:
@@ -378,9 +408,9 @@ def shown(error: BaseException) -> str:
 
 
 def fails(store: RedisStore, says: str) -> None:
-    for ask in (lambda: store.lease(NAME), lambda: store.save(NAME, b"sealed", 4e9, None)):
+    for use in (lock, lambda store: store.save(NAME, b"sealed", HOUR)):
         with pytest.raises(StoreError, match=says) as caught:
-            ask()
+            use(store)
         told = shown(caught.value)
         assert PASSWORD not in told
         assert "redis/connection.py" not in told
@@ -401,44 +431,40 @@ def test_a_name_that_nobody_knows():
 
 
 def test_a_wrong_password(server):
-    fails(RedisStore(server.url.replace(PASSWORD, "wrong")), "refused user or password")
-    fails(RedisStore(f"redis://127.0.0.1:{server.port}"), "refused user or password")
+    fails(RedisStore(server.url.replace(PASSWORD, "wrong")), "refused the user or password")
+    fails(RedisStore(f"redis://127.0.0.1:{server.port}"), "refused the user or password")
 
 
 def test_it_is_full(own_server):
     store = RedisStore(own_server.url)
-    lease = store.lease(NAME)
-    own_server.run("CONFIG", "SET", "maxmemory", 1)
-    with pytest.raises(StoreError, match="is full: see its maxmemory"):
-        store.save(NAME, b"sealed", 4e9, lease)
-    store.release(NAME, lease)  # needs no memory, and others must not wait for it
+    with store.lock(NAME):
+        own_server.run("CONFIG", "SET", "maxmemory", 1)
+        with pytest.raises(StoreError, match="is full: see its maxmemory"):
+            store.save(NAME, b"sealed", HOUR)
+    assert own_server.run("EXISTS", LOCK) == 0, "to free the lock needs no memory"
     fails(store, "is full")
     own_server.run("CONFIG", "SET", "maxmemory", 0)
-    assert store.lease(NAME) is not None
+    round_trip(store)
 
 
 def test_it_is_a_replica(own_server):
     store = RedisStore(own_server.url)
-    store.lease(NAME)
-    with ThreadPoolExecutor(1) as thread:
-        waits = thread.submit(store.wait, NAME, LEASE_SECONDS)
-        while not waiting(own_server):
-            assert not waits.done()
-        own_server.run("REPLICAOF", "127.0.0.1", free_port())
-        with pytest.raises(StoreError, match="takes no writes: it is a replica"):
-            waits.result(PATIENCE)
-    with pytest.raises(StoreError, match="takes no writes: it is a replica"):
-        store.lease(NAME)
-    assert store.load(NAME)[0] is None  # which needs no writing
+    store.save(NAME, b"sealed", HOUR)
+    own_server.run("REPLICAOF", "127.0.0.1", free_port())
+    fails(store, "is a replica")
+    assert store.load(NAME) == b"sealed"
 
 
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
         (b"-LOADING Redis is loading the dataset in memory\r\n", "is starting"),
-        (b"-MISCONF Redis is configured to save RDB snapshots\r\n", r"answered with an error \(MISCONF\)\."),
-        (b"-ERR unknown command 'EVAL', with args beginning with: 'canary'\r\n", r"answered with an error\."),
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", r"InvalidResponse\.$"),
+        (b"-MISCONF Redis is configured to save RDB snapshots\r\n", r"failed: ResponseError \(MISCONF\)\."),
+        (
+            b"-ERR unknown command 'GETRANGE', with args beginning with: 'canary'\r\n",
+            r"failed: ResponseError\.$",
+        ),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "InvalidResponse"),
     ],
 )
 def test_odd_answers(answer, says, raw_redis):
@@ -450,7 +476,7 @@ def test_odd_answers(answer, says, raw_redis):
 
 @pytest.fixture
 def raw_redis() -> Iterator[Callable[[bytes], str]]:
-    """A server that greets as Redis does, and answers each script with the same bytes."""
+    """A server that greets as Redis does, and answers the first command with the same bytes."""
     with contextlib.ExitStack() as stack:
 
         def start(answer: bytes) -> str:
@@ -459,7 +485,7 @@ def raw_redis() -> Iterator[Callable[[bytes], str]]:
             def serve() -> None:
                 connection, _ = listener.accept()
                 with connection:
-                    while (data := connection.recv(65536)) and b"EVAL" not in data:
+                    while (data := connection.recv(65536)) and b"GETRANGE" not in data:
                         connection.sendall(b"+OK\r\n" * data.count(b"SETINFO"))
                     connection.sendall(answer)
 
@@ -474,52 +500,55 @@ def raw_redis() -> Iterator[Callable[[bytes], str]]:
 # --- Time ------------------------------------------------------------------------------------------------------------
 
 
-def test_who_does_not_answer_is_passed_over_for_a_while(own_server):
+def test_a_server_that_does_not_answer_is_passed_over_for_a_while(own_server, monkeypatch):
+    monkeypatch.setattr(timing, "REDIS_PASSED_OVER", 1.0)
     store = RedisStore(own_server.url, socket_timeout=0.6)
     store.load(NAME)
-    now, clock = [0.0], time.monotonic
-    store._monotonic = lambda: clock() + now[0]
     own_server.pause()
-    with pytest.raises(StoreError, match=r"did not answer in time: .*packets\.$"):
+    with pytest.raises(StoreError, match=r"did not answer in time: it hangs, .*packets\.$"):
         store.load(NAME)
-    began = clock()
-    fails(store, r"did not answer in time: .* It is passed over for [0-5]\.[0-9] s yet\.")
-    assert clock() - began < 0.5
+    began = time.monotonic()
+    fails(store, r"did not answer in time: it is passed over for another [01]\.[0-9] s\.$")
+    assert time.monotonic() - began < 0.5
     own_server.resume()
-    fails(store, "It is passed over")
-    now[0] += 5.1
+    fails(store, "is passed over")
+    time.sleep(max(0.0, began + 1.0 - time.monotonic()))
     round_trip(store)
 
 
+def test_a_server_that_hangs_costs_its_time_out_once(own_server, impatient):
+    """Without retries, also while somebody waits for the lock."""
+    store = RedisStore(own_server.url, socket_timeout=0.5)
+    own_server.run("SET", LOCK, "somebody")
+    own_server.pause()
+    began = time.monotonic()
+    with pytest.raises(StoreError, match="did not answer in time"):
+        lock(store)
+    assert 0.5 <= time.monotonic() - began < 1.5
+    own_server.resume()
+
+
 def test_a_server_that_is_restarted_is_not_passed_over(own_server):
-    """Even if somebody had waited for a lease, which takes long without being slow."""
-    now, store = [0.0], RedisStore(own_server.url)
-    store._monotonic = lambda: now[0]
-    store.lease(NAME)
-    with ThreadPoolExecutor(1) as thread:
-        waits = thread.submit(store.wait, NAME, LEASE_SECONDS)
-        while not waiting(own_server):
-            assert not waits.done()
-        now[0] += 0.9
-        own_server.restart()
-        with pytest.raises(StoreError, match="cannot be reached"):
-            waits.result(PATIENCE)
+    store = RedisStore(own_server.url)
+    store.load(NAME)
+    own_server.restart()
+    fails_once = contextlib.suppress(StoreError)
+    with fails_once:
+        store.load(NAME)
     round_trip(store)
 
 
 def connections(server: RedisServer) -> set[str]:
-    """Those that are not this test's."""
-    return {client["id"] for client in server.run("CLIENT LIST") if client["cmd"] == "eval"}
+    """Those of stores."""
+    return {client["id"] for client in server.run("CLIENT LIST") if client["cmd"] == "getrange"}
 
 
-def test_connections_are_kept_for_a_turn_and_not_for_an_hour(server, store):
-    now, clock = [0.0], time.monotonic
-    store._monotonic = lambda: clock() + now[0]
+def test_connections_are_kept_for_a_fetch_and_not_for_an_hour(server, store, monkeypatch):
     store.load(NAME)
     (first,) = connections(server)
     store.load(NAME)
     assert connections(server) == {first}
-    now[0] += 60
+    monkeypatch.setattr(timing, "REDIS_IDLE", 0.0)
     store.load(NAME)
     (second,) = connections(server)
     assert second != first
@@ -529,31 +558,44 @@ def test_connections_are_kept_for_a_turn_and_not_for_an_hour(server, store):
     assert len(connections(server)) == 1
 
 
+def test_a_client_that_was_passed_stays_open(server):
+    with server.client() as client:
+        store = RedisStore(client)
+        store.load(NAME)
+        before = connections(server)
+        store.close()
+        assert connections(server) == before
+
+
 # --- Processes -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_child_has_connections_of_its_own(server, store):
-    """Also where it was forked while another thread waited."""
-    lease = store.lease(NAME)
-    with ThreadPoolExecutor(1) as thread:
-        waits = thread.submit(store.wait, NAME, LEASE_SECONDS)
-        while not waiting(server):
-            assert not waits.done()
+def test_a_child_has_connections_of_its_own_and_no_lock(server, store, impatient):
+    store.save(NAME, b"sealed", HOUR)
+    with store.lock(NAME):
+        server.run("PEXPIRE", LOCK, 60_000)
         before = {client["id"] for client in server.run("CLIENT LIST")}
         reader, writer = os.pipe()
         child = os.fork()
         if not child:
             try:
-                mine = store.lease(NAME) is None and store.load(NAME)[0] is None
-                ids = {client["id"] for client in server.run("CLIENT LIST") if client["cmd"] == "eval"}
-                os.write(writer, b"good" if mine and ids - before else b"bad")
+                good = store.load(NAME) == b"sealed" and connections(server) - before and not lock(store)
+                os.write(writer, b"good" if good else b"bad")
             finally:
                 os._exit(0)
         os.close(writer)
         assert os.read(reader, 10) == b"good"
         os.close(reader)
         os.waitpid(child, 0)
-        assert store.load(NAME)[0] is None
-        store.release(NAME, lease)
-        waits.result(PATIENCE)
+        assert store.load(NAME) == b"sealed"
+    assert lock(store)
+
+
+# --- Secrets ---------------------------------------------------------------------------------------------------------
+
+
+def test_no_attribute_shows_the_password(server):
+    store = RedisStore(server.url, password=PASSWORD)
+    assert PASSWORD not in repr(vars(store))
+    assert PASSWORD not in repr(store)

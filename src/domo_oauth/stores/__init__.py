@@ -44,8 +44,8 @@ class Store(Protocol):
     def lock(self, name: str) -> AbstractContextManager[bool]:
         """Hold the lock of this name within a `with` block; yield whether it was obtained.
 
-        Only one thread of all processes holds it. Wait for it for 10 seconds at most. It must become free when its
-        holder dies, at once or 10 seconds later.
+        Only one thread of all processes holds it. Wait for it for about a second: the provider then loads the entry
+        once more, and tries again, for 10 seconds in all. It must become free when its holder dies, within that time.
         """
         ...
 
@@ -65,4 +65,4 @@ def missing_extra(extra: str, *modules: str) -> str | None:
     missing = [module for module in modules if find_spec(module) is None]
     if not missing:
         return None
-    return f"This store needs {' and '.join(missing)}, which is not installed: pip install 'domo-oauth[{extra}]'"
+    return f"This store needs {' and '.join(missing)}: pip install 'domo-oauth[{extra}]'"

@@ -25,13 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from contextlib import AbstractContextManager
 
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
     from domo_oauth.credentials import ClientCredentials
 
     from . import Store
 
-__all__ = ["Entry", "Refusal", "SealedStore"]
+__all__ = ["Entry", "Refusal", "Seal", "SealedStore"]
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -65,6 +63,65 @@ class Entry:
     """What came of the last fetch, if no token did."""
 
 
+class Seal:
+    """Seals the entries of one client, base URL and set of scopes."""
+
+    def __init__(self, credentials: ClientCredentials, scopes: tuple[str, ...] | None, base_url: str) -> None:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+        from cryptography.hazmat.primitives.hashes import SHA256
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+        context = json.dumps([_FORMAT, base_url, credentials.client_id, scopes]).encode()
+        hkdf = HKDF(SHA256(), _NAME_BYTES + _KEY_BYTES, salt=None, info=context)
+        derived = hkdf.derive(credentials.client_secret.encode())
+        self.name, self._cipher = derived[:_NAME_BYTES].hex(), AESGCM(derived[_NAME_BYTES:])
+
+    def close(self, entry: Entry) -> bytes:
+        """Seal an entry."""
+        token: dict[str, Any] | None = None
+        refusal: list[object] | None = None
+        if entry.token is not None:
+            token = asdict(entry.token, recurse=False) | {"extra": dict(entry.token.extra)}
+        if entry.refusal is not None:
+            error = entry.refusal.error
+            details = {name: getattr(error, name) for name in _ERROR_FIELDS}
+            refusal = [type(error).__name__, str(error), details, entry.refusal.pause, entry.refusal.until]
+        text = json.dumps([token, entry.expires_at, refusal], default=_plain).encode()
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, text + b" " * (-len(text) % _BLOCK), None)
+
+    def open(self, sealed: bytes) -> Entry:
+        """What was sealed; an empty entry if these bytes are anything else."""
+        from cryptography.exceptions import InvalidTag
+
+        try:
+            text = self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], None)
+            token, expires_at, refusal = json.loads(text)
+            return Entry(token and _token(token), float(expires_at), refusal and _refusal(*refusal))
+        except (InvalidTag, ValueError, TypeError, KeyError, OverflowError, RecursionError):
+            return Entry()
+
+
+def _plain(value: Any) -> object:
+    """What JSON can carry of a time, or of a set of scopes."""
+    return value.isoformat() if isinstance(value, datetime) else sorted(value)
+
+
+def _token(saved: dict[str, Any]) -> Token:
+    if not isinstance(saved["access_token"], str) or not isinstance(saved["expires_in"], int):
+        raise TypeError
+    float(saved["expires_in"])  # OverflowError
+    saved["expires_at"] = datetime.fromisoformat(saved["expires_at"])
+    saved["scopes"] = frozenset(saved["scopes"])
+    return Token(**saved)
+
+
+def _refusal(kind: str, message: str, details: dict[str, Any], pause: float, until: float) -> Refusal:
+    (error,) = (each for each in SHARED_REFUSALS if each.__name__ == kind)
+    details["timestamp"] = details["timestamp"] and datetime.fromisoformat(details["timestamp"])
+    return Refusal(error(message, **details), float(pause), float(until))
+
+
 class SealedStore:
     """The entry of one client, base URL and set of scopes in a store, for the length of one fetch.
 
@@ -82,24 +139,23 @@ class SealedStore:
     ) -> None:
         if missing := missing_extra("file", "cryptography"):
             raise ConfigurationError(missing)
-        self._store = store
-        self._broken = False
-        self.name, self._cipher = _derive(credentials, scopes, base_url)
+        self._store, self._broken = store, False
+        self._seal = Seal(credentials, scopes, base_url)
+        self.name = self._seal.name
 
     def load(self, now: float) -> Entry:
         """Return what is in the store and still good at `now`, in seconds since 1970. Never raises."""
         sealed = self._ask(lambda: self._store.load(self.name))
-        return Entry() if sealed is None else _still_good(_open(self._cipher, sealed), now)
+        return Entry() if sealed is None else _still_good(self._seal.open(sealed), now)
 
     def save(self, entry: Entry, now: float) -> None:
         """Replace what is in the store, for as long as it is good. Never raises."""
-        refusal = entry.refusal if entry.refusal and type(entry.refusal.error) in SHARED_REFUSALS else None
-        until = max(entry.expires_at if entry.token else 0.0, refusal.until if refusal else 0.0)
+        until = max(entry.expires_at if entry.token else 0.0, entry.refusal.until if entry.refusal else 0.0)
         if until > now:
-            self._ask(lambda: self._save(evolve(entry, refusal=refusal), min(until - now, timing.LONGEST_KEPT)))
+            self._ask(lambda: self._save(entry, min(until - now, timing.LONGEST_KEPT)))
 
     def _save(self, entry: Entry, ttl: float) -> None:
-        sealed = _close(self._cipher, entry)
+        sealed = self._seal.close(entry)
         if len(sealed) > LARGEST_ENTRY:
             raise StoreError(f"{len(sealed)} bytes are too many for a token.")
         self._store.save(self.name, sealed, ttl)
@@ -129,17 +185,6 @@ class SealedStore:
             return None
 
 
-def _derive(credentials: ClientCredentials, scopes: tuple[str, ...] | None, base_url: str) -> tuple[str, AESGCM]:
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-    from cryptography.hazmat.primitives.hashes import SHA256
-    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
-    context = json.dumps([_FORMAT, base_url, credentials.client_id, scopes]).encode()
-    hkdf = HKDF(SHA256(), _NAME_BYTES + _KEY_BYTES, salt=None, info=context)
-    derived = hkdf.derive(credentials.client_secret.encode())
-    return derived[:_NAME_BYTES].hex(), AESGCM(derived[_NAME_BYTES:])
-
-
 def _still_good(entry: Entry, now: float) -> Entry:
     """The entry without what has expired, or claims to last longer than it can. NaN fails every comparison."""
     token, expires_at, refusal = entry.token, entry.expires_at, entry.refusal
@@ -152,49 +197,3 @@ def _still_good(entry: Entry, now: float) -> Entry:
     else:
         refusal = None
     return Entry(token, expires_at, refusal)
-
-
-def _close(cipher: AESGCM, entry: Entry) -> bytes:
-    token: dict[str, Any] | None = None
-    refusal: list[object] | None = None
-    if entry.token is not None:
-        token = asdict(entry.token, recurse=False) | {"extra": dict(entry.token.extra)}
-    if entry.refusal is not None:
-        error = entry.refusal.error
-        details = {name: getattr(error, name) for name in _ERROR_FIELDS}
-        refusal = [type(error).__name__, str(error), details, entry.refusal.pause, entry.refusal.until]
-    text = json.dumps([token, entry.expires_at, refusal], default=_plain).encode()
-    nonce = os.urandom(_NONCE_BYTES)
-    return nonce + cipher.encrypt(nonce, text + b" " * (-len(text) % _BLOCK), None)
-
-
-def _plain(value: Any) -> object:
-    """What JSON can carry of a time, or of a set of scopes."""
-    return value.isoformat() if isinstance(value, datetime) else sorted(value)
-
-
-def _open(cipher: AESGCM, sealed: bytes) -> Entry:
-    """What was sealed; an empty entry if these bytes are anything else."""
-    from cryptography.exceptions import InvalidTag
-
-    try:
-        text = cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], None)
-        token, expires_at, refusal = json.loads(text)
-        return Entry(token and _token(token), float(expires_at), refusal and _refusal(*refusal))
-    except (InvalidTag, ValueError, TypeError, KeyError, OverflowError, RecursionError):
-        return Entry()
-
-
-def _token(saved: dict[str, Any]) -> Token:
-    if not isinstance(saved["access_token"], str) or not isinstance(saved["expires_in"], int):
-        raise TypeError
-    float(saved["expires_in"])  # an OverflowError here rather than in what is calculated with it
-    saved["expires_at"] = datetime.fromisoformat(saved["expires_at"])
-    saved["scopes"] = frozenset(saved["scopes"])
-    return Token(**saved)
-
-
-def _refusal(kind: str, message: str, details: dict[str, Any], pause: float, until: float) -> Refusal:
-    (error,) = (each for each in SHARED_REFUSALS if each.__name__ == kind)
-    details["timestamp"] = details["timestamp"] and datetime.fromisoformat(details["timestamp"])
-    return Refusal(error(message, **details), float(pause), float(until))

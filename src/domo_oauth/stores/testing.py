@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["StoreTests"]
 
 _HOUR = 3600.0
+PATIENCE = 10.0
+"""Seconds that an entry has to expire."""
 
 
 class StoreTests:
@@ -60,7 +62,7 @@ class StoreTests:
             assert obtained
 
     def test_an_entry_expires(self, store: Store) -> None:
-        name, deadline = _name(), time.monotonic() + 10.0
+        name, deadline = _name(), time.monotonic() + PATIENCE
         store.save(name, b"sealed", 1.0)
         assert store.load(name) == b"sealed"
         while store.load(name) is not None:
