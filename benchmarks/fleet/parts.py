@@ -181,7 +181,7 @@ class FileStore:
     @contextmanager
     def lock(self, name: str) -> Generator[bool]:  # noqa: ARG002
         self._ask()
-        shelf, until = self._shelf, self._clock.wall() + timing.LOCK_WAIT
+        shelf, until = self._shelf, self._clock.wall() + timing.LOCK_TRY
         while (held := shelf.is_held(now := self._clock.wall())) and now + _NOW < until:
             waiter = Waiter()
             shelf.waiters.append(waiter)
@@ -212,7 +212,7 @@ class RedisStore(FileStore):
     The server that is away takes no connection and refuses none, which is the slowest way to be away.
     """
 
-    lock_seconds = timing.LOCK_WAIT
+    lock_seconds = timing.REDIS_LEASE
 
     def __init__(self, world: World, shelf: Shelf, clock: Clock, outage: Interval) -> None:
         super().__init__(world, shelf, clock)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from .scopes import Scopes
     from .stores import Store
-    from .stores.sealing import Entry
+    from .stores.sealing import Entry, SealedStore
     from .token import Token
 
 __all__ = ["Clock", "Stats", "TokenProvider", "forget_tokens"]
@@ -414,7 +414,7 @@ class TokenProvider:
             return held  # the flight before landed while this one was made
         if self._store is None:
             return pause or self._fetch(flight)
-        from .stores.sealing import Entry, Refusal, SealedStore
+        from .stores.sealing import SealedStore
 
         flight.note = f"the store {self._store!r} has not answered"
         sealed = SealedStore(self._store, self._credentials, self._scopes, self.base_url)
@@ -422,21 +422,28 @@ class TokenProvider:
         known = self._take(sealed.load(self._wall()), min_lifetime, anew=anew)
         if pause is not None and not isinstance(known, _Held):
             return pause
-        if known is not None:
-            return known
         flight.note = "another process fetches a token"
-        with sealed.lock():
-            entry = sealed.load(self._wall())
-            known = self._take(entry, min_lifetime, anew=anew)
-            if known is not None:
-                return known
-            got, now = self._fetch(flight), self._wall()
-            if isinstance(got, _Held):
-                sealed.save(Entry(got.token, now + got.left(self._clock)), now)
-            elif isinstance(got.cause, SHARED_REFUSALS):
-                refusal = Refusal(got.cause, got.seconds, now + got.until - self._monotonic())
-                sealed.save(Entry(entry.token, entry.expires_at, refusal), now)
-            return got
+        tries = timing.LOCK_TRIES
+        while known is None:
+            tries -= 1
+            with sealed.lock() as locked:
+                entry = sealed.load(self._wall())
+                known = self._take(entry, min_lifetime, anew=anew)
+                if known is None and (locked or tries == 0):
+                    known = self._fetch(flight)
+                    self._save(sealed, known, entry)
+        return known
+
+    def _save(self, sealed: SealedStore, got: _Held | _Pause[DomoOAuthError], before: Entry) -> None:
+        """Leave to other processes what came of a fetch: a token, or a refusal that holds for them, too."""
+        from .stores.sealing import Entry, Refusal
+
+        now = self._wall()
+        if isinstance(got, _Held):
+            sealed.save(Entry(got.token, now + got.left(self._clock)), now)
+        elif isinstance(got.cause, SHARED_REFUSALS):
+            refusal = Refusal(got.cause, got.seconds, now + got.until - self._monotonic())
+            sealed.save(Entry(before.token, before.expires_at, refusal), now)
 
     def _take(self, entry: Entry, min_lifetime: float | None, *, anew: bool) -> _Held | _Pause[DomoOAuthError] | None:
         """What another process has left in the store, if it is worth taking: a token, or a refusal."""

@@ -249,24 +249,27 @@ class _Bounds:
             self._bound(info["return_value"])
 
     def _bound(self, stream: Any) -> None:
-        start_tls = stream.start_tls
+        read, write, start_tls = stream.read, stream.write, stream.start_tls
 
-        def start_bounded_tls(**kwargs: Any) -> Any:
-            encrypted = self._bounded(start_tls)(**kwargs)
+        # The names are httpcore's, which passes some arguments by name and some by position.
+        def bounded_read(max_bytes: int, timeout: float | None = None) -> Any:
+            return read(max_bytes, self._seconds(timeout))
+
+        def bounded_write(buffer: bytes, timeout: float | None = None) -> None:
+            write(buffer, self._seconds(timeout))
+
+        def start_bounded_tls(ssl_context: Any, server_hostname: Any = None, timeout: float | None = None) -> Any:
+            encrypted = start_tls(ssl_context, server_hostname, self._seconds(timeout))
             self._bound(encrypted)
             return encrypted
 
-        stream.read, stream.write = self._bounded(stream.read), self._bounded(stream.write)
-        stream.start_tls = start_bounded_tls
+        stream.read, stream.write, stream.start_tls = bounded_read, bounded_write, start_bounded_tls
 
-    def _bounded(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        def bounded(*args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
-            seconds = self._budget.slice(timing.FETCH_SECONDS if timeout is None else timeout)
-            if seconds <= 0:
-                raise httpx.ReadTimeout(f"no complete answer within {timing.FETCH_SECONDS:g} s")
-            return call(*args, timeout=seconds, **kwargs)
-
-        return bounded
+    def _seconds(self, timeout: float | None) -> float:
+        seconds = self._budget.slice(timing.FETCH_SECONDS if timeout is None else timeout)
+        if seconds <= 0:
+            raise httpx.ReadTimeout(f"no complete answer within {timing.FETCH_SECONDS:g} s")
+        return seconds
 
 
 @cache

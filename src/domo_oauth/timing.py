@@ -55,7 +55,9 @@ REFUSALS_FORGOTTEN = 60.0
 """Seconds after the pause for refused tokens in which another refusal doubles it: an API that refuses every token."""
 
 # A store.
-LOCK_WAIT = 10.0
+LOCK_TRY, LOCK_TRIES = 1.0, 10
+"""Seconds that one try to lock a store takes. In between, the store is looked at: it may have a token by now."""
+LOCK_WAIT = LOCK_TRY * LOCK_TRIES
 """Seconds to wait for another process that fetches. Whoever waited in vain fetches, too."""
 CLOCK_SKEW = 60.0
 """Seconds by which the clocks of machines that share a store may differ."""
@@ -65,6 +67,9 @@ FILE_LOCK_POLL, REDIS_LOCK_POLL = 0.05, 0.1
 """Seconds between two attempts at a lock that another process holds. One in Redis costs a round trip for each."""
 LEFT_OVER = 60.0
 """Seconds after which nobody still writes to a temporary file: it takes milliseconds."""
+REDIS_LEASE = 6.0
+"""Seconds after which the lock of a process that died is free: less than LOCK_WAIT, so that one of those who wait can
+fetch for all of them."""
 REDIS_CONNECT_TIMEOUT, REDIS_TIMEOUT = 1.0, 2.0
 """Seconds for a connection and for an answer. Without Redis a token takes one request, so do not wait long for it."""
 REDIS_PASSED_OVER = 5.0

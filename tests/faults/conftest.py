@@ -86,12 +86,12 @@ def threads() -> set[threading.Thread]:
 
 
 @contextmanager
-def nothing_left_behind() -> Iterator[None]:
-    """No socket and no thread is there that was not there before."""
-    sockets_before, threads_before = sockets(), threads()
+def nothing_left_behind(within: float = PATIENCE) -> Iterator[None]:
+    """No socket and no thread is there that was not there before, after so many seconds at most."""
+    sockets_before, threads_before, began = sockets(), threads(), time.monotonic()
     yield
     for thread in threads() - threads_before:
-        thread.join(PATIENCE)
+        thread.join(max(0.0, began + within - time.monotonic()))
         assert not thread.is_alive(), thread
     assert sockets() - sockets_before == set()
 
@@ -141,7 +141,7 @@ class Measured:
     """What came of one row, in all ways and rounds."""
 
     results: dict[str, str] = field(default_factory=dict)
-    """By the way of asking."""
+    """By the way to ask."""
     requests: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     megabytes: float = 0.0

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 import time
 import zlib
 from email.utils import formatdate
+from functools import partial
 
 from .server import PATIENCE, Fault, Peer
 
@@ -170,29 +172,35 @@ def flood(start: bytes, chunk: bytes) -> Fault:
     return fault
 
 
-def drip(start: bytes, part: bytes = b" ", patience: float = PATIENCE) -> Fault:
+def drip(start: bytes, part: bytes = b" ", *, below_tls: bool = False) -> Fault:
     """Send a little now and then: never so long nothing that a read would time out, and never an end."""
 
     def fault(peer: Peer) -> None:
         peer.request()
         peer.reads_no_more.set()
         peer.send(start)
-        give_up = time.monotonic() + patience
-        while time.monotonic() < give_up and not peer.is_gone(DRIP):
-            peer.send(part)
+        drip_until_gone(peer, part, below_tls=below_tls)
 
     return fault
 
 
-def after(first: bytes, fault: Fault) -> Fault:
-    """Answer one request, and do the harm to the next one on the same connection."""
+def drip_handshake(start: bytes) -> Fault:
+    """The same in place of an answer to the first message of a TLS handshake."""
 
-    def both(peer: Peer) -> None:
-        peer.request()
-        peer.send(first)
-        fault(peer)
+    def fault(peer: Peer) -> None:
+        peer.connection.recv(65536)
+        peer.reads_no_more.set()
+        peer.send(start)
+        drip_until_gone(peer, b"x")
 
-    return both
+    return fault
+
+
+def drip_until_gone(peer: Peer, part: bytes, *, below_tls: bool = False) -> None:
+    send = partial(socket.socket.sendall, peer.connection) if below_tls else peer.send
+    give_up = time.monotonic() + PATIENCE
+    while time.monotonic() < give_up and not peer.is_gone(DRIP):
+        send(part)
 
 
 # Proxies and those who send elsewhere

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from domo_oauth import cli, exchange
+from domo_oauth import cli, request
 from domo_oauth.cli import doctor, network
 from domo_oauth.cli.messages import paint
 
@@ -455,12 +455,12 @@ class Forgetful:
     """A store that says it has done it."""
 
     def load(self, name):
-        return None, 0.0
-
-    def lease(self, name):
         return None
 
-    def save(self, name, sealed, expires_at, lease):
+    def lock(self, name):
+        return nullcontext(enter_result=True)
+
+    def save(self, name, sealed, ttl):
         pass
 
     def delete(self, name):

@@ -14,10 +14,9 @@ from urllib.parse import quote, urlsplit
 import anyio
 import pytest
 
-from domo_oauth import ClientCredentials, TokenProvider
-from domo_oauth.provider import Clock, Stats
+from domo_oauth import ClientCredentials, Clock, TokenProvider, timing
+from domo_oauth.provider import Stats
 from domo_oauth.sandbox import Sandbox, running
-from domo_oauth.stores.protocol import LEASE_SECONDS
 from domo_oauth.stores.redis import RedisStore
 from tests.integration.redis_server import SERVERS, Fleet, RedisServer, needs_redis, network, no_namespaces
 
@@ -126,7 +125,7 @@ def test_the_holder_is_killed_in_mid_fetch(four_hosts, sandbox):
     assert len(seen) == HOSTS * PROCESSES - 1
     assert len({each["token"] for each in seen}) == 1
     assert sandbox.stats().token_requests == 2
-    assert LEASE_SECONDS - 1 < max(each["took"] for each in seen) < LEASE_SECONDS + 5
+    assert timing.REDIS_LEASE - 1 < max(each["took"] for each in seen) < timing.LOCK_WAIT
 
 
 def test_renewal(four_hosts, sandbox):
@@ -176,8 +175,8 @@ def test_nothing_at_rest_tells_anything(server, one_host, sandbox, tmp_path):
     (seen,) = one_host.end()
     mid_fetch = len(kept)
     look()
-    assert any(b":lease" in each for each in kept[:mid_fetch])
-    assert any(b":token" in each for each in kept[mid_fetch:])
+    assert any(each.endswith(b":lock") for each in kept[:mid_fetch])
+    assert any(each.startswith(b"domo-oauth:") and not each.endswith(b":lock") for each in kept[mid_fetch:])
     claims = seen["token"].split(".")[1]
     secrets = [seen["token"], claims, sandbox.client_id, sandbox.client_secret, sandbox.url, "access_token", "customer"]
     for secret in secrets:
@@ -264,11 +263,11 @@ NOTICED = {
     "busy": ("did not answer in time",),
     "hangs": ("did not answer in time",),
     "full": ("is full",),
-    "password": ("refused user or password", "cannot be reached"),
+    "password": ("refused the user or password", "cannot be reached"),
     "replica": ("is a replica",),
 }
 """What the warnings say, or one of them; who waits while the password is changed sees only that the line is cut."""
-MOST = LEASE_SECONDS
+MOST = timing.LOCK_WAIT
 """Seconds in which all is over: more than an answer that does not come, twice, and less than to wait for a lease."""
 
 

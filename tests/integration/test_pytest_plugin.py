@@ -81,7 +81,7 @@ def test_each_test_starts_with_an_empty_store_which_is_not_the_developers(run, t
 
         def test_another_without_it():
             assert os.environ["DOMO_STORE"] == "redis://127.0.0.1:1"
-            assert FileStore().path == os.path.join(os.environ["XDG_CACHE_HOME"], "domo-oauth")
+            assert str(FileStore().path) == os.path.join(os.environ["XDG_CACHE_HOME"], "domo-oauth")
     """)
     assert "3 passed" in result.stdout, result.stdout
     assert not caches.exists()

@@ -1,222 +1,167 @@
-"""When the command takes the token of the store, when it asks for another, and what it leaves there: to the second."""
+"""Which token the command prints: the one in the store, or the next one of Domo's."""
 
 from __future__ import annotations
 
+import json
+import threading
+import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
-from domo_oauth import (
-    ClientCredentials,
-    DomoOAuthError,
-    InvalidClientError,
-    RateLimitedError,
-    ServerError,
-    Token,
-    TransportError,
-    exchange,
-    provider,
-)
+from domo_oauth import ClientCredentials, ServerError, Token, cli
 from domo_oauth.cli import obtain
-from domo_oauth.stores.vault import Stored, StoredRefusal
+from domo_oauth.stores.sealing import Entry, Refusal, SealedStore
 
 WHO = ClientCredentials("canary-client", "canary-secret")
-NEW = Token("canary-new", expires_in=3599, expires_at=datetime.now(UTC) + timedelta(hours=1))
 UNAVAILABLE = ServerError("unavailable", status=503, retryable=True)
+BODY = b'{"access_token": "new", "token_type": "bearer", "expires_in": 3599}'
+NEW = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
+# After a longer Retry-After than a fetch may take there is no other attempt.
+BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 60\r\nContent-Length: 0\r\n\r\n"
+NOT_ASKED = "Domo has just refused another process, so it is not asked again yet:"
+REFUSED = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"
 
 
-def stored(left: float, expires_in: int = 3600) -> Stored:
-    return Stored(Token("canary-old", expires_in=expires_in, expires_at=datetime.now(UTC)), left)
+class Memory:
+    """A store in this process."""
 
+    path = "/the/store"
 
-@dataclass
-class Store:
-    path: str = "/the/store"
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+        self.free = threading.Event()
+        self.free.set()
 
+    def load(self, name):
+        return self.kept.get(name)
 
-@dataclass
-class Vault:
-    """A store, as it is found each time that somebody looks."""
-
-    found: list[Stored | None] = field(default_factory=list)
-    refusal: StoredRefusal | None = None
-    store: Store = field(default_factory=Store)
-    saved: list[tuple[Token, float]] = field(default_factory=list)
-    refused: list[tuple[Exception, float, float]] = field(default_factory=list)
+    def save(self, name, sealed, ttl):
+        self.kept[name] = sealed
 
     @contextmanager
-    def turn(self, wanted):
-        turn = Turn(self)
-        looks = [(there is not None and wanted(there), there) for there in self.found]
-        turn.found = next((there for good, there in looks if good), None)
-        turn.refusal = None if turn.found else self.refusal
-        yield turn
-
-
-class Turn:
-    def __init__(self, vault: Vault) -> None:
-        self._vault = vault
-
-    def save(self, token, age):
-        self._vault.saved.append((token, age))
-
-    def refuse(self, error, pause, seconds):
-        self._vault.refused.append((error, pause, seconds))
-
-
-def wish(min_lifetime: float | None = None) -> obtain._Wish:
-    return obtain._Wish(WHO, None, "https://api.domo.com", min_lifetime)
+    def lock(self, name):
+        yield self.free.wait(10)
 
 
 @pytest.fixture
-def domo(monkeypatch):
-    """What Domo answers, and how it was asked."""
+def store(monkeypatch):
+    store = Memory()
+    monkeypatch.setattr(obtain, "open_store", lambda: store)
+    return store
 
-    @dataclass
-    class Domo:
-        answer: Token | DomoOAuthError = NEW
-        left: float = 3598.5
-        patient: list[bool] = field(default_factory=list)
 
-        def ask(self, wished, *, patient=True):
-            assert wished.credentials == WHO
-            self.patient.append(patient)
-            if isinstance(self.answer, Exception):
-                raise self.answer
-            return self.answer, self.left
+@pytest.fixture
+def domo(wire, monkeypatch):
+    """Start a server that always gives the same answer."""
 
-    domo = Domo()
-    monkeypatch.setattr(obtain, "_ask", domo.ask)
-    monkeypatch.setattr(obtain, "monotonic", lambda: 0.0)
-    return domo
+    def start(answer: bytes):
+        server = wire(answer)
+        monkeypatch.setenv("DOMO_API_URL", server.url)
+        monkeypatch.setenv("DOMO_CLIENT_ID", WHO.client_id)
+        monkeypatch.setenv("DOMO_CLIENT_SECRET", WHO.client_secret)
+        return server
+
+    return start
+
+
+def leave(store: Memory, url: str, left: float, lifetime: int = 3600, refusal: Refusal | None = None) -> None:
+    """Put a token into the store that is good for so many seconds more."""
+    now = time.time()
+    old = Token("old", expires_in=lifetime, expires_at=datetime.fromtimestamp(now + left, UTC))
+    SealedStore(store, WHO, None, url).save(Entry(old, now + left, refusal), now)
 
 
 @pytest.mark.parametrize(
-    ("left", "expires_in", "min_lifetime", "good"),
+    ("lifetime", "left", "options", "printed"),
     [
-        (300.0, 3600, None, False),
-        (300.1, 3600, None, True),
-        (120.0, 600, None, False),
-        (120.1, 600, None, True),
-        (599.9, 3600, 600.0, False),
-        (600.0, 3600, 600.0, True),
-        (1.0, 3600, 0.0, True),
+        (3600, 305, [], "old"),
+        (3600, 299, [], "new"),
+        (600, 125, [], "old"),
+        (600, 119, [], "new"),
+        (3600, 605, ["--min-lifetime", "600"], "old"),
+        (3600, 599, ["--min-lifetime", "600"], "new"),
+        (3600, 100, ["--min-lifetime", "50"], "old"),
+        (3600, 3600, ["--no-store"], "new"),
     ],
 )
-def test_what_is_good_for_long_enough(left, expires_in, min_lifetime, good):
-    assert obtain._is_good(stored(left, expires_in), min_lifetime) is good
+def test_a_stored_token_is_printed_if_it_lasts_long_enough(lifetime, left, options, printed, store, domo, capsys):
+    server = domo(NEW)
+    leave(store, server.url, left, lifetime)
+    assert cli.main(["token", *options]) == 0
+    assert capsys.readouterr() == (f"{printed}\n", "")
+    assert len(server.requests) == (printed == "new")
 
 
-def test_a_new_token_is_kept_with_its_age(domo):
-    vault = Vault()
-    assert obtain._renew(vault, None, wish()) == (NEW, 3598.5, "Domo")
-    assert vault.saved == [(NEW, 0.5)]
-    assert vault.refused == []
-
-
-@pytest.mark.parametrize(
-    ("left", "min_lifetime", "patient"), [(59.9, None, True), (60.0, None, False), (100.0, 200.0, True)]
-)
-def test_nobody_waits_for_retries_where_the_old_one_will_do(left, min_lifetime, patient, domo):
-    obtain._renew(Vault(), stored(left), wish(min_lifetime))
-    obtain._renew(Vault(), None, wish(min_lifetime))
-    assert domo.patient == [patient, True]
-
-
-def test_what_another_has_left_is_taken(domo):
-    for left in (301.0, 400.0):
-        found = stored(left)
-        assert obtain._renew(Vault([found]), None, wish()) == (found.token, left, "the store /the/store")
-    assert domo.patient == []
+def test_a_new_token_is_stored(store, domo, capsys):
+    server = domo(NEW)
+    assert cli.main(["whoami", "--json"]) == cli.main(["whoami", "--json"]) == 0
+    first, _, second = capsys.readouterr().out.partition("}\n")
+    assert json.loads(first + "}")["token_from"] == "Domo"
+    second = json.loads(second)
+    assert second["token_from"] == "the store /the/store"
+    assert 3590 <= second["expires_in"] <= 3599
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(
-    ("left", "looks", "min_lifetime", "taken"),
+    ("answer", "left", "options", "status"),
     [
-        (60.0, 3, None, True),  # the third look is while another renews it
-        (60.0, 2, None, False),
-        (59.9, 3, None, False),
-        (100.0, 3, 200.0, False),
-        (200.0, 1, 200.0, True),
+        (BUSY, 65, [], 0),
+        (BUSY, 59, [], 4),
+        (BUSY, 100, ["--min-lifetime", "200"], 4),
+        (REFUSED, 200, [], 3),
     ],
 )
-def test_a_minute_will_do_where_another_is_at_it(left, looks, min_lifetime, taken, domo):
-    token, _, origin = obtain._renew(Vault([stored(left)] * looks), None, wish(min_lifetime))
-    assert (token.access_token, origin) == (("canary-old", "the store /the/store") if taken else ("canary-new", "Domo"))
-
-
-@pytest.mark.parametrize(
-    ("error", "pause"),
-    [
-        (InvalidClientError("refused", status=401), 1.0),
-        (RateLimitedError("slower", status=429, retry_after=7.5), 7.5),
-        (RateLimitedError("slower", status=429, retry_after=0.5), 1.0),
-        (TransportError("no answer", retryable=True), 1.0),
-    ],
-)
-def test_the_others_are_told_of_an_error(error, pause, domo):
-    domo.answer, vault = error, Vault()
-    with pytest.raises(type(error)) as caught:
-        obtain._renew(vault, None, wish())
-    assert caught.value is error
-    assert vault.refused == [(error, 1.0, pause)]
-    assert vault.saved == []
-
-
-def test_what_another_was_told_is_told_and_not_left_again(domo, capsys):
-    vault = Vault(refusal=StoredRefusal(UNAVAILABLE, 2.0, 1.26))
-    with pytest.raises(ServerError) as caught:
-        obtain._renew(vault, None, wish())
-    assert caught.value is UNAVAILABLE
-    assert capsys.readouterr().err == "domo-oauth: Not asked again for 1.3 s: another process was told what follows.\n"
-    assert (domo.patient, vault.refused) == ([], [])
-
-
-@pytest.mark.parametrize("of_another", [False, True])
-@pytest.mark.parametrize(
-    ("left", "min_lifetime", "used"), [(60.0, None, True), (59.9, None, False), (90.0, 91.0, False)]
-)
-def test_the_old_one_is_used_once_more_where_it_is_good_for_a_minute(
-    left, min_lifetime, used, of_another, domo, capsys
-):
-    domo.answer = UNAVAILABLE
-    vault, old = Vault(refusal=StoredRefusal(UNAVAILABLE, 2.0, 1.0) if of_another else None), stored(left)
-    if not used:
-        with pytest.raises(ServerError):
-            obtain._renew(vault, old, wish(min_lifetime))
-        return
-    assert obtain._renew(vault, old, wish(min_lifetime)) == (old.token, left, "the store /the/store")
-    assert capsys.readouterr().err.endswith(
-        "domo-oauth: The stored token is used once more, as no other can be had. unavailable\n"
+def test_a_stored_token_is_used_once_more_if_domo_is_busy(answer, left, options, status, store, domo, capsys):
+    server = domo(answer)
+    leave(store, server.url, left)
+    assert cli.main(["token", *options]) == status
+    said = capsys.readouterr()
+    assert said.out == ("" if status else "old\n")
+    assert said.err.startswith("domo-oauth: The stored token is used once more, as no other can be had. GET") is not (
+        status
     )
+    assert len(server.requests) == 1
 
 
-def test_nor_where_domo_refuses_the_client(domo):
-    domo.answer = InvalidClientError("refused", status=401)
-    with pytest.raises(InvalidClientError):
-        obtain._renew(Vault(), stored(200.0), wish())
-
-
-def test_the_time_that_a_request_took_is_taken_off_the_old_one(domo, monkeypatch):
-    domo.answer, times = UNAVAILABLE, iter([100.0, 130.0])
-    monkeypatch.setattr(obtain, "monotonic", lambda: next(times))
-    assert obtain._renew(Vault(), stored(95.0), wish())[1] == 65.0
-
-
-@pytest.mark.parametrize("patient", [True, False])
-@pytest.mark.parametrize(("age", "left"), [(100, 500.0), (-100, 600.0)])  # the clock may have been put back meanwhile
-def test_how_long_a_new_one_is_good(age, left, patient, monkeypatch, capsys):
-    token = Token("canary", expires_in=600, expires_at=datetime.now(UTC) + timedelta(seconds=600 - age))
-    monkeypatch.setattr(provider.TokenProvider, "get_token", lambda _: token if patient else None)
-    monkeypatch.setattr(exchange, "request_token", lambda *_, **__: None if patient else token)
-    found, good = obtain._ask(wish(left - 5), patient=patient)
-    assert found is token
-    assert good == pytest.approx(left, abs=5)
-    assert capsys.readouterr().err == ""
-    _, obtained = obtain._ask(wish(1200.5), patient=patient)
-    assert capsys.readouterr().err == (
-        f"domo-oauth: This token is good for {int(obtained)} s, and --min-lifetime asks for "
-        "1200.5: Domo granted it for 600 s. Ask for less, or each call makes a request for a token.\n"
+@pytest.mark.parametrize(("left", "status"), [(65, 0), (59, 4)])
+def test_a_refusal_of_another_process_counts(left, status, store, domo, capsys):
+    server = domo(NEW)
+    leave(store, server.url, left, refusal=Refusal(UNAVAILABLE, 2.0, time.time() + 30))
+    assert cli.main(["token"]) == status
+    assert capsys.readouterr() == (
+        ("", f"domo-oauth: {NOT_ASKED}\ndomo-oauth: unavailable\n")
+        if status
+        else ("old\n", "domo-oauth: The stored token is used once more, as no other can be had. unavailable\n")
     )
+    assert server.requests == []
+
+
+def test_a_stored_token_is_used_if_another_process_takes_long(store, domo, capsys, monkeypatch):
+    server = domo(NEW)
+    leave(store, server.url, 100)
+    store.free.clear()
+    monkeypatch.setattr(obtain, "_PATIENCE", 0.2)
+    assert cli.main(["token"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "old\n"
+    assert "No token within 0.2 s: another process fetches a token." in err
+    leave(store, server.url, 3600)  # so that the fetch in the background ends at once
+    store.free.set()
+    assert server.requests == []
+
+
+def test_a_token_that_lasts_less_than_wanted(store, domo, capsys):
+    server = domo(NEW)
+    for requests in (1, 2):
+        assert cli.main(["token", "--min-lifetime", "7200.5"]) == 0
+        said = capsys.readouterr()
+        assert said.out == "new\n"
+        assert said.err.startswith("domo-oauth: This token is good for 359")
+        assert said.err.endswith(
+            " s, and --min-lifetime asks for 7200.5: Domo granted it for 3599 s. Ask for less, or each call makes a "
+            "request for a token.\n"
+        )
+        assert len(server.requests) == requests

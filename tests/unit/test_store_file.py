@@ -55,7 +55,7 @@ def saved(store) -> FileStore:
 
 @pytest.fixture
 def impatient(monkeypatch) -> None:
-    monkeypatch.setattr(timing, "LOCK_WAIT", SHORT)
+    monkeypatch.setattr(timing, "LOCK_TRY", SHORT)
 
 
 def names(folder: Path) -> set[str]:

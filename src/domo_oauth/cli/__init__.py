@@ -109,7 +109,7 @@ def _parsed(argv: list[str]) -> Any:
 
 
 def _exit_status(error: DomoOAuthError) -> int:
-    from domo_oauth.stores.protocol import StoreError
+    from domo_oauth.stores import StoreError
 
     match error:
         case ConfigurationError() | StoreError():

@@ -6,9 +6,10 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from attrs import frozen
+
 from domo_oauth.credentials import CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE, ClientCredentials
 from domo_oauth.errors import ConfigurationError
-from domo_oauth.values import Value
 
 from .messages import tell
 
@@ -26,16 +27,12 @@ _NONE = (
 )
 
 
-class Found(Value):
+@frozen
+class Found:
     """Credentials, and where they were."""
-
-    __slots__ = ("credentials", "source")
 
     credentials: ClientCredentials
     source: str
-
-    def __init__(self, credentials: ClientCredentials, source: str) -> None:
-        self._set(credentials, source)
 
 
 def add_client_arguments(parser: argparse.ArgumentParser) -> None:

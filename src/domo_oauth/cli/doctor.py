@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import sys
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
@@ -35,6 +34,8 @@ It asks the server twice: once for its time, and once for a token, which it thro
 anything fails. No line shows a secret."""
 
 _PACKAGES = ("domo-oauth", "httpx", "cryptography", "keyring", "redis")
+_NOBODY = "0" * 32
+"""The name of the entry that is tried; always the same, as stores may keep something of each name."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -108,7 +109,7 @@ def _token(args: argparse.Namespace, base_url: str) -> Generator[Check, None, No
         yield Check("credentials", "fail", str(error))
         return
     yield Check("credentials", "ok", f"the client {client.credentials.masked_client_id}, from {client.source}")
-    from domo_oauth.exchange import request_token
+    from domo_oauth.request import request_token
 
     try:
         token = request_token(client.credentials, chosen_scopes(args), base_url=base_url)
@@ -121,21 +122,18 @@ def _token(args: argparse.Namespace, base_url: str) -> Generator[Check, None, No
 
 def _store() -> Check:
     """Lock, write, read and remove an entry that no client has."""
-    name, content = os.urandom(16).hex(), os.urandom(64)
+    content = os.urandom(64)
     try:
-        import_module("domo_oauth.stores.seal")  # which says what is missing, if anything is
         store = open_store()
-        lease = store.lease(name)
-        try:
-            store.save(name, content, store.load(name)[1] + 60.0, lease)
-            kept, _ = store.load(name)
-        finally:
-            if lease is not None:
-                store.release(name, lease)
-        store.delete(name)
+        with store.lock(_NOBODY) as obtained:
+            store.save(_NOBODY, content, 60.0)
+            kept = store.load(_NOBODY)
+            store.delete(_NOBODY)
     except Exception as error:  # noqa: BLE001 -- a store may raise anything
         told = str(error) if isinstance(error, DomoOAuthError) else type(error).__name__  # it may hold a password
         return Check("store", "fail", f"{told} Until then every process asks Domo itself.")
     if kept != content:
         return Check("store", "fail", f"{store_name(store)} does not keep what it is given: name another in DOMO_STORE")
+    if not obtained:
+        return Check("store", "fail", f"{store_name(store)} cannot be locked: name another in DOMO_STORE")
     return Check("store", "ok", f"{store_name(store)} can be locked, written and read")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from domo_oauth.base_url import resolve_base_url
-from domo_oauth.errors import ConfigurationError
 
 from .credentials import add_client_arguments, find
 from .messages import show_log, tell
@@ -28,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--all",
         action="store_true",
-        help="all entries of the folder, whoever they are for: tokens, and word of refusals; no client is asked for",
+        help="all entries of the store, whoever they are for: tokens, and word of refusals; no client is asked for",
     )
     add_store_arguments(parser)
     add_client_arguments(parser)
@@ -39,27 +38,24 @@ def run(args: argparse.Namespace) -> int:
     show_log(verbose=args.verbose)
     if args.all:
         return _forget_all()
-    from domo_oauth.stores.vault import Vault
+    from domo_oauth.stores.sealing import SealedStore
 
     base_url, scopes = resolve_base_url(args.base_url), chosen_scopes(args)
     credentials = find(args, base_url).credentials
-    vault = Vault(open_store(), credentials, scopes, base_url)
-    stored = vault.load()
-    vault.delete()
+    store = open_store()
+    name = SealedStore(store, credentials, scopes, base_url).name
+    stored = store.load(name)
+    store.delete(name)
     which = f"the client {credentials.masked_client_id} for {'all its scopes' if scopes is None else ' '.join(scopes)}"
     if stored is None:
-        tell(f"There was no token of {which} in {store_name(vault.store)}.")
+        tell(f"There was no entry of {which} in {store_name(store)}.")
     else:
-        tell(f"Removed the token of {which} from {store_name(vault.store)}.")
+        tell(f"Removed the entry of {which} from {store_name(store)}.")
     return 0
 
 
 def _forget_all() -> int:
-    from domo_oauth.stores.file import FileStore
-
     store = open_store()
-    if not isinstance(store, FileStore):
-        raise ConfigurationError("--all is for a folder: in Redis nobody can tell whose tokens they are; they expire.")
     count = store.clear()
-    tell(f"Removed {count} {'entry' if count == 1 else 'entries'} from {store.path}.")
+    tell(f"Removed {count} {'entry' if count == 1 else 'entries'} from {store_name(store)}.")
     return 0

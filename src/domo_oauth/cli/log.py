@@ -1,4 +1,4 @@
-"""The package's log as messages. In a module of its own, as ``logging`` takes its time to import."""
+"""The package's log as messages."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class _Messages(logging.Handler):
         self._tell = tell
 
     def filter(self, record: logging.LogRecord) -> bool:
-        # That a provider has no token comes as an exception, too, and is told once.
-        return record.module != "provider" or _logger.level < logging.WARNING
+        # What a provider warns of, the command says itself: that there is no token, or one that is good for less.
+        return record.name != "domo_oauth.provider" or _logger.level < logging.WARNING
 
     def emit(self, record: logging.LogRecord) -> None:
         self._tell(self.format(record))

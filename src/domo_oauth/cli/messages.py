@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from domo_oauth.text import one_line
+from domo_oauth.redact import one_line
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -19,6 +19,7 @@ COLORS = {"ok": "32", "warn": "33", "fail": "31", "skip": "2"}
 
 _OPTIONS = (
     (r", FileStore\(path\)", " in DOMO_STORE"),
+    (r", or allow more time with timeout=seconds", ""),
     (r"pass None if", "leave --scope out if"),
     (r"pass Scope\.custom\((.*)\)", r"pass --custom-scope \1"),
 )

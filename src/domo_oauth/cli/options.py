@@ -106,5 +106,4 @@ def open_store() -> Store:
 
 def store_name(store: Store) -> str:
     """The store as people know it: its folder, or what it says of itself, which holds no password."""
-    path: str = getattr(store, "path", "")
-    return path or repr(store)
+    return str(getattr(store, "path", "") or repr(store))

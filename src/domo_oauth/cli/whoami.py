@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from domo_oauth.text import one_line
+from domo_oauth.redact import one_line
 
 from .obtain import obtain
 from .options import add_token_arguments

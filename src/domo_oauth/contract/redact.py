@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from domo_oauth.errors import DomoOAuthError
-from domo_oauth.forms import forms
+from domo_oauth.redact import encoded_forms
 
 Pattern = re.Pattern[str]
 
@@ -123,7 +123,7 @@ def _pattern(named: Mapping[str, str]) -> Pattern:
     """What finds the secrets, all in one go, so that none is looked for in what stands in for another."""
     if not named:
         return re.compile(r"(?!)")  # finds nothing
-    groups = (f"(?P<{name}>{'|'.join(forms(secret))})" for name, secret in named.items())
+    groups = (f"(?P<{name}>{'|'.join(encoded_forms(secret))})" for name, secret in named.items())
     return re.compile("|".join(groups), re.IGNORECASE)
 
 

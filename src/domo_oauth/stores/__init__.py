@@ -44,8 +44,8 @@ class Store(Protocol):
     def lock(self, name: str) -> AbstractContextManager[bool]:
         """Hold the lock of this name within a `with` block; yield whether it was obtained.
 
-        Only one thread of all processes holds it. Wait for it for 10 seconds at most. It must become free when its
-        holder dies, at once or 10 seconds later.
+        Only one thread of all processes holds it. Wait for it for about a second: the provider then loads the entry
+        once more, and tries again, for 10 seconds in all. It must become free when its holder dies, within that time.
         """
         ...
 

@@ -88,7 +88,7 @@ class FileStore:
 
         lock = FileLock(self.path / f"{name}.lock", mode=0o600, thread_local=False)
         with self._folder(make=True), suppress(Timeout):
-            lock.acquire(timeout=timing.LOCK_WAIT, poll_interval=timing.FILE_LOCK_POLL)
+            lock.acquire(timeout=timing.LOCK_TRY, poll_interval=timing.FILE_LOCK_POLL)
         try:
             yield lock.is_locked
         finally:

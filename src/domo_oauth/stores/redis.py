@@ -55,7 +55,7 @@ class RedisStore:
 
     A server that does not answer costs 1 s to connect or 2 s for an answer, and is then passed over for 5 s. The
     server may restart, fail over or lose its data at any time: that costs a request for a token. The lock of a process
-    that dies ends after 10 s.
+    that dies ends after 6 s.
 
     A user needs no more than this, and `+select` for a database other than 0::
 
@@ -103,10 +103,9 @@ class RedisStore:
         from redis.exceptions import LockError
         from redis.lock import Lock
 
-        key, wait = f"{self._prefix}{name}:lock", timing.LOCK_WAIT
-        lock = self._ask(
-            lambda client: Lock(client, key, wait, timing.REDIS_LOCK_POLL, blocking_timeout=wait, thread_local=False)
-        )
+        key, lease, wait = f"{self._prefix}{name}:lock", timing.REDIS_LEASE, timing.LOCK_TRY
+        poll = timing.REDIS_LOCK_POLL
+        lock = self._ask(lambda client: Lock(client, key, lease, poll, blocking_timeout=wait, thread_local=False))
         obtained = self._ask(lambda _: lock.acquire())
         try:
             yield obtained
