@@ -8,12 +8,13 @@ run; `--force` runs it all the same.
 import argparse
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator
-from importlib.metadata import version
+from importlib.metadata import distribution, version
 from pathlib import Path
 
 import yaml
@@ -22,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CONTRACT = ROOT / "openapi" / "domo-oauth.yaml"
 CONFIG = ROOT / "generator-config.yaml"
 TEMPLATES = ROOT / "generator-templates"
+STOCK = Path(str(distribution("openapi-python-client").locate_file("openapi_python_client/templates")))
 PACKAGE = ROOT / "generated" / "domo_oauth_client"
 CACHE = ROOT / ".cache"  # ignored by git, and on the file system of PACKAGE, as a rename needs
 STAMP = CACHE / "sdk.sha256"
@@ -65,8 +67,11 @@ def check_security() -> None:
 def generate(target: Path) -> None:
     """Run the generator; exit with its message if it fails or warns."""
     check_security()
+    templates = target.with_name("templates")
+    shutil.copytree(TEMPLATES, templates)
+    shutil.copytree(STOCK, templates / "stock")  # ours take the stock text from there and change it
     command = [sys.executable, "-m", "openapi_python_client", "generate", "--fail-on-warning", "--meta", "none"]
-    command += ["--path", str(CONTRACT), "--config", str(CONFIG), "--custom-template-path", str(TEMPLATES)]
+    command += ["--path", str(CONTRACT), "--config", str(CONFIG), "--custom-template-path", str(templates)]
     # The generator takes the first ruff on PATH.
     environment = os.environ | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
     run = subprocess.run(

@@ -1,52 +1,37 @@
-"""The client: how requests are sent, and how much of an answer is read."""
+"""The client: how requests are sent, and how much of a response is read."""
 
-import math
-import socket
+import re
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import suppress
-from threading import Lock, Timer
-from time import monotonic
-from types import TracebackType
+import zlib
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from typing import Any, Self
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 from attrs import define, field
 
 from .errors import ResponseValidationError
-from .types import Response
-
-# A compressed body is unpacked in pieces of this many bytes, as each can stand for a thousand times as many.
-_PIECE = 1024
-
-# Those codings whose pieces stand for a thousand times as many bytes and not for millions, as those of others do.
-_CODINGS = ("gzip", "deflate", "identity")
 
 
 @define(eq=False)
 class AuthenticatedClient:
-    """Sends requests with HTTP Basic authentication (RFC 7617). Never follows a redirect. No secret is in its repr.
+    """Sends requests with HTTP Basic authentication, to `https://` and to this machine only. Follows no redirect.
 
-    Shared by threads; its asynchronous half belongs to one event loop, like the `httpx.AsyncClient` that it makes. To
-    change an option, make another client: `attrs.evolve(client, timeout=5.0)`; it gets httpx clients of its own.
+    To change an option, make another client: `attrs.evolve(client, timeout=5.0)`.
 
     Attributes:
         base_url (httpx.URL | str): Where the server is.
-        username (str): User name. As it stands, nothing is to be encoded.
-        password (str): Password, likewise.
-        headers (dict[str, str]): Header fields of every request.
+        username (str): User name, not encoded.
+        password (str): Password, not encoded.
+        headers (dict[str, str]): Headers of every request.
         cookies (dict[str, str]): Cookies of every request.
         timeout (httpx.Timeout | float | None): Seconds to wait for a connection, and for each read and write.
         verify_ssl (ssl.SSLContext | str | bool): Passed to httpx as `verify`.
-        httpx_args (dict[str, Any]): Further arguments of `httpx.Client` and `httpx.AsyncClient` (`proxy`, ...), which
-            win over those above.
+        httpx_args (dict[str, Any]): More arguments of `httpx.Client` and `httpx.AsyncClient`, which win over those above.
+            Without `proxy`, `transport` or `trust_env=False`, the proxy is that of `environment_proxy`.
         raise_on_unexpected_status (bool): Raise errors.UnexpectedStatus for a status that the contract does not name.
-        max_header_seconds (float): How long it may take until the header fields of the response are complete. What
-            `timeout` says holds for each read alone, and each may bring one byte. In a synchronous call it holds for a
-            connection that is made for the request, and not for one that was kept alive and has served before.
-        max_response_bytes (int): How much of a body is read, counted after decompression.
-        max_response_seconds (float): How long a body may take as a whole, from its first byte on. It is looked at
-            after each read, and a read may take as long as `timeout` says.
+        max_response_bytes (int): How long a body may be, before and after decompression.
     """
 
     _base_url: httpx.URL = field(alias="base_url", converter=httpx.URL)
@@ -58,43 +43,34 @@ class AuthenticatedClient:
     _verify_ssl: ssl.SSLContext | str | bool = field(alias="verify_ssl", default=True, kw_only=True)
     _httpx_args: dict[str, Any] = field(alias="httpx_args", factory=dict[str, Any], kw_only=True, repr=False)
     raise_on_unexpected_status: bool = field(default=False, kw_only=True)
-    max_header_seconds: float = field(default=60.0, kw_only=True)
     max_response_bytes: int = field(default=1_048_576, kw_only=True)
-    max_response_seconds: float = field(default=60.0, kw_only=True)
     _client: httpx.Client | None = field(default=None, init=False, repr=False)
     _async_client: httpx.AsyncClient | None = field(default=None, init=False, repr=False)
-    _last_url: tuple[tuple[Any, ...], httpx.URL] | None = field(default=None, init=False, repr=False)
-    _lock: Lock = field(factory=Lock, init=False, repr=False)
 
     def set_httpx_client(self, client: httpx.Client) -> Self:
-        """Use this httpx client, with its own base URL, headers, cookies, timeout and so on.
-
-        Authentication, the refusal of redirects and the limits of a body still hold: they go with each request.
-        """
+        """Use this httpx client, with its own base URL, headers, cookies, timeout and so on."""
         self._client = client
         return self
 
     def get_httpx_client(self) -> httpx.Client:
         """Return the httpx client, made when it is first needed."""
-        with self._lock:
-            if self._client is None:
-                self._client = httpx.Client(**self._client_args())
-            return self._client
+        if self._client is None:
+            self._client = httpx.Client(**self._client_args())
+        return self._client
 
     def set_async_httpx_client(self, async_client: httpx.AsyncClient) -> Self:
-        """Use this asynchronous httpx client, as `set_httpx_client` says."""
+        """Use this asynchronous httpx client, with its own base URL, headers, cookies, timeout and so on."""
         self._async_client = async_client
         return self
 
     def get_async_httpx_client(self) -> httpx.AsyncClient:
         """Return the asynchronous httpx client, made when it is first needed."""
-        with self._lock:
-            if self._async_client is None:
-                self._async_client = httpx.AsyncClient(**self._client_args())
-            return self._async_client
+        if self._async_client is None:
+            self._async_client = httpx.AsyncClient(**self._client_args())
+        return self._async_client
 
     def _client_args(self) -> dict[str, Any]:
-        return {
+        args: dict[str, Any] = {
             "base_url": self._base_url,
             "headers": self._headers,
             "cookies": self._cookies,
@@ -102,205 +78,161 @@ class AuthenticatedClient:
             "verify": self._verify_ssl,
             **self._httpx_args,
         }
-
-    def _request_args(self) -> dict[str, Any]:
-        return {"auth": httpx.BasicAuth(self._username, self._password), "follow_redirects": False}
-
-    def _with_url(self, client: httpx.Client | httpx.AsyncClient, args: dict[str, Any]) -> dict[str, Any]:
-        """Put the finished URL in the place of `url` and `params`; that of the last request, if it is the same.
-
-        httpx would parse it three times for each request, which takes longer than all else that a client does.
-        """
-        if client.params:  # httpx would put these in the place of those in the finished URL
-            return args
-        url, params = args["url"], args.pop("params", None)
-        params = None if params is None else httpx.QueryParams(params)  # which nobody can change meanwhile
-        asked = (client.base_url, url, params)
-        last = self._last_url
-        if last is None or last[0] != asked:
-            last = self._last_url = asked, client.build_request("GET", url, params=params).url
-        args["url"] = last[1]
+        if args.get("trust_env", True) and args.get("proxy") is None and args.get("transport") is None:
+            # httpx itself would fail on NO_PROXY=::1/128 and HTTPS_PROXY=proxy:3128.
+            args |= {"proxy": environment_proxy(args["base_url"]), "trust_env": False}
+            if args["verify"] is True:
+                args["verify"] = httpx.create_ssl_context()  # with SSL_CERT_FILE and SSL_CERT_DIR
         return args
 
-    def request(self, **kwargs: Any) -> Response[None]:
-        """Send one request, given as the arguments of `httpx.Client.stream`, and read the response without parsing it.
+    def _request_args(self, args: dict[str, Any]) -> dict[str, Any]:
+        headers = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate", **args.get("headers", {})}
+        auth = _BasicAuth(self._username, self._password)
+        return {**args, "headers": headers, "auth": auth, "follow_redirects": False}
+
+    def request(self, **kwargs: Any) -> httpx.Response:
+        """Send a request, given as the arguments of `httpx.Client.stream`, and read the response.
 
         Raises:
-            errors.ResponseValidationError: The body of a success (2xx) is larger than `max_response_bytes`.
-            httpx.HTTPError: No response came, or the body of a success broke off or took too long. That of an error
-                may: what came of it is kept, as its status tells enough.
+            errors.ResponseValidationError: The body of a success (2xx) is too large or cannot be decompressed.
+            httpx.HTTPError: No response came, or the body of a success broke off.
         """
-        limit = _HeaderLimit(self.max_header_seconds)
         client = self.get_httpx_client()
-        args = self._with_url(client, {**kwargs, **self._request_args(), "extensions": {"trace": limit.trace}})
-        with limit, client.stream(**args) as response:
-            limit.lift()
-            body = _Body(response, self)
+        with _clean_errors(), client.stream(**self._request_args(kwargs)) as response:
+            body = _Body(response, self.max_response_bytes)
             body.read()
         return body.to_response()
 
-    async def async_request(self, **kwargs: Any) -> Response[None]:
+    async def async_request(self, **kwargs: Any) -> httpx.Response:
         """Do what `request` does, on asyncio or trio."""
-        from anyio import move_on_after  # httpx's own; slow to import, and needed here only
-
         client = self.get_async_httpx_client()
-        args = self._with_url(client, {**kwargs, **self._request_args()})
-        with move_on_after(self.max_header_seconds) as limit:
-            async with client.stream(**args) as response:
-                limit.deadline = math.inf
-                body = _Body(response, self)
+        with _clean_errors():
+            async with client.stream(**self._request_args(kwargs)) as response:
+                body = _Body(response, self.max_response_bytes)
                 await body.aread()
-            return body.to_response()
-        raise httpx.ReadTimeout(_HEADERS_TOOK_TOO_LONG)
+        return body.to_response()
 
     def close(self) -> None:
-        """Close the httpx client, be it made here or set."""
+        """Close the httpx client."""
         if self._client is not None:
             self._client.close()
 
     async def aclose(self) -> None:
-        """Close the asynchronous httpx client, be it made here or set."""
+        """Close the asynchronous httpx client."""
         if self._async_client is not None:
             await self._async_client.aclose()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
 
 
-_HEADERS_TOOK_TOO_LONG = "The header fields took too long as a whole"
+def environment_proxy(url: httpx.URL | str) -> str | None:
+    """Return the proxy for a URL, by HTTPS_PROXY, ALL_PROXY and NO_PROXY as `urllib.request` reads them.
 
+    There is none for `http://`, which is for this machine only.
 
-class _HeaderLimit:
-    """Shuts down the connection of a request whose response does not begin in time, which wakes whoever reads from it.
-
-    httpx has no limit for a request as a whole. Its trace extension tells of every connection that is made.
+    Raises:
+        ValueError: The URL of the proxy is invalid.
     """
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._timer: Timer | None = None
-        self._lock = Lock()
-        self._socket: socket.socket | None = None
-        self._expired = False
-
-    def trace(self, _event: str, info: Mapping[str, Any]) -> None:
-        connection: Any = info.get("return_value")
-        if not hasattr(connection, "get_extra_info"):
-            return
-        with self._lock:
-            self._socket = connection.get_extra_info("socket")
-            self._shut_down_if_expired()
-        if self._timer is None:
-            self._timer = Timer(self._seconds, self._expire)
-            self._timer.daemon = True
-            with suppress(RuntimeError):  # no thread can be started, as when Python ends: no limit beats no request
-                self._timer.start()
-
-    def _expire(self) -> None:
-        with self._lock:
-            self._expired = True
-            self._shut_down_if_expired()
-
-    def _shut_down_if_expired(self) -> None:
-        if self._expired and self._socket is not None:
-            with suppress(OSError):  # it is closed by now
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # SSLSocket's own would go on, unencrypted
-
-    def lift(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.lift()
-        if self._expired and isinstance(exc, httpx.TransportError):
-            raise httpx.ReadTimeout(_HEADERS_TOOK_TOO_LONG) from None
+    url = httpx.URL(url)
+    hosts = {url.host, url.netloc.decode()}  # NO_PROXY may name the port, and an IPv6 address with or without brackets
+    proxies = getproxies()
+    proxy = proxies.get("https") or proxies.get("all")
+    if not proxy or url.scheme != "https" or any(map(proxy_bypass, hosts)):
+        return None
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    try:
+        httpx.Proxy(proxy)
+    except (httpx.InvalidURL, ValueError):
+        del proxy, proxies  # no traceback may show the password in it
+    else:
+        return proxy
+    raise ValueError("Invalid proxy URL in the environment: check HTTPS_PROXY and ALL_PROXY")
 
 
-class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """The body of a response, up to the limits of its client.
+class _BasicAuth(httpx.BasicAuth):
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        if request.url.scheme != "https" and not re.fullmatch(r"localhost|127\.[0-9.]+|::1", request.url.host):
+            raise httpx.UnsupportedProtocol("http:// is for loopback hosts only: use https://", request=request)
+        yield from super().auth_flow(request)
 
-    It reads the decoded body from httpx, and is itself the raw stream that httpx reads from: only there is every byte
-    seen, even where a thousand of them decode to nothing.
-    """
 
-    def __init__(self, response: httpx.Response, client: AuthenticatedClient) -> None:
+@contextmanager
+def _clean_errors() -> Generator[None]:
+    """Take the credentials out of httpx's errors, which carry the request, and make all of them an httpx.HTTPError."""
+    try:
+        yield
+    except httpx.RequestError as error:
+        with suppress(RuntimeError):  # if it has no request
+            error.request.headers.pop("Authorization", None)
+        raise
+    except (httpx.InvalidURL, UnicodeError):
+        raise httpx.RemoteProtocolError("Invalid URL in location header") from None
+
+
+class _Body:
+    """The body of a response, read and decompressed up to a limit, whatever its server sends."""
+
+    def __init__(self, response: httpx.Response, limit: int) -> None:
         self._response = response
-        self._raw: Any = response.stream
+        self._limit = limit
         self._content = bytearray()
-        self._max_bytes = client.max_response_bytes
-        self._max_packed = client.max_response_bytes * 9 // 8 + _PIECE  # no body of that size takes more, packed
-        self._packed = 0
-        self._deadline = monotonic() + client.max_response_seconds
-        response.stream = self
+        self._coding = response.headers.get("Content-Encoding", "identity").strip().lower()
 
     def read(self) -> None:
         try:
-            for chunk in self._response.iter_bytes():
+            for chunk in self._response.iter_raw():
                 self._content += chunk
-                if len(self._content) > self._max_bytes:
+                if len(self._content) > self._limit:
                     break
+        except httpx.StreamConsumed:
+            self._take_over()
         except httpx.HTTPError:
             if self._response.is_success:
                 raise
 
     async def aread(self) -> None:
         try:
-            async for chunk in self._response.aiter_bytes():
+            async for chunk in self._response.aiter_raw():
                 self._content += chunk
-                if len(self._content) > self._max_bytes:
+                if len(self._content) > self._limit:
                     break
+        except httpx.StreamConsumed:
+            self._take_over()
         except httpx.HTTPError:
             if self._response.is_success:
                 raise
 
-    def to_response(self) -> Response[None]:
-        status_code = self._response.status_code
-        if len(self._content) > self._max_bytes and self._response.is_success:
-            raise ResponseValidationError(f"expected at most {self._max_bytes} bytes", status_code=status_code)
-        content = bytes(self._content[: self._max_bytes])
-        return Response(status_code=status_code, content=content, headers=self._response.headers, parsed=None)
+    def _take_over(self) -> None:
+        """Take what a mock or a hook has had httpx read and decompress."""
+        self._content += self._response.content
+        self._coding = "identity"
 
-    def __iter__(self) -> Iterator[bytes]:
-        for chunk in self._raw:
-            yield from self._pieces(chunk)
+    def to_response(self) -> httpx.Response:
+        fault = self._decompress()
+        if fault is not None and self._response.is_success:
+            self._content.clear()  # no traceback may show it
+            raise ResponseValidationError(fault, status_code=self._response.status_code)
+        response = httpx.Response(self._response.status_code, content=bytes(self._content[: self._limit]))
+        response.headers = self._response.headers
+        return response
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._raw:
-            for piece in self._pieces(chunk):
-                yield piece
-
-    def _pieces(self, chunk: bytes) -> Iterator[bytes]:
-        if monotonic() > self._deadline:
-            raise httpx.ReadTimeout("The body took too long as a whole", request=self._response.request)
-        codings = self._response.headers.get_list("Content-Encoding", split_commas=True)
-        if len(codings) > 1 or not {coding.strip().lower() for coding in codings} <= set(_CODINGS):
-            raise httpx.DecodingError("expected gzip or deflate, and once", request=self._response.request)
-        self._packed += len(chunk)
-        if codings and self._packed > self._max_packed:  # what comes after the end would be kept, and copied each time
-            raise httpx.DecodingError("expected less that decodes to nothing", request=self._response.request)
-        for start in range(0, len(chunk), _PIECE):
-            yield chunk[start : start + _PIECE]
-
-    def close(self) -> None:
-        self._raw.close()
-
-    async def aclose(self) -> None:
-        await self._raw.aclose()
+    def _decompress(self) -> str | None:
+        """Decompress the content; return what was expected if that is not possible."""
+        if len(self._content) <= self._limit and self._coding != "identity":
+            if self._coding not in {"gzip", "deflate"}:
+                return "expected Content-Encoding gzip or deflate"
+            try:
+                self._content[:] = zlib.decompressobj(wbits=47).decompress(self._content, self._limit + 1)
+            except zlib.error:
+                return f"expected a body in Content-Encoding {self._coding}"
+        return f"expected at most {self._limit} bytes" if len(self._content) > self._limit else None

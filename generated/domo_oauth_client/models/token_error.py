@@ -1,77 +1,56 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, TypeVar
 
+from attrs import define as _attrs_define
 from attrs import field as _attrs_field
-from attrs import frozen as _attrs_frozen
 
+from ..errors import check_object as _check_object
 from ..types import UNSET, Unset
-from ..types import Rule as _Rule
-from ..types import copied as _copied
-from ..types import read_object as _read_object
 
-_RULES = {
-    "error": _Rule(
-        type="string",
-    ),
-    "error_description": _Rule(
-        type="string",
-    ),
-    "error_uri": _Rule(
-        type="string",
-    ),
-    "scope": _Rule(
-        type="string",
-    ),
-    "timestamp": _Rule(
-        type="string",
-    ),
-    "status": _Rule(
-        type="integer",
-    ),
-    "statusReason": _Rule(
-        type="string",
-    ),
-    "message": _Rule(
-        type="string",
-    ),
-    "path": _Rule(
-        type="string",
-    ),
-    "toe": _Rule(
-        type="string",
-    ),
+T = TypeVar("T", bound="TokenError")
+
+
+_SCHEMAS: dict[str, dict[str, Any]] = {
+    "error": {"type": "string"},
+    "error_description": {"type": "string"},
+    "error_uri": {"type": "string"},
+    "scope": {"type": "string"},
+    "timestamp": {"type": "string"},
+    "status": {"type": "integer"},
+    "statusReason": {"type": "string"},
+    "message": {"type": "string"},
+    "path": {"type": "string"},
+    "toe": {"type": "string"},
 }
+_REQUIRED: list[str] = []
 
 
-@_attrs_frozen
+@_attrs_define
 class TokenError:
     """Why no token was granted. One object for every shape that is known, so every field is optional: OAuth's own
     (`error`, `error_description`, `error_uri`, `scope`; RFC 6749, section 5.2), the server container's
     (`timestamp`, `status`, `error`, `message`, `path`), and Domo's (`status`, `statusReason`, `path`, `message`,
     `toe`).
 
-    Attributes:
-        error (str | Unset): An error code of RFC 6749 (`invalid_request`, `invalid_client`, `invalid_grant`,
-            `unauthorized_client`, `unsupported_grant_type`, `invalid_scope`), or the reason phrase of the status,
-            such as `Unauthorized`. Example: invalid_scope.
-        error_description (str | Unset): What went wrong, for people. Example: Invalid scope.
-        error_uri (str | Unset): Address of a page about the error. Example:
-            https://datatracker.ietf.org/doc/html/rfc6749#section-5.2.
-        scope (str | Unset): With `invalid_scope`, the scopes that the client has, separated by spaces. Example:
-            data user.
-        timestamp (str | Unset): When the error occurred, in a form of ISO 8601; take other forms than the
-            example's, too. Example: 2019-02-19T14:23:03.891+0000.
-        status (int | Unset): The HTTP status code once more. Example: 401.
-        status_reason (str | Unset): A reason phrase, which need not fit the status. Example: Bad Request.
-        message (str | Unset): What went wrong, for people. Example: Bad credentials.
-        path (str | Unset): Path of the request. Example: /oauth/token.
-        toe (str | Unset): "Thread of execution": the id that Domo's support asks for. Log it. Example:
-            DV3ET85U1V-GQ837-V5TN9.
-        additional_properties (Mapping[str, Any]): Fields that the contract does not name. Read-only, and
-            not in the repr.
+        Attributes:
+            error (str | Unset): An error code of RFC 6749 (`invalid_request`, `invalid_client`, `invalid_grant`,
+                `unauthorized_client`, `unsupported_grant_type`, `invalid_scope`), or the reason phrase of the status, such as
+                `Unauthorized`. Example: invalid_scope.
+            error_description (str | Unset): What went wrong, for people. Example: Invalid scope.
+            error_uri (str | Unset): Address of a page about the error. Example:
+                https://datatracker.ietf.org/doc/html/rfc6749#section-5.2.
+            scope (str | Unset): With `invalid_scope`, the scopes that the client has, separated by spaces. Example: data
+                user.
+            timestamp (str | Unset): When the error occurred, in a form of ISO 8601; take other forms than the example's,
+                too. Example: 2019-02-19T14:23:03.891+0000.
+            status (int | Unset): The HTTP status code once more. Example: 401.
+            status_reason (str | Unset): A reason phrase, which need not fit the status. Example: Bad Request.
+            message (str | Unset): What went wrong, for people. Example: Bad credentials.
+            path (str | Unset): Path of the request. Example: /oauth/token.
+            toe (str | Unset): "Thread of execution": the id that Domo's support asks for. Log it. Example:
+                DV3ET85U1V-GQ837-V5TN9.
     """
 
     error: str | Unset = UNSET
@@ -84,61 +63,79 @@ class TokenError:
     message: str | Unset = UNSET
     path: str | Unset = UNSET
     toe: str | Unset = UNSET
-    _additional_properties: Mapping[str, Any] = _attrs_field(
-        alias="additional_properties", factory=dict[str, "Any"], converter=_copied, kw_only=True, repr=False, hash=False
-    )
-
-    @property
-    def additional_properties(self) -> Mapping[str, Any]:
-        """Fields that the contract does not name."""
-        return MappingProxyType(self._additional_properties)
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict[str, "Any"], repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields that are set, under their JSON names."""
         error = self.error
+
         error_description = self.error_description
+
         error_uri = self.error_uri
+
         scope = self.scope
+
         timestamp = self.timestamp
+
         status = self.status
+
         status_reason = self.status_reason
+
         message = self.message
+
         path = self.path
+
         toe = self.toe
-        field_dict: dict[str, Any] = {
-            "error": error,
-            "error_description": error_description,
-            "error_uri": error_uri,
-            "scope": scope,
-            "timestamp": timestamp,
-            "status": status,
-            "statusReason": status_reason,
-            "message": message,
-            "path": path,
-            "toe": toe,
-        }
-        field_dict = {**self._additional_properties, **field_dict}
-        return {name: value for name, value in field_dict.items() if value is not UNSET}
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update({})
+        if error is not UNSET:
+            field_dict["error"] = error
+        if error_description is not UNSET:
+            field_dict["error_description"] = error_description
+        if error_uri is not UNSET:
+            field_dict["error_uri"] = error_uri
+        if scope is not UNSET:
+            field_dict["scope"] = scope
+        if timestamp is not UNSET:
+            field_dict["timestamp"] = timestamp
+        if status is not UNSET:
+            field_dict["status"] = status
+        if status_reason is not UNSET:
+            field_dict["statusReason"] = status_reason
+        if message is not UNSET:
+            field_dict["message"] = message
+        if path is not UNSET:
+            field_dict["path"] = path
+        if toe is not UNSET:
+            field_dict["toe"] = toe
+
+        return field_dict
 
     @classmethod
-    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
-        """Read a JSON object.
-
-        Raises:
-            errors.ResponseValidationError: The object breaks the contract.
-        """
-        d = _read_object(src_dict, _RULES)
+    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        d = _check_object(src_dict, _SCHEMAS, _REQUIRED)
         error = d.pop("error", UNSET)
+
         error_description = d.pop("error_description", UNSET)
+
         error_uri = d.pop("error_uri", UNSET)
+
         scope = d.pop("scope", UNSET)
+
         timestamp = d.pop("timestamp", UNSET)
+
         status = d.pop("status", UNSET)
+
         status_reason = d.pop("statusReason", UNSET)
+
         message = d.pop("message", UNSET)
+
         path = d.pop("path", UNSET)
+
         toe = d.pop("toe", UNSET)
-        return cls(
+
+        token_error = cls(
             error=error,
             error_description=error_description,
             error_uri=error_uri,
@@ -149,5 +146,23 @@ class TokenError:
             message=message,
             path=path,
             toe=toe,
-            additional_properties=d,
         )
+
+        token_error.additional_properties = d
+        return token_error
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

@@ -1,19 +1,3 @@
-"""Authenticates the client with its id and secret, and grants an access token.
-
-Once a client has been authenticated, it can create access tokens, each with the scopes that it needs. In the
-Basic authentication paradigm, the client id serves as the user name and the client secret as the password.
-
-Notes for those who write a client:
-
-- Send `Accept: application/json`.
-- Send a `GET`, the only method that Domo's page documents. A `POST` with the same parameters as a form body
-  works, too: Domo's own Python and Java clients send it (recorded).
-- Never follow a redirect with the credentials; this endpoint has no reason to send one.
-- Keep the token until shortly before `expires_in` seconds after the request was sent, and share it: a token
-  for every call is slow, and a load that this endpoint is not made for.
-- Repeat the request after a 429, 500, 502, 503 or 504, with growing pauses. After a 400, 401 or 403 do not:
-  the answer would be the same."""
-
 from typing import Any
 
 import httpx
@@ -23,7 +7,7 @@ from ...client import AuthenticatedClient
 from ...models.access_token_response import AccessTokenResponse
 from ...models.get_access_token_grant_type import GetAccessTokenGrantType
 from ...models.token_error import TokenError
-from ...types import UNSET, Response, Unset, read_json
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
@@ -31,9 +15,6 @@ def _get_kwargs(
     grant_type: GetAccessTokenGrantType = "client_credentials",
     scope: str | Unset = UNSET,
 ) -> dict[str, Any]:
-    headers: dict[str, Any] = {}
-    headers["Accept"] = "application/json"
-    headers["Accept-Encoding"] = "gzip, deflate"  # not what else httpx could unpack: see client._CODINGS
 
     params: dict[str, Any] = {}
 
@@ -47,48 +28,75 @@ def _get_kwargs(
     _kwargs: dict[str, Any] = {
         "method": "get",
         "url": "/oauth/token",
-        "headers": headers,
         "params": params,
     }
+
     return _kwargs
 
 
 def _parse_response(
-    *, client: AuthenticatedClient, response: Response[None]
+    *, client: AuthenticatedClient, response: httpx.Response
 ) -> AccessTokenResponse | TokenError | None:
     if response.status_code == 200:
-        return AccessTokenResponse.from_dict(read_json(response, ("application/json",)))
+        response_200 = AccessTokenResponse.from_dict(errors.read_json(response))
 
-    if response.status_code in (
-        400,
-        401,
-        403,
-        429,
-        500,
-        502,
-        503,
-        504,
-    ):
-        return TokenError.from_dict(read_json(response, ("application/json",)))
+        return response_200
+
+    if response.status_code == 400:
+        response_400 = TokenError.from_dict(errors.read_json(response))
+
+        return response_400
+
+    if response.status_code == 401:
+        response_401 = TokenError.from_dict(errors.read_json(response))
+
+        return response_401
+
+    if response.status_code == 403:
+        response_403 = TokenError.from_dict(errors.read_json(response))
+
+        return response_403
+
+    if response.status_code == 429:
+        response_429 = TokenError.from_dict(errors.read_json(response))
+
+        return response_429
+
+    if response.status_code == 500:
+        response_500 = TokenError.from_dict(errors.read_json(response))
+
+        return response_500
+
+    if response.status_code == 502:
+        response_502 = TokenError.from_dict(errors.read_json(response))
+
+        return response_502
+
+    if response.status_code == 503:
+        response_503 = TokenError.from_dict(errors.read_json(response))
+
+        return response_503
+
+    if response.status_code == 504:
+        response_504 = TokenError.from_dict(errors.read_json(response))
+
+        return response_504
 
     if client.raise_on_unexpected_status:
-        raise errors.UnexpectedStatus(response.status_code)
-    return None
+        raise errors.UnexpectedStatus(response.status_code, response.content)
+    else:
+        return None
 
 
 def _build_response(
-    *, client: AuthenticatedClient, response: Response[None]
+    *, client: AuthenticatedClient, response: httpx.Response
 ) -> Response[AccessTokenResponse | TokenError]:
-    try:
-        parsed = _parse_response(client=client, response=response)
-    except errors.ResponseValidationError as error:
-        # Only a success has to keep the contract: for an error its status tells enough.
-        if httpx.codes.is_success(response.status_code):
-            error.status_code = response.status_code
-            error.content = response.content
-            raise error.with_traceback(None)  # whose frames hold the body
-        parsed = None
-    return Response(status_code=response.status_code, content=response.content, headers=response.headers, parsed=parsed)
+    return Response(
+        status_code=response.status_code,
+        content=response.content,
+        headers=response.headers,
+        parsed=errors.parse(response, lambda: _parse_response(client=client, response=response)),
+    )
 
 
 def sync_detailed(
@@ -97,30 +105,53 @@ def sync_detailed(
     grant_type: GetAccessTokenGrantType = "client_credentials",
     scope: str | Unset = UNSET,
 ) -> Response[AccessTokenResponse | TokenError]:
-    """Get access token.
+    """Get access token
+
+     Authenticates the client with its id and secret, and grants an access token.
+
+    Once a client has been authenticated, it can create access tokens, each with the scopes that it
+    needs. In the
+    Basic authentication paradigm, the client id serves as the user name and the client secret as the
+    password.
+
+    Notes for those who write a client:
+
+    - Send `Accept: application/json`.
+    - Send a `GET`, the only method that Domo's page documents. A `POST` with the same parameters as a
+    form body
+      works, too: Domo's own Python and Java clients send it (recorded).
+    - Never follow a redirect with the credentials; this endpoint has no reason to send one.
+    - Keep the token until shortly before `expires_in` seconds after the request was sent, and share it:
+    a token
+      for every call is slow, and a load that this endpoint is not made for.
+    - Repeat the request after a 429, 500, 502, 503 or 504, with growing pauses. After a 400, 401 or 403
+    do not:
+      the answer would be the same.
 
     Args:
-        client (AuthenticatedClient): Where and how to send the request.
         grant_type (GetAccessTokenGrantType): The type of access token; there is one. Default:
             'client_credentials'.
-        scope (str | Unset): Scopes of the token, separated by one space; left out for all scopes of the client.
-            Example: data user.
-
-    Returns:
-        Response[AccessTokenResponse | TokenError]: The response, its body parsed if it can be.
+        scope (str | Unset): Scopes of the token, separated by one space; left out for all scopes
+            of the client. Example: data user.
 
     Raises:
-        errors.ResponseValidationError: The body of a success (2xx) is too large, or breaks the contract.
-        errors.UnexpectedStatus: The contract does not name the status, and `client.raise_on_unexpected_status` is set.
-        httpx.HTTPError: No response came, or the body of a success broke off. Among them httpx.TimeoutException.
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.ResponseValidationError: If a success is too large or breaks the contract. No error answer raises it.
+        httpx.HTTPError: If no response came, or the body of a success broke off.
+
+    Returns:
+        Response[AccessTokenResponse | TokenError]
     """
 
-    response = client.request(
-        **_get_kwargs(
-            grant_type=grant_type,
-            scope=scope,
-        )
+    kwargs = _get_kwargs(
+        grant_type=grant_type,
+        scope=scope,
     )
+
+    response = client.request(
+        **kwargs,
+    )
+
     return _build_response(client=client, response=response)
 
 
@@ -130,23 +161,42 @@ def sync(
     grant_type: GetAccessTokenGrantType = "client_credentials",
     scope: str | Unset = UNSET,
 ) -> AccessTokenResponse | TokenError | None:
-    """Get access token.
+    """Get access token
+
+     Authenticates the client with its id and secret, and grants an access token.
+
+    Once a client has been authenticated, it can create access tokens, each with the scopes that it
+    needs. In the
+    Basic authentication paradigm, the client id serves as the user name and the client secret as the
+    password.
+
+    Notes for those who write a client:
+
+    - Send `Accept: application/json`.
+    - Send a `GET`, the only method that Domo's page documents. A `POST` with the same parameters as a
+    form body
+      works, too: Domo's own Python and Java clients send it (recorded).
+    - Never follow a redirect with the credentials; this endpoint has no reason to send one.
+    - Keep the token until shortly before `expires_in` seconds after the request was sent, and share it:
+    a token
+      for every call is slow, and a load that this endpoint is not made for.
+    - Repeat the request after a 429, 500, 502, 503 or 504, with growing pauses. After a 400, 401 or 403
+    do not:
+      the answer would be the same.
 
     Args:
-        client (AuthenticatedClient): Where and how to send the request.
         grant_type (GetAccessTokenGrantType): The type of access token; there is one. Default:
             'client_credentials'.
-        scope (str | Unset): Scopes of the token, separated by one space; left out for all scopes of the client.
-            Example: data user.
-
-    Returns:
-        AccessTokenResponse | TokenError | None: The body. None if the contract does not name the
-            status, or if it names an error and the body is something else.
+        scope (str | Unset): Scopes of the token, separated by one space; left out for all scopes
+            of the client. Example: data user.
 
     Raises:
-        errors.ResponseValidationError: The body of a success (2xx) is too large, or breaks the contract.
-        errors.UnexpectedStatus: The contract does not name the status, and `client.raise_on_unexpected_status` is set.
-        httpx.HTTPError: No response came, or the body of a success broke off. Among them httpx.TimeoutException.
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.ResponseValidationError: If a success is too large or breaks the contract. No error answer raises it.
+        httpx.HTTPError: If no response came, or the body of a success broke off.
+
+    Returns:
+        AccessTokenResponse | TokenError
     """
 
     return sync_detailed(
@@ -162,30 +212,51 @@ async def asyncio_detailed(
     grant_type: GetAccessTokenGrantType = "client_credentials",
     scope: str | Unset = UNSET,
 ) -> Response[AccessTokenResponse | TokenError]:
-    """Get access token.
+    """Get access token
+
+     Authenticates the client with its id and secret, and grants an access token.
+
+    Once a client has been authenticated, it can create access tokens, each with the scopes that it
+    needs. In the
+    Basic authentication paradigm, the client id serves as the user name and the client secret as the
+    password.
+
+    Notes for those who write a client:
+
+    - Send `Accept: application/json`.
+    - Send a `GET`, the only method that Domo's page documents. A `POST` with the same parameters as a
+    form body
+      works, too: Domo's own Python and Java clients send it (recorded).
+    - Never follow a redirect with the credentials; this endpoint has no reason to send one.
+    - Keep the token until shortly before `expires_in` seconds after the request was sent, and share it:
+    a token
+      for every call is slow, and a load that this endpoint is not made for.
+    - Repeat the request after a 429, 500, 502, 503 or 504, with growing pauses. After a 400, 401 or 403
+    do not:
+      the answer would be the same.
 
     Args:
-        client (AuthenticatedClient): Where and how to send the request.
         grant_type (GetAccessTokenGrantType): The type of access token; there is one. Default:
             'client_credentials'.
-        scope (str | Unset): Scopes of the token, separated by one space; left out for all scopes of the client.
-            Example: data user.
-
-    Returns:
-        Response[AccessTokenResponse | TokenError]: The response, its body parsed if it can be.
+        scope (str | Unset): Scopes of the token, separated by one space; left out for all scopes
+            of the client. Example: data user.
 
     Raises:
-        errors.ResponseValidationError: The body of a success (2xx) is too large, or breaks the contract.
-        errors.UnexpectedStatus: The contract does not name the status, and `client.raise_on_unexpected_status` is set.
-        httpx.HTTPError: No response came, or the body of a success broke off. Among them httpx.TimeoutException.
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.ResponseValidationError: If a success is too large or breaks the contract. No error answer raises it.
+        httpx.HTTPError: If no response came, or the body of a success broke off.
+
+    Returns:
+        Response[AccessTokenResponse | TokenError]
     """
 
-    response = await client.async_request(
-        **_get_kwargs(
-            grant_type=grant_type,
-            scope=scope,
-        )
+    kwargs = _get_kwargs(
+        grant_type=grant_type,
+        scope=scope,
     )
+
+    response = await client.async_request(**kwargs)
+
     return _build_response(client=client, response=response)
 
 
@@ -195,23 +266,42 @@ async def asyncio(
     grant_type: GetAccessTokenGrantType = "client_credentials",
     scope: str | Unset = UNSET,
 ) -> AccessTokenResponse | TokenError | None:
-    """Get access token.
+    """Get access token
+
+     Authenticates the client with its id and secret, and grants an access token.
+
+    Once a client has been authenticated, it can create access tokens, each with the scopes that it
+    needs. In the
+    Basic authentication paradigm, the client id serves as the user name and the client secret as the
+    password.
+
+    Notes for those who write a client:
+
+    - Send `Accept: application/json`.
+    - Send a `GET`, the only method that Domo's page documents. A `POST` with the same parameters as a
+    form body
+      works, too: Domo's own Python and Java clients send it (recorded).
+    - Never follow a redirect with the credentials; this endpoint has no reason to send one.
+    - Keep the token until shortly before `expires_in` seconds after the request was sent, and share it:
+    a token
+      for every call is slow, and a load that this endpoint is not made for.
+    - Repeat the request after a 429, 500, 502, 503 or 504, with growing pauses. After a 400, 401 or 403
+    do not:
+      the answer would be the same.
 
     Args:
-        client (AuthenticatedClient): Where and how to send the request.
         grant_type (GetAccessTokenGrantType): The type of access token; there is one. Default:
             'client_credentials'.
-        scope (str | Unset): Scopes of the token, separated by one space; left out for all scopes of the client.
-            Example: data user.
-
-    Returns:
-        AccessTokenResponse | TokenError | None: The body. None if the contract does not name the
-            status, or if it names an error and the body is something else.
+        scope (str | Unset): Scopes of the token, separated by one space; left out for all scopes
+            of the client. Example: data user.
 
     Raises:
-        errors.ResponseValidationError: The body of a success (2xx) is too large, or breaks the contract.
-        errors.UnexpectedStatus: The contract does not name the status, and `client.raise_on_unexpected_status` is set.
-        httpx.HTTPError: No response came, or the body of a success broke off. Among them httpx.TimeoutException.
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.ResponseValidationError: If a success is too large or breaks the contract. No error answer raises it.
+        httpx.HTTPError: If no response came, or the body of a success broke off.
+
+    Returns:
+        AccessTokenResponse | TokenError
     """
 
     return (
