@@ -44,9 +44,9 @@ def test_seconds_are_a_number_or_the_default(given, taken):
     assert seconds("timeout", given) == taken
 
 
-@pytest.mark.parametrize("given", [-1, -0.001, math.nan, -math.inf, "5", [], {}, 1j, object()], ids=repr)
+@pytest.mark.parametrize("given", [-1, -0.001, math.nan, -math.inf, "5", [], {}, 1j, object], ids=repr)
 def test_seconds_are_neither_negative_nor_something_else(given):
-    with pytest.raises(ConfigurationError, match="^timeout must be a number of seconds"):
+    with pytest.raises(ConfigurationError, match=r"^timeout must be a number of seconds"):
         seconds("timeout", given)
 
 
