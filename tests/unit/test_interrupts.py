@@ -109,7 +109,9 @@ WAYS = {
 
 
 @needs_alarm
-@pytest.mark.parametrize("error", [SoftTimeLimitExceeded, TimeoutError, KeyboardInterrupt], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "error", [SoftTimeLimitExceeded, TimeoutError, KeyboardInterrupt], ids=lambda kind: kind.__name__
+)
 @pytest.mark.parametrize("way", WAYS)
 def test_a_limit_reaches_the_caller_as_it_is(provider, credentials, endpoint, limit, secrets, way, error):
     raised = error("limit")
@@ -196,7 +198,7 @@ def test_an_interrupt_anywhere_holds_nobody_up_and_shows_nothing(credentials, se
 def test_what_is_no_token_cannot_be_made_invalid_and_shows_none(provider, secrets):
     token = provider.get_token()
     for wrong in (None, "a token", token.access_token):
-        with pytest.raises(ConfigurationError, match="takes a Token, not") as caught:
+        with pytest.raises(ConfigurationError, match="must be of the type Token, not") as caught:
             provider.invalidate(wrong)
         assert_nothing_shown(caught.value, *secrets)
     assert provider.get_token() is token
