@@ -268,10 +268,11 @@ class TokenProvider:
         Raises:
             ConfigurationError: It is not a Token.
         """
-        if not isinstance(token, Token):
-            given = type(token).__name__
+        try:
+            require("The argument of invalidate()", token, Token)
+        except ConfigurationError:
             del token  # it may be the secret itself, and a traceback that shows locals shows this frame
-            raise ConfigurationError(f"invalidate() takes a Token, not {given}.")
+            raise
         held, before, now = self._state.held, self._state.refused, self._monotonic()
         if held is None or held.refused or _text(held.token) != _text(token):
             return
