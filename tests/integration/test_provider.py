@@ -74,18 +74,6 @@ async def ask_in_tasks(provider: TokenProvider, number: int) -> set[str]:
     return tokens
 
 
-async def ask_in_tasks(provider: TokenProvider, number: int) -> set[str]:
-    tokens = set()
-
-    async def run() -> None:
-        tokens.add((await provider.aget_token()).access_token)
-
-    async with anyio.create_task_group() as tasks:
-        for _ in range(number):
-            tasks.start_soon(run)
-    return tokens
-
-
 def test_64_threads(provider, sandbox):
     assert len({token.access_token for token in in_threads(64, provider.get_token)}) == 1
     assert sandbox.stats().token_requests == 1

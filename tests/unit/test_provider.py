@@ -259,7 +259,7 @@ def test_a_late_caller_is_told_how_the_attempt_before_failed(provider, endpoint,
     endpoint.answers = [unavailable()]
     time.on_wait = lambda seconds: (endpoint.asked.acquire(timeout=PATIENCE), time.advance(seconds))
     endpoint.always = lambda: endpoint.open.clear() or (endpoint.open.wait(PATIENCE) and endpoint.token(2))
-    with pytest.raises(TransportError, match="not been answered; the attempt before failed: GET .* answered 503"):
+    with pytest.raises(TransportError, match=r"not been answered; the attempt before failed: GET .* answered 503"):
         provider.get_token(2)
 
 
