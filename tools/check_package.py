@@ -72,9 +72,7 @@ def main() -> None:
         came = {package["name"].lower().replace("_", "-") for package in listed} - {"pip", "setuptools"}
         if unexpected := came - EXPECTED:
             sys.exit(f"The wheel brings along {', '.join(sorted(unexpected))}")
-        run(
-            fresh, "-I", "-W", "error", "-c", "import domo_oauth.exchange, domo_oauth_client.api.oauth.get_access_token"
-        )
+        run(fresh, "-I", "-W", "error", "-c", "import domo_oauth.request, domo_oauth_client.api.oauth.get_access_token")
         command = fresh.with_name("domo-oauth")
         recording = ROOT / "openapi/recordings/recorded-2022-documentation-page.har"
         if run(command, "spec") != (ROOT / "openapi/domo-oauth.yaml").read_text(encoding="utf-8"):

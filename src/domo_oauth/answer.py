@@ -112,7 +112,7 @@ def _token(granted: AccessTokenResponse, sent: Sent) -> Token:
         role=_known(granted.role),
         user_id=_known(granted.user_id),
         jti=_known(granted.jti),
-        extra=granted.additional_properties,
+        extra=dict(granted.additional_properties),
     )
 
 

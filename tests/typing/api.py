@@ -10,6 +10,7 @@ import httpx
 
 from domo_oauth import (
     ClientCredentials,
+    Clock,
     DomoAuth,
     FileStore,
     RateLimitedError,
@@ -41,13 +42,13 @@ assert_type(token.user_id, int | None)
 assert_type(token.extra, Mapping[str, Any])
 
 request_token(credentials, ["data", Scope.USER, Scope.custom("app")])
-request_token(credentials, {Scope.DATA}, base_url="https://api.domo.com", httpx_args={"timeout": 3.0})
+request_token(credentials, {Scope.DATA}, base_url="https://api.domo.com", httpx_args={"timeout": 3.0}, timeout=5)
 request_token(credentials, None)
 request_token(credentials, 7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] # an int is no scope
 
 
 async def in_a_loop() -> None:
-    assert_type(await arequest_token(credentials), Token)
+    assert_type(await arequest_token(credentials, timeout=5.0), Token)
 
 
 async def provided() -> None:
@@ -55,9 +56,15 @@ async def provided() -> None:
         assert_type(provider, TokenProvider)
         assert_type(provider.get_token(), Token)
         assert_type(await provider.aget_token(), Token)
+        assert_type(provider.get_token(timeout=5.0, min_lifetime=600), Token)
+        assert_type(await provider.aget_token(timeout=None, min_lifetime=600.0), Token)
+        assert_type(provider.base_url, str)
+        assert_type(provider.invalidate(token), None)
+        assert_type(provider.reset(), None)
         assert_type(provider.stats().expires_in, float | None)
         assert_type(provider.stats().stored, int)
         httpx.Client(auth=DomoAuth(provider, hosts=["example.domo.com"]))
+    TokenProvider(credentials, clock=Clock(monotonic=lambda: 0.0, start=lambda run: run()))
     httpx.AsyncClient(auth=DomoAuth.from_env(scopes={Scope.DATA}, store=FileStore()))
 
 
@@ -65,7 +72,10 @@ def stored(store: Store) -> None:
     stores: list[Store] = [FileStore(), FileStore("~/tokens"), RedisStore("rediss://:password@tokens.example.com")]
     for each in [store, *stores]:
         assert_type(TokenProvider(credentials, store=each).get_token(), Token)
-    assert_type(store.load("name"), tuple[bytes | None, float])
+    assert_type(store.load("name"), bytes | None)
+    assert_type(store.clear(), int)
+    with store.lock("name") as obtained:
+        assert_type(obtained, bool)
     TokenProvider(credentials, store="~/tokens")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] # no store
 
 

@@ -32,13 +32,31 @@ def test_importing_the_package_loads_nothing_else():
     assert set(shown.split()) <= {"__future__", "domo_oauth", "domo_oauth._version"}
 
 
-def test_values_and_errors_load_no_library():
+def test_values_errors_and_a_provider_load_neither_httpx_nor_the_client():
     loaded = (
-        "import sys; from domo_oauth import ClientCredentials, Scope, Token, DomoOAuthError;"
-        "print(*{name.partition('.')[0] for name in sys.modules} & {'attr', 'httpx', 'dateutil', 'domo_oauth_client'})"
+        "import sys; from domo_oauth import ClientCredentials, Scope, Token, TokenProvider, DomoOAuthError;"
+        "print(*{name.partition('.')[0] for name in sys.modules} & {'httpx', 'dateutil', 'domo_oauth_client'})"
     )
     shown = subprocess.run([sys.executable, "-I", "-c", loaded], capture_output=True, text=True, check=True).stdout
     assert shown.split() == []
+
+
+EXTRAS = ["aiohttp", "cryptography", "filelock", "httpx2", "keyring", "platformdirs", "redis", "requests"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import pydoc; assert 'RedisStore' in pydoc.render_doc(domo_oauth)",
+        "from domo_oauth import *; RedisStore",
+        "assert hasattr(domo_oauth, 'RedisStore')",
+        "import inspect; assert 'FileStore' in dict(inspect.getmembers(domo_oauth))",
+    ],
+)
+def test_the_package_can_be_explored_without_any_extra(line):
+    without = f"import sys; sys.modules.update(dict.fromkeys({EXTRAS}))"
+    program = f"{without}; import domo_oauth; {line}"
+    subprocess.run([sys.executable, "-I", "-c", program], check=True)
 
 
 def test_a_good_answer_does_not_load_dateutil(wire):

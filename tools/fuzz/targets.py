@@ -15,7 +15,7 @@ import shutil
 import tempfile
 import time
 from base64 import b64encode
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -28,34 +28,46 @@ import httpx
 import requests
 import yarl
 
-from domo_oauth import ClientCredentials, ConfigurationError, DomoOAuthError, FileStore, Scope, Token
-from domo_oauth.adapters._origins import Origins
+from domo_oauth import (
+    ClientCredentials,
+    ConfigurationError,
+    DomoAuth,
+    DomoOAuthError,
+    FileStore,
+    Scope,
+    Token,
+    TokenProvider,
+    request_token,
+)
+from domo_oauth.adapters.aiohttp import DomoAuth as DomoAuthForAiohttp
+from domo_oauth.adapters.requests import DomoAuth as DomoAuthForRequests
 from domo_oauth.answer import Sent, read_answer
 from domo_oauth.base_url import resolve_base_url
 from domo_oauth.cli.options import open_store
 from domo_oauth.contract import Exchange, HarError, har_text, read_har, verify
 from domo_oauth.contract.redact import _tokens, redacted
 from domo_oauth.errors import TokenRequestError, TransportError
-from domo_oauth.exchange import TokenEndpoint
 from domo_oauth.sandbox.clients import load_clients
 from domo_oauth.scopes import scope_names, scope_parameter
-from domo_oauth.stores.seal import Entry
-from domo_oauth.stores.vault import Vault
+from domo_oauth.stores.sealing import Entry, SealedStore
 from domo_oauth_client.types import Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
 __all__ = [
     "CREDENTIALS",
     "ECHOES",
     "TARGETS",
+    "Kept",
     "ask",
     "check_error",
     "check_redacted",
     "check_token",
     "check_url",
     "refused",
+    "with_token",
 ]
 
 CREDENTIALS = ClientCredentials("canary-client-7f3d91", "canary-secret-c0ffee5ec2e7")
@@ -69,8 +81,8 @@ ECHOES = (*_SECRETS, *(b64encode(each.encode()).decode() for each in _SECRETS))
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 API = "https://api.domo.com"
 _SHORT = 12
-_LONGEST_PAUSE = 301.0
-"""Seconds that a store may keep from asking, with a second for clocks that differ."""
+_LONGEST_PAUSE = 300.0
+"""Seconds that a store may keep from asking."""
 _LONGEST = timedelta(days=366 * 10000).total_seconds()
 
 
@@ -88,11 +100,10 @@ def ask(wire: bytes) -> Token | DomoOAuthError:
     transport: Any = httpx.HTTPTransport(verify=False)  # there is no TLS to loopback
     transport._pool = httpcore.ConnectionPool(network_backend=httpcore.MockBackend([wire]))  # noqa: SLF001
     args = {"transport": transport}
-    with TokenEndpoint(CREDENTIALS, ["data"], base_url="http://127.0.0.1", httpx_args=args) as endpoint:
-        try:
-            return endpoint.request()
-        except DomoOAuthError as error:
-            return error
+    try:
+        return request_token(CREDENTIALS, ["data"], base_url="http://127.0.0.1", httpx_args=args)
+    except DomoOAuthError as error:
+        return error
 
 
 def check_error(error: DomoOAuthError) -> None:
@@ -114,8 +125,9 @@ def check_token(token: Token) -> None:
     assert token.expires_at.utcoffset() == timedelta(0)
     assert "" not in token.scopes
     assert pickle.loads(pickle.dumps(token)) == token  # noqa: S301 -- our own
-    seal = _vault().seal
-    assert seal.open(seal.close(Entry(token, 1.5))) == (token, 1.5, None)
+    store = SealedStore(Kept(), CREDENTIALS, ("data",), API)
+    store.save(Entry(token, 1.5 + min(1, token.expires_in)), 1.5)
+    assert store.load(1.5).token == (token if token.expires_in else None)
 
 
 def date(data: bytes) -> None:
@@ -195,21 +207,22 @@ def check_redacted(exchange: Exchange) -> bool:
 
 def seal(data: bytes) -> None:
     """An entry of a store: passed over, whatever it is, even where it was sealed with the right key."""
-    vault = _vault()
-    assert vault.seal.open(data) is None
+    kept = Kept(data)
+    store = SealedStore(kept, CREDENTIALS, ("data",), API)
+    assert store.load(0.0) == Entry()
     nonce = bytes(12)
-    sealed = nonce + vault.seal._cipher.encrypt(nonce, data, None)  # noqa: SLF001
-    with patch.object(FileStore, "load", lambda *_: (sealed, 0.0)):
-        found, refused, _ = vault.read()
-    assert found is None or 0.0 < found.left <= found.token.expires_in
-    assert refused is None or 0.0 < refused.left <= _LONGEST_PAUSE
+    kept.sealed = nonce + store._cipher.encrypt(nonce, data, None)  # noqa: SLF001
+    found = store.load(0.0)
+    assert found.token is None or 0.0 < found.expires_at <= found.token.expires_in
+    assert found.refusal is None or 0.0 < found.refusal.until <= _LONGEST_PAUSE
 
 
 def entry(data: bytes) -> None:
     """A file in the folder of a file store."""
-    vault, soon = _vault(), time.time() + 60
-    vault.store.save(vault.seal.name, data, soon, None)
-    assert vault.load() is None
+    store = FileStore(_folder / "store")
+    sealed = SealedStore(store, CREDENTIALS, ("data",), API)
+    store.save(sealed.name, data, 60.0)
+    assert sealed.load(time.time()) == Entry()
 
 
 def environment(data: bytes) -> None:
@@ -233,45 +246,42 @@ def check_url(url: str, credentials: ClientCredentials = CREDENTIALS) -> None:
     parts = urlsplit(url)
     assert parts.scheme == "https" or parts.hostname == "localhost" or ip_address(parts.hostname or "").is_loopback
     with suppress(ConfigurationError):
-        TokenEndpoint(credentials, base_url=url, httpx_args={"verify": False}).close()
+        request_token(credentials, base_url=url, httpx_args={"transport": _GRANTING})
         read = httpx.URL(url)
         assert (read.scheme, read.raw_host.decode()) == (parts.scheme, (parts.hostname or "")), url
         assert (read.port or None) == (parts.port if parts.port not in {80, 443} else read.port), url
         assert not read.userinfo
-    Origins(url)
+    TokenProvider(credentials, base_url=url)
 
 
 def origin(data: bytes) -> None:
     """A URL that somebody asks for with a token at hand: it is for the API, or it goes without."""
     text = _text(data)
-    for key, host, port in _destinations(text):
-        if Origins(API, ["gateway.example.com:8443"])[key]:
-            assert (host, port) in {("api.domo.com", 443), ("gateway.example.com", 8443)}, (text, key, host, port)
-            assert key[0] == "https"
+    for client, place in with_token(text).items():
+        assert place in {("https", "api.domo.com", 443), ("https", "gateway.example.com", 8443)}, (text, client, place)
     with suppress(ConfigurationError):
-        Origins(API, [text])
+        DomoAuth(_PROVIDER, hosts=[text])
 
 
-def _destinations(text: str) -> list[tuple[tuple[str, str, int | None], str, int]]:
-    """For each HTTP client: what an adapter looks up, and where the request would really go."""
-    found: list[tuple[tuple[str, str, int | None], str, int]] = []
+def with_token(url: str) -> dict[str, tuple[str, str, int | None]]:
+    """The HTTP clients that would send the token for this URL, and where the request would really go."""
+    found: dict[str, tuple[str, str, int | None]] = {}
+    hosts = ["gateway.example.com:8443"]
     with suppress(httpx.InvalidURL, ValueError):
-        asked = httpx.URL(text)
-        host = asked.raw_host.decode("ascii")
-        found.append(((asked.scheme, asked.host, asked.port), host, asked.port or _default(asked.scheme)))
+        asked = next(DomoAuth(_PROVIDER, hosts=hosts).sync_auth_flow(httpx.Request("GET", url)))
+        if "Authorization" in asked.headers:
+            port = asked.url.port or {"http": 80, "https": 443}.get(asked.url.scheme)
+            found["httpx"] = asked.url.scheme, asked.url.raw_host.decode("ascii"), port
     with suppress(requests.RequestException, ValueError):
-        prepared = requests.Request("GET", text).prepare()
-        parts = urlsplit(prepared.url or "")
+        prepared = DomoAuthForRequests(_PROVIDER, hosts=hosts)(requests.Request("GET", url).prepare())
         pool = requests.Session().get_adapter("https://").get_connection_with_tls_context(prepared, verify=True)  # type: ignore[attr-defined]
-        found.append(((parts.scheme, parts.hostname or "", parts.port), pool.host, pool.port))
+        if str(prepared.headers.get("Authorization")).startswith("Bearer "):
+            found["requests"] = pool.scheme, pool.host, pool.port
     with suppress(IndexError, ValueError):
-        url = yarl.URL(text)
-        found.append(((url.scheme, url.host or "", url.port), url.raw_host or "", url.port or 0))
+        read, auth = yarl.URL(url), DomoAuthForAiohttp(_PROVIDER, hosts=hosts)
+        if auth._is_ours(auth._origin(read)):  # noqa: SLF001
+            found["aiohttp"] = read.scheme, read.raw_host or "", read.port
     return found
-
-
-def _default(scheme: str) -> int:
-    return {"http": 80, "https": 443}.get(scheme, 0)
 
 
 def toml(data: bytes) -> None:
@@ -284,8 +294,33 @@ _folder = Path(tempfile.mkdtemp(prefix="domo-oauth-fuzz-"))
 atexit.register(shutil.rmtree, _folder, ignore_errors=True)
 
 
-def _vault() -> Vault:
-    return Vault(FileStore(_folder / "store"), CREDENTIALS, ("data",), API)
+_GRANTING = httpx.MockTransport(
+    lambda _: httpx.Response(200, json={"access_token": "token", "token_type": "bearer", "expires_in": 3599})
+)
+_PROVIDER = TokenProvider(CREDENTIALS, base_url=API, httpx_args={"transport": _GRANTING})
+
+
+class Kept:
+    """A store that holds one entry, whatever its name is."""
+
+    def __init__(self, sealed: bytes | None = None) -> None:
+        self.sealed = sealed
+
+    def load(self, name: str) -> bytes | None:  # noqa: ARG002, D102 -- see Store
+        return self.sealed
+
+    def save(self, name: str, sealed: bytes, ttl: float) -> None:  # noqa: ARG002, D102
+        self.sealed = sealed
+
+    def lock(self, name: str) -> AbstractContextManager[bool]:  # noqa: ARG002, D102
+        return nullcontext(enter_result=True)
+
+    def delete(self, name: str) -> None:  # noqa: ARG002, D102
+        self.sealed = None
+
+    def clear(self) -> int:  # noqa: D102
+        self.sealed = None
+        return 1
 
 
 def _file(name: str, data: bytes) -> Path:

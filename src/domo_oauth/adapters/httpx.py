@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["AuthFlow", "DomoAuth"]
 
+_PORTS = {"http": 80, "https": 443}
+
 
 class AuthFlow(Adapter):
     """The auth flow for httpx and httpx2, which have the same interface. See ``Adapter``.
@@ -95,7 +97,8 @@ class DomoAuth(AuthFlow, httpx.Auth):
 
 
 def _origin(url: Any) -> Origin:
-    return url.scheme, url.raw_host.decode(), url.port
+    port = url.port  # None for the default, unless the scheme was written in capitals
+    return url.scheme, url.raw_host.decode(), None if port == _PORTS.get(url.scheme) else port
 
 
 def _refuses(response: Any, token: Token) -> bool:
