@@ -111,7 +111,7 @@ def mixed(subject: Subject, endpoint: Endpoint) -> Sample:
 def stale(subject: Subject, endpoint: Endpoint) -> Sample:
     """Let threads ask at once where the token should be renewed. Floor: the same threads, with nothing to ask."""
     endpoint.answers()
-    it = subject.new()
+    it = subject.ageing()
     get = subject.getter(it)
     get()
     subject.make_stale(it)

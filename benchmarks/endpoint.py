@@ -7,10 +7,12 @@ import json
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-__all__ = ["RETRY_AFTER", "SIGNATURE", "Endpoint", "Manner"]
+__all__ = ["LIFETIME", "RETRY_AFTER", "SIGNATURE", "Endpoint", "Manner"]
 
 SIGNATURE = "t" * 342
 """The end of each token, by which one is found wherever it turns up."""
+LIFETIME = 3599
+"""s, of a token; as Domo's."""
 RETRY_AFTER = 2
 """s, what the server asks for when it is busy; no library's own first pause is as long."""
 
@@ -22,8 +24,8 @@ class Manner(NamedTuple):
     """s that an answer to a request for a token is held back."""
     refuses: bool = False
     """Whether it takes no credentials."""
-    lifetime: int = 3599
-    """s, of a token; as Domo's."""
+    lifetime: int = LIFETIME
+    """s, of a token."""
     busy: int = 0
     """How many requests for a token get a 503 before one gets a token."""
     moved: bool = False

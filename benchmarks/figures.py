@@ -86,29 +86,26 @@ class Figure(NamedTuple):
 
 
 FIGURES = (
-    Figure("fresh", "`get_token()`, fresh", "≤ 2.5 × the inline floor", "ratio", {"ratio": 2.5}),
-    Figure("awaited", "`await aget_token()`, fresh", "≤ 2 × an awaited floor", "ratio", {"ratio": 2.0}),
-    Figure("step", "httpx step, up to the request", "≤ 1.5 × the smallest `httpx.Auth`", "ratio", {"ratio": 1.5}),
+    Figure("fresh", "`get_token()`, fresh", "≤ 2 × the inline floor", "ratio", {"ratio": 2.0}),
+    Figure("awaited", "`await aget_token()`, fresh", "≤ 1.5 × an awaited floor", "ratio", {"ratio": 1.5}),
+    Figure("step", "httpx step, up to the request", "≤ 2 × the smallest `httpx.Auth`", "ratio", {"ratio": 2.0}),
     Figure("request", "a whole request, kept alive", "≤ 1.03 × a static header", "ratio", {"ratio": 1.03}),
-    Figure("cold", "cold fetch, used provider", "≤ 1.15 × a bare httpx GET, kept alive", "ratio", {"ratio": 1.15}),
-    Figure("cold_new", "cold fetch, new provider", "≤ 2 ms more than that bare GET", "more", {"more": 2.0}),
+    Figure("cold", "cold fetch", "≤ 2.5 ms more than a GET by a new httpx client", "more", {"more": 2.5}),
     Figure(IMPORT, "`import domo_oauth`", "≤ 15 ms more than bare Python", "more", {"more": 15.0}),
-    Figure(
-        IMPORT_NAMES, "`from domo_oauth import TokenProvider`", "≤ 15 ms more than bare Python", "more", {"more": 15.0}
-    ),
+    Figure(IMPORT_NAMES, "`from domo_oauth import TokenProvider`", "told only", "more", {}),
     Figure(
         "command_stored",
         "a process that prints a token from a file",
-        "≤ 4.5 × bare Python",
+        "≤ 8.5 × bare Python",
         "ratio",
-        {"ratio": 4.5},
+        {"ratio": 8.5},
     ),
     Figure(
         "command_cold",
         "a process that fetches and prints a token, by TLS",
-        "≤ 1.1 × the smallest httpx script",
+        "≤ 1.2 × the smallest httpx script",
         "ratio",
-        {"ratio": 1.1},
+        {"ratio": 1.2},
     ),
     Figure(MEMORY, "memory of a process with a token", "told only", "more", {}, unit="MiB"),
     Figure(

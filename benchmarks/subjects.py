@@ -19,6 +19,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from .endpoint import LIFETIME
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
@@ -77,16 +79,16 @@ class Subject:
         """Make an object that has no token yet, with nothing in it that is there for the sake of a figure."""
         return self.new()
 
+    def ageing(self) -> Any:
+        """Make an object that has no token yet, and whose token can be made stale."""
+        return self.new()
+
     def getter(self, it: Any) -> Callable[[], object]:
         """What gives a valid token, and fetches it if need be, or raises."""
         raise NotImplementedError
 
     def agetter(self, it: Any) -> Callable[[], Awaitable[object]]:
         """The same for a task."""
-        raise NotImplementedError
-
-    def forget(self, it: Any) -> None:
-        """Make the next caller fetch a token, by the connections that are there."""
         raise NotImplementedError
 
     def make_stale(self, it: Any) -> None:
@@ -113,6 +115,8 @@ class DomoOAuth(Subject):
     module = "domo_oauth"
     names = "TokenProvider"
     runs_on_trio = True
+    _ahead = 0.0
+    """Seconds by which the clock of ageing objects is ahead."""
 
     def new(self, **options: Any) -> Any:
         library = import_module("domo_oauth")
@@ -131,13 +135,12 @@ class DomoOAuth(Subject):
     def agetter(self, it: Any) -> Callable[[], Awaitable[object]]:
         return it.aget_token  # type: ignore[no-any-return]
 
-    def forget(self, it: Any) -> None:
-        it.reset()
+    def ageing(self) -> Any:
+        clock = import_module("domo_oauth").Clock
+        return self.new(clock=clock(lambda: time.monotonic() + self._ahead, lambda: time.time() + self._ahead))
 
-    def make_stale(self, it: Any) -> None:
-        shared = it._shared
-        held = shared.held
-        shared.held = type(held)(held.token, held.sent, held.sent_wall, 0.0, held.spent_age)
+    def make_stale(self, it: Any) -> None:  # noqa: ARG002 -- all that share its clock
+        self._ahead += LIFETIME - 120
 
     def step(self, it: Any, request: Any) -> Callable[[], object]:
         auth = import_module("domo_oauth").DomoAuth(it)
@@ -187,9 +190,6 @@ class HttpxAuth(Subject):
 
         return get
 
-    def forget(self, it: Any) -> None:  # noqa: ARG002 -- its cache is one for all objects
-        import_module("httpx_auth").OAuth2.token_cache.clear()
-
     def step(self, it: Any, request: Any) -> Callable[[], object]:
         return lambda: first_of(it.sync_auth_flow(request))
 
@@ -217,9 +217,6 @@ class Authlib(Subject):
 
     def agetter(self, it: Any) -> Callable[[], Awaitable[object]]:
         return lambda: it.ensure_active_token(it.token) if it.token else it.fetch_token()
-
-    def forget(self, it: Any) -> None:
-        it.token = None
 
     def step(self, it: Any, request: Any) -> Callable[[], object]:
         def prepare() -> None:
@@ -292,9 +289,6 @@ class OpenAI(Subject):
     def agetter(self, it: Any) -> Callable[[], Awaitable[object]]:
         return it.get_token_async  # type: ignore[no-any-return]
 
-    def forget(self, it: Any) -> None:
-        it.invalidate_token()
-
     def make_stale(self, it: Any) -> None:
         it._cached_token_refresh_at_monotonic = 0.0
 
@@ -327,9 +321,6 @@ class Msal(Subject):
 
     def getter(self, it: Any) -> Callable[[], object]:
         return lambda: it.acquire_token_for_client(["data"])["access_token"]
-
-    def forget(self, it: Any) -> None:
-        it.remove_tokens_for_client()
 
 
 class AzureIdentity(Subject):
@@ -377,9 +368,6 @@ class AzureIdentity(Subject):
         _, policy = it
         return lambda: policy.on_request(pipeline.PipelineRequest(request, pipeline.PipelineContext(None)))
 
-    def forget(self, it: Any) -> None:
-        it._client_applications["tenant"].remove_tokens_for_client()
-
     def filed(self, folder: Path) -> Any:  # noqa: ARG002 -- it needs none
         raise OSError("It keeps tokens in the user's keyring, which is nothing to try things with.")
 
@@ -419,9 +407,6 @@ class GoogleAuth(Subject):
         transport = import_module("google.auth.transport.requests").Request()
         return lambda: it.before_request(transport, "GET", self.api_url, {})
 
-    def forget(self, it: Any) -> None:
-        it.token = None
-
     def sender(self, it: Any, url: str | None = None) -> Callable[[], object]:
         session = import_module("google.auth.transport.requests").AuthorizedSession(it)
         return lambda: session.get(url or self.api_url)
@@ -441,9 +426,6 @@ class RequestsOAuth2Client(Subject):
     def getter(self, it: Any) -> Callable[[], object]:
         request = import_module("requests").Request("GET", self.api_url).prepare()
         return lambda: it(request)
-
-    def forget(self, it: Any) -> None:
-        it.forget_token()
 
     def sender(self, it: Any, url: str | None = None) -> Callable[[], object]:
         session = import_module("requests").Session()
@@ -467,9 +449,6 @@ class RequestsOAuthlib(Subject):
             return it._client.add_token(self.api_url, http_method="GET", body=None, headers={})
 
         return get
-
-    def forget(self, it: Any) -> None:
-        it.token = {}
 
     def sender(self, it: Any, url: str | None = None) -> Callable[[], object]:
         return lambda: it.get(url or self.api_url)
@@ -498,9 +477,6 @@ class Pydomo(Subject):
             return it._headers_default_receive_json()
 
         return get
-
-    def forget(self, it: Any) -> None:
-        it.token_expiration = 0
 
     def sender(self, it: Any, url: str | None = None) -> Callable[[], object]:
         path = urlsplit(url or self.api_url).path

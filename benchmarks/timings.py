@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .endpoint import Endpoint
     from .subjects import Sample, Subject
 
-_COLD, _COLD_NEW, _REQUESTS = 20, 5, 100  # repetitions within one sample
+_COLD, _REQUESTS = 20, 100  # repetitions within one sample
 _TOKEN_LENGTH = 700  # characters, as many as the endpoint's have
 _BATCHES, _BATCH_SECONDS = 5, 0.02
 
@@ -87,44 +87,31 @@ def request(subject: Subject, endpoint: Endpoint) -> Sample:
 
 
 def cold(subject: Subject, endpoint: Endpoint) -> Sample:
-    """Fetch a token with what fetched one before. Floor: a bare GET of httpx by a connection kept alive."""
-    endpoint.answers()
-    it = subject.new()
-    get = subject.getter(it)
-    get()
-    subject.forget(it)
-    with import_module("httpx").Client() as client:
-        return _in_turn(_bare_get(client, subject), get, _COLD, before=lambda: subject.forget(it))
-
-
-def cold_new(subject: Subject, endpoint: Endpoint) -> Sample:
-    """Make an object and fetch a token. Floor: as in ``cold``, so without what a new client costs."""
+    """Make an object and fetch a token. Floor: a GET by a new client of httpx, which shares its TLS context."""
     if not subject.sends_the_request:
         raise NotImplementedError
     endpoint.answers()
-    made: list[Any] = []
+    httpx = import_module("httpx")
+    context, parameters = httpx.create_ssl_context(), {"grant_type": "client_credentials", "scope": SCOPES}
+
+    def bare_get() -> None:
+        with httpx.Client(verify=context) as client:
+            client.get(subject.token_url, params=parameters, auth=("bench", "s" * 64)).json()["access_token"]
 
     def make_and_get() -> None:
-        made.append(subject.new())
-        subject.getter(made[-1])()
+        subject.getter(subject.new())()
 
     make_and_get()  # loads what a process loads once
-    with import_module("httpx").Client() as client:
-        return _in_turn(_bare_get(client, subject), make_and_get, _COLD_NEW)
+    return _in_turn(bare_get, make_and_get, _COLD)
 
 
-TIMINGS = (fresh, awaited, step, request, cold, cold_new)
+TIMINGS = (fresh, awaited, step, request, cold)
 
 
 def _warm(subject: Subject) -> Callable[[], object]:
     get = subject.getter(subject.new())
     get()
     return get
-
-
-def _bare_get(client: Any, subject: Subject) -> Callable[[], object]:
-    parameters = {"grant_type": "client_credentials", "scope": SCOPES}
-    return lambda: client.get(subject.token_url, params=parameters, auth=("bench", "s" * 64)).json()["access_token"]
 
 
 def _batches(floor: timeit.Timer, value: timeit.Timer) -> Sample:
@@ -154,18 +141,12 @@ async def _each_awaited(get: Callable[[], Awaitable[object]]) -> float:
     return took / number * 1e3
 
 
-def _in_turn(
-    floor: Callable[[], object],
-    value: Callable[[], object],
-    repetitions: int,
-    before: Callable[[], object] = lambda: None,
-) -> Sample:
+def _in_turn(floor: Callable[[], object], value: Callable[[], object], repetitions: int) -> Sample:
     """Medians of two things done in turn, so that both see the same machine."""
     floor()
     floors, values = [], []
     for _ in range(repetitions):
         floors.append(_timed(floor))
-        before()
         values.append(_timed(value))
     return {"floor": statistics.median(floors), "value": statistics.median(values)}
 

@@ -104,24 +104,23 @@ def _workers(size: int) -> str:
 def _note(results: dict[str, Any], workers: int | None) -> str:
     hosts = next((row["hosts"] for row in results["rows"] if row["workers"] == workers), None)
     fleet = f"{_workers(workers)} on {hosts:,} hosts" if workers else "Ten workers on a host"
-    sample = next((row["scaled_from"] for row in results["rows"] if "scaled_from" in row), 0)
     told = (
-        f"{fleet}, each with a process of its own that calls the API every 10 s on average, by chance. Tokens last an "
-        "hour; the endpoint answers after 0.2 s, however many ask. *Requests* are those to the token endpoint; the "
-        "*worst second* is the most of them within one second; a *delayed* call waits for a token, a *failed* one gets "
-        f"none. ≈ marks multiples of what {sample:,} workers did; workers that share one Redis make about as many "
-        "requests, however many they are. "
+        f"{fleet}, each with a process of its own that calls the API every 10 s on average, by chance; tokens last an "
+        "hour, the endpoint answers after 0.2 s and knows no limit. *Requests* are those to the token endpoint; the "
+        "*worst second* is the most of them within one; a call is *delayed* that waits for a token, and *failed* that "
+        "gets none. ≈ marks multiples of what was run with 1,000 workers; but those who share one Redis make as many "
+        "requests as 1,000 do: about as many as 100 do. "
     )
     if workers:
         return f"{told}[Smaller fleets, and how it is simulated](benchmarks/fleet/results.md)."
     return told + (
-        "Simulated by `make fleet`: time, network, disk and Redis are replaced by simple rules; the provider is the "
-        "real code, down to its HTTP requests. It runs through all starts, restarts and outages. Quiet days are "
-        "worked out from the same random numbers instead, which gave the same counts wherever both were run: for 100 "
-        "workers over three days, for 10,000 over six hours. Figures for an outage of the endpoint are means (and the "
-        "worst second the worst) of four outages that begin a quarter of an hour apart, as it matters how old the "
-        "tokens are. The two on the left are models: *pydomo* of what `pydomo/Transport.py` of 0.3.0.16 shows (lines "
-        "25, 79–82 and 100–106), a *plain cache* of a token in a variable. "
+        "Simulated by `make fleet`: time, network, disk and Redis are stood in for by their rules; what decides "
+        "(provider, vault, seal) is the real code. It runs through all starts, restarts and outages; quiet days are "
+        "worked out in its place from the same draws, which gave the same counts wherever both were run: for 1 and 100 "
+        "workers throughout, for 10,000 over half a day. Of an outage of the endpoint the figures are means (and the "
+        "worst second the worst) of four that begin a quarter of an hour apart, as it matters how old the tokens are "
+        "by then. The two on the left are models: *pydomo* of what `pydomo/Transport.py` of 0.3.0.16 shows (lines 25, "
+        "79–82 and 100–106), a *plain cache* of a token in a variable. "
         f"Seed {results['seed']} gives the same figures each time."
     )
 

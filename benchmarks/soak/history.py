@@ -35,8 +35,8 @@ class Try(NamedTuple):
     """The serial number of what was granted."""
     retry_after: float = 0.0
     """What the answer asked for, in s of the group's clock."""
-    retry: bool = False
-    """Whether it is another try of the same round."""
+    fetch: int = 0
+    """What the tries of one round have in common."""
 
 
 class Round(NamedTuple):
@@ -181,15 +181,12 @@ def _process(who: str, events: list[Event]) -> Process:
         return tuple(event for event in events if event["event"] == kind)
 
     tries = [Try(*(event[name] for name in Try._fields)) for event in of("try")]
-    rounds = list[list[Try]]()
+    rounds = dict[int, list[Try]]()
     for each in sorted(tries, key=lambda each: each.sent):
-        if each.retry and rounds:
-            rounds[-1].append(each)
-        else:
-            rounds.append([each])
+        rounds.setdefault(each.fetch, []).append(each)
     return Process(
         who,
-        tuple(Round(tuple(each)) for each in rounds),
+        tuple(Round(tuple(each)) for each in rounds.values()),
         seen=tuple((event["at"], event["token"]) for event in of("seen")),
         errors=of("error"),
         broken=of("broken"),

@@ -25,7 +25,7 @@ class Kind(NamedTuple):
 
 
 KINDS = (
-    Kind("year", 60, 8760 * 60 / 3600, 0.1, 1),
+    Kind("year", 60, 8760 * 60 / 3600, 0.08, 1),
     Kind("file", 5, 1.0, 1.0, 2),
     Kind("redis", 5, 1.0, 1.0, 2),
 )

@@ -39,7 +39,8 @@ class Account(NamedTuple):
     """Why there were so many requests for a token."""
 
     reasons: Counter[str]
-    """Rounds by their reason: "cold" (there was no token), "due" (it was stale), "refused" (by the API), "needless"."""
+    """Rounds by their reason: "cold" (there was no token), "due" (it was stale), "refused" (by the API), "late" (the
+    last one did not end in time), "needless"."""
     grants: int
     """Rounds that ended with a token."""
     tries: int
@@ -55,9 +56,11 @@ def account(group: Group) -> Account:
     """Requests are as many as lifetimes, refusals and faults make them, exactly.
 
     Each round must have a reason: its process had no token; or the newest one that it had was stale, so at least four
-    fifths through its life; or the API had refused that one. No other process that shares the store may have had a
-    fresh token by then, or a fetch under way, unless the store was down, or that fetch took longer than others wait for the lock. Each
-    try that failed must be one that the server did harm to, or that met it down, or that ran into its time-out.
+    fifths through its life; or the API had refused that one; or a fetch of this process had begun 60 s ago, and should
+    have ended by itself: then there may be a second one. No other process that shares the store may have had a
+    fresh token by then, or a fetch under way, unless the store was down, or that fetch took longer than others wait for
+    the lock. Each try that failed must be one that the server did harm to, or that met it down, or that ran into its
+    time-out.
     """
     sent, refused = group.sent(), group.first_refusals()
     reasons, failures, breaches, unshared = Counter[str](), Counter[str](), list[str](), 0
@@ -66,7 +69,7 @@ def account(group: Group) -> Account:
         newest = process.newest()
         for each in process.rounds:
             held = newest_at(newest, each.sent)
-            reason = _reason(group, held, each, sent, refused)
+            reason = _reason(group, process, held, each, sent, refused)
             reasons[reason] += 1
             if reason == "needless":
                 breaches.append(f"{process.who} asked at {each.sent:.3f} although token {held} was fresh")
@@ -81,7 +84,9 @@ def account(group: Group) -> Account:
     return Account(reasons, grants, tries, failures, unshared, breaches)
 
 
-def _reason(group: Group, held: str | None, each: Round, sent: dict[str, float], refused: dict[str, float]) -> str:
+def _reason(
+    group: Group, process: Process, held: str | None, each: Round, sent: dict[str, float], refused: dict[str, float]
+) -> str:
     if held is None:
         return "cold"
     if refused.get(held, each.sent) < each.sent:
@@ -89,7 +94,15 @@ def _reason(group: Group, held: str | None, each: Round, sent: dict[str, float],
     # The age of what came from a store is known less exactly.
     slack = _SLACK if len(group.processes) > 1 else 0.0
     stale = each.sent - sent[held] >= (1 - _STALE_SHARE) * group.real_lifetime - slack
-    return "due" if stale else "needless"
+    if stale:
+        return "due"
+    return "late" if any(_was_late(group, other, each) for other in process.rounds) else "needless"
+
+
+def _was_late(group: Group, other: Round, each: Round) -> bool:
+    """Whether a fetch began while another of the process was under way that should have ended by itself."""
+    longest = (_FETCH_SECONDS - (_LOCK_WAIT if len(group.processes) > 1 else 0)) / group.speed
+    return other.sent + longest - _SLACK <= each.sent <= other.ended + _SLACK
 
 
 def _is_unshared(group: Group, process: Process, held: str | None, each: Round, refused: dict[str, float]) -> bool:
@@ -172,7 +185,11 @@ def rounds(group: Group) -> list[str]:
             # What came from a store ends a row of failures, so that only the first pause is certain there, and ends a
             # pause, too: the token that came may be stale or refused before the pause would have been over.
             certain = pause if len(group.processes) == 1 else max(_FIRST_PAUSE, _asked(each))
-            if following is None or any(each.ended < when < following.sent for when, _ in process.seen):
+            if (
+                following is None
+                or _was_late(group, each, following)
+                or any(each.ended < when < following.sent for when, _ in process.seen)
+            ):
                 continue
             if following.sent < each.ended + certain / group.speed:
                 breaches.append(f"{process.who} asked at {following.sent:.3f}, within a pause")
@@ -228,8 +245,9 @@ def errors(group: Group) -> list[str]:
     An error of ours is allowed only if a fetch of that process had failed before the call ended, which is known to have
     had all its tries, or one of another process whose answer holds for all that share the store; if the call was made
     before the next fetch began, and before the pause was over (which is a longest one, where it may go on from that of
-    another process); or if it came after the 60 s that a caller waits; and if at the end of the call no token was at hand which the process had had before the call,
-    which had not expired, and which the API had not refused.
+    another process); or if it came after the 60 s that a caller waits. In any case, no token may have been at hand at
+    the end of the call which the process had had before the call, which had not expired, and which the API had not
+    refused.
     """
     sent, refused, breaches = group.sent(), group.first_refusals(), list[str]()
     for process in group.processes:
@@ -257,7 +275,9 @@ def errors(group: Group) -> list[str]:
 def _pause(group: Group, each: Round, following: Round | None, pause: float) -> Span:
     """When there may be errors after a fetch that failed."""
     until = each.ended + pause / group.speed + _LONG_SLACK
-    return Span(each.ended, until if following is None else min(until, following.sent))
+    if following is None or _was_late(group, each, following):
+        return Span(each.ended, until)
+    return Span(each.ended, min(until, following.sent))
 
 
 def answers(group: Group) -> list[str]:

@@ -27,7 +27,7 @@ class FastClock:
     def __init__(self, speed: float, seed: str) -> None:
         self._speed = speed
         self._started, self._started_wall = time.monotonic(), time.time()
-        self._here = threading.local()
+        self._here, self._numbers = threading.local(), itertools.count(1)
         chance = random.Random(seed).random  # noqa: S311 -- no secret comes of it
         self.clock = Clock(self._monotonic, self._wall, self._sleep, chance, inbox=lambda: _FastInbox(speed))
 
@@ -40,7 +40,6 @@ class FastClock:
         return self._started_wall + (time.monotonic() - self._started) * self._speed
 
     def _sleep(self, seconds: float) -> None:
-        self._here.slept = True
         time.sleep(seconds / self._speed)
 
     def sent(self) -> float:
@@ -48,11 +47,10 @@ class FastClock:
         sent: float = self._here.sent
         return sent
 
-    def is_retry(self) -> bool:
-        """Whether this thread has slept since it was last asked: only between two tries does a provider sleep."""
-        slept: bool = getattr(self._here, "slept", False)
-        self._here.slept = False
-        return slept
+    def fetch(self) -> int:
+        """The number of this thread's fetch. Each has a thread of its own."""
+        number: int = self._here.__dict__.setdefault("fetch", next(self._numbers))
+        return number
 
 
 class _FastInbox:
@@ -77,7 +75,7 @@ class Watch(httpx.BaseTransport):
         self._inner = httpx.HTTPTransport(verify=False, limits=httpx.Limits(max_keepalive_connections=0))
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        sent, retry, identity = self._clock.sent(), self._clock.is_retry(), f"{self._who}-{next(self._numbers)}"
+        sent, fetch, identity = self._clock.sent(), self._clock.fetch(), f"{self._who}-{next(self._numbers)}"
         request.headers["X-Soak-Id"] = identity
 
         def ended(outcome: str, response: httpx.Response | None = None) -> None:
@@ -88,7 +86,7 @@ class Watch(httpx.BaseTransport):
                 "try",
                 id=identity,
                 sent=sent,
-                retry=retry,
+                fetch=fetch,
                 ended=time.monotonic(),
                 outcome=outcome,
                 token=token if granted else None,

@@ -15,6 +15,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import dateutil.parser  # noqa: F401 -- which the first error would load, and the memory would grow once
+
+import domo_oauth.request  # noqa: F401 -- loading it within the first fetch would take minutes of the year's clock
 from domo_oauth import ClientCredentials, FileStore, RedisStore, TokenProvider
 
 from .callers import ASYNC, Callers

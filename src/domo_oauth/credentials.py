@@ -33,7 +33,7 @@ class ClientCredentials:
             colon.
     """
 
-    client_id: str
+    client_id: str = field(repr=False)  # rich prints fields, whatever the repr is
     client_secret: str = field(repr=False)
 
     def __init__(self, client_id: str, client_secret: str) -> None:
@@ -75,7 +75,8 @@ class ClientCredentials:
 
 
 def _variable(name: str) -> str:
-    return os.environ.get(name, "").strip()
+    # Not the mapping itself: tracebacks that show the value of what a line names would show the whole environment.
+    return os.getenv(name, "").strip()
 
 
 def _problem(name: str, value: object, variable: str) -> str | None:

@@ -1,4 +1,4 @@
-"""What ``make bench`` asks of this library, once: it reaches into the provider, and nothing else would notice."""
+"""What ``make bench`` asks of this library, once."""
 
 from __future__ import annotations
 

@@ -462,8 +462,8 @@ def test_advice_for_a_status_alone(status, said, wire):
     ("said", "moment"),
     [
         ("2019-02-19T14:23:03+02:00", datetime(2019, 2, 19, 12, 23, 3, 0, UTC)),
-        ("2019-02-19T14:23:03Z".ljust(64), datetime(2019, 2, 19, 14, 23, 3, 0, UTC)),
-        ("2019-02-19T14:23:03Z".ljust(65), None),  # dateutil takes a minute for a megabyte
+        ("2019-02-19T14:23:03Z", datetime(2019, 2, 19, 14, 23, 3, 0, UTC)),
+        ("2019-02-19T14:23:03Z" * 50_000, None),
         (10**20, None),
     ],
 )

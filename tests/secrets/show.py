@@ -14,11 +14,12 @@ import traceback
 from collections.abc import Iterator
 from types import FrameType
 
-import attrs
 import sentry_sdk
+import stack_data
 from _pytest._io.saferepr import saferepr
 from rich.pretty import pretty_repr
 from rich.traceback import Traceback
+from sentry_sdk.serializer import serialize
 from sentry_sdk.utils import event_from_exception
 
 SENTRY = sentry_sdk.Client().options
@@ -70,29 +71,52 @@ def _looked_up(frame: FrameType, name: str) -> object:
     return found
 
 
+def by_stack_data(error: BaseException) -> str:
+    """As IPython and others do: the values of all expressions in a function, attributes and items too."""
+    return "\n".join(
+        f"{variable.name}={saferepr(variable.value, maxsize=None)}"
+        for each in _chain(error)
+        if each.__traceback__
+        for frame in stack_data.FrameInfo.stack_data(each.__traceback__)
+        if isinstance(frame, stack_data.FrameInfo)
+        for variable in (frame.variables if _is_ours(frame.frame) else frame.variables_in_executing_piece)
+    )
+
+
 def by_log(error: BaseException) -> str:
     return logging.Formatter().formatException((type(error), error, error.__traceback__))
 
 
-TOOLS = (by_traceback, by_rich, by_sentry, by_lookup, by_log)
+TOOLS = (by_traceback, by_rich, by_sentry, by_lookup, by_stack_data, by_log)
 
 
 def message(error: BaseException) -> str:
-    """What is said without a traceback, of all errors behind an error, too."""
-    chain = list(_chain(error))
-    return "\n".join(f"{each} {each!r} {each.args!r} {vars(each)!r}" for each in chain)
+    """What is said without a traceback, and what a pickle of ours holds, of all errors behind an error, too."""
+    said = ""
+    for each in _chain(error):
+        said += f"{each} {each!r} {each.args!r} {vars(each)!r}\n"
+        if type(each).__module__.startswith(OURS):
+            said += repr(pickle.dumps(each))
+    return said
 
 
 def frames(error: BaseException) -> Iterator[tuple[bool, str]]:
     """The locals of each frame of an error, and of those behind it; and whether the frame is ours."""
     for each in _chain(error):
         for frame, _ in traceback.walk_tb(each.__traceback__):
-            yield frame.f_globals.get("__name__", "").partition(".")[0] in OURS, _locals(frame)
+            yield _is_ours(frame), _locals(frame)
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return frame.f_globals.get("__name__", "").partition(".")[0] in OURS
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
+        if isinstance(error, BaseExceptionGroup):
+            for each in error.exceptions:
+                yield from _chain(each)
         error = error.__cause__ or error.__context__
 
 
@@ -108,12 +132,13 @@ def value(shown: object) -> str:
 def _ways_to_show(shown: object) -> Iterator[str]:
     yield from (repr(shown), str(shown), f"{shown}", pprint.pformat(shown), repr([shown]), repr({"nested": shown}))
     yield pretty_repr(shown, expand_all=True, max_string=None)
+    yield repr(serialize({"vars": {"value": shown}}))  # Sentry sends the items of a tuple, not its repr
     yield logging.makeLogRecord({"msg": "%s %r", "args": (shown, shown)}).getMessage()
-    take_apart = (vars, dict, list, dataclasses.asdict, attrs.asdict, json.dumps)
+    take_apart = (vars, dict, list, dataclasses.asdict, json.dumps)  # attrs.asdict is asked for the fields
     for take in take_apart:
         try:
             yield repr(take(shown))
-        except (AttributeError, TypeError, ValueError, attrs.exceptions.NotAnAttrsClassError) as error:
+        except (AttributeError, TypeError, ValueError) as error:
             yield f"{error} {error!r}"
     for make in (copy.copy, lambda it: pickle.loads(pickle.dumps(it))):
         try:

@@ -10,10 +10,20 @@ from pathlib import Path
 import anyio
 import pytest
 
-from domo_oauth import ClientCredentials, DomoOAuthError, FileStore, TokenProvider, arequest_token, request_token
-from domo_oauth.exchange import TokenEndpoint
-from domo_oauth.provider import Clock, forget_tokens
-from domo_oauth.stores.redis import RedisStore
+from domo_oauth import (
+    ClientCredentials,
+    Clock,
+    DomoOAuthError,
+    FileStore,
+    RedisStore,
+    TokenProvider,
+    arequest_token,
+    request_token,
+)
+from domo_oauth.answer import Sent
+from domo_oauth.provider import forget_tokens
+from domo_oauth.request import Request
+from domo_oauth.stores.sealing import Entry, SealedStore
 from domo_oauth_client import AuthenticatedClient
 from tests.integration.redis_server import PASSWORD, RedisServer, needs_redis
 from tests.secrets import show
@@ -141,7 +151,8 @@ def test_header_fields_of_an_answer_are_in_a_log_of_another(evidence):
 
 
 def test_values_show_nothing(evidence, tmp_path):
-    with Server() as server, provider_of(server.url, store=FileStore(tmp_path / "store")) as provider:
+    store = FileStore(tmp_path / "store")
+    with Server() as server, provider_of(server.url, store=store) as provider:
         dump = tmp_path / "faulthandler"
         with dump.open("w") as file:
             server.on_request = lambda: faulthandler.dump_traceback(file, all_threads=True)
@@ -152,18 +163,14 @@ def test_values_show_nothing(evidence, tmp_path):
         with Server(api=ANSWERS["refused"][1]) as refusing:
             refused = provider_of(refusing.url)
             error_of(lambda: WAYS["httpx"](refused, f"{refusing.url}/x", {}))
-        endpoint = TokenEndpoint(credentials(), base_url=server.url)
-        endpoint.request()
-        shared = provider._shared
-        assert refused._shared.refused_token is not None
-        for shown in (
-            *(credentials(), token, provider, endpoint, provider.stats(), UNHURRIED, vars(endpoint)),
-            *(shared, vars(shared), shared.held, refused._shared, vars(refused._shared)),
-            *(provider._store, provider._vault, vars(provider._vault), provider._vault.seal, provider._vault.load()),
-        ):
+        sealed = SealedStore(store, credentials(), ("data",), server.url)
+        values = [credentials(), token, Entry(token), provider, refused, provider.stats(), UNHURRIED, store, sealed]
+        values += [Request(credentials(), None, server.url, {"proxy": CLIENT_SECRET})]
+        values += [Sent(server.url, credentials(), None, token.expires_at)]
+        for shown in values:
             evidence.add("value", show.value(shown))
-        endpoint.close()
-        refused.close()
+            for part in getattr(shown, "__dict__", {}).values():
+                evidence.add("value", show.value(part))
     evidence.add_files(tmp_path)
     assert evidence.leaks() == []
 
@@ -241,7 +248,7 @@ def test_a_store_that_cannot_be_used(evidence, tmp_path):
     (tmp_path / "store").write_text("a file in the place of a folder")
     with Server() as server:
         provider_of(server.url, store=FileStore(tmp_path / "store")).get_token()
-    assert "Doing without the store" in evidence.text("log")
+    assert "Going on without the store" in evidence.text("log")
     assert evidence.leaks() == []
 
 
@@ -292,5 +299,5 @@ def test_a_redis_that_cannot_be_used(fault, evidence, redis_server):
     error = error_of(lambda: store.load("name"))
     evidence.add("traceback", *(tool(error) for tool in show.TOOLS))
     store.close()
-    assert "Doing without the store" in evidence.text("log")
+    assert "Going on without the store" in evidence.text("log")
     assert evidence.leaks() == []

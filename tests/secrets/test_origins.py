@@ -12,11 +12,11 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
+import httpx
 import pytest
 import trustme
 
 from domo_oauth import ClientCredentials, TokenProvider
-from domo_oauth.adapters.httpx import DomoAuth
 from tests.secrets.canaries import ACCESS_TOKEN, CLIENT_ID, CLIENT_SECRET, Canaries
 from tests.secrets.server import Server, answer, takes
 from tests.secrets.ways import WAYS
@@ -25,6 +25,7 @@ Trick: TypeAlias = Callable[[Server, Server], str]
 """The URL, or the Location of a redirect, that is to lead from one server, which the token is for, to the other."""
 
 CANARIES = Canaries()
+GRANTED = {"access_token": ACCESS_TOKEN, "token_type": "bearer", "expires_in": 3599, "customer": "acme"}
 
 # All libraries read these as URLs of the other server.
 ELSEWHERE: dict[str, Trick] = {
@@ -143,6 +144,24 @@ def test_no_redirect_of_any_kind_carries_it(status, send):
         assert has_secret(other.requests) == [False]
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_from_another_server_gets_no_token(status, send):
+    with two_servers() as (api, other):
+        other.api = lambda request: answer(status, "", f"Location: {api.url}/v1/datasets")
+        assert send(provider_of(api), f"{other.url}/x") == "200"
+        assert has_secret(other.requests) == [False]
+        assert has_secret(api.requests) == [False], "not even a token is fetched"
+
+
+def test_a_redirect_by_way_of_another_server_gets_no_token(send):
+    with two_servers() as (api, other):
+        api.location = f"{other.url}/x"
+        other.api = lambda request: answer(307, "", f"Location: {api.url}/back")
+        assert send(provider_of(api), f"{api.url}/away") == "200"
+        assert has_secret(api.api_requests) == [True, False]
+        assert has_secret(other.requests) == [False]
+
+
 @pytest.mark.parametrize("trick", ODD)
 def test_an_odd_url_carries_no_token_elsewhere(trick, send):
     with two_servers() as (api, other):
@@ -201,7 +220,7 @@ def test_a_host_field_changes_nothing(send):
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory) -> tuple[ssl.SSLContext, str]:
     authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
     file = tmp_path_factory.mktemp("tls") / "authority.pem"
     authority.cert_pem.write_to_path(file)
     return context, str(file)
@@ -218,13 +237,6 @@ def test_the_same_host_and_port_without_tls_gets_no_token(tls, send):
         assert has_secret(api.api_requests) == [False, True, False]
 
 
-def test_a_host_that_is_named_gets_it_by_tls_only(tls):
-    with two_servers(tls=tls[0]) as (api, other):
-        auth = DomoAuth(provider_of(api), hosts=[other.authority])
-        assert auth._origins["https", other.host, other.port]
-        assert not auth._origins["http", other.host, other.port]
-
-
 class Proxy(Server):
     """Passes on what it is asked to, and keeps it: requests in clear, and tunnels of which it sees bytes only."""
 
@@ -233,8 +245,7 @@ class Proxy(Server):
         method, target, _ = request.split(b" ", 2)
         self.requests.append(request)
         authority = target if method == b"CONNECT" else target.split(b"/")[2]
-        host, _, port = authority.decode().rpartition(":")
-        with socket.create_connection((host, int(port))) as server:
+        with socket.create_connection(self.find(authority.decode())) as server:
             if method == b"CONNECT":
                 connection.sendall(b"HTTP/1.1 200 -\r\n\r\n")
                 answers = threading.Thread(target=self._carry, args=(server, connection))
@@ -244,6 +255,10 @@ class Proxy(Server):
             else:
                 server.sendall(request)
                 self._carry(server, connection)
+
+    def find(self, authority: str) -> tuple[str, int]:
+        host, _, port = authority.rpartition(":")
+        return host, int(port)
 
     def _carry(self, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
@@ -281,3 +296,29 @@ def test_what_a_proxy_of_the_environment_sees_without_tls_is_a_matter_of_the_cli
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         assert send(provider_of(api), f"{api.url}/x") == "200"
         assert proxy.requests == []
+
+
+def test_port_443_of_the_same_host_gets_no_token_from_port_80(tls, send, monkeypatch):
+    """Only root may listen there, so that a proxy leads to the servers. httpx keeps header fields on that way, and its
+    adapters refuse such a base URL."""
+
+    class StandardPorts(Proxy):
+        def find(self, authority: str) -> tuple[str, int]:
+            return "127.0.0.1", encrypted.port if authority.endswith(":443") else plain.port
+
+    args = {"transport": httpx.MockTransport(lambda _: httpx.Response(200, json=GRANTED))}
+    with Server() as plain, Server(tls=tls[0]) as encrypted, StandardPorts() as proxy:
+        for variable in ("HTTP_PROXY", "HTTPS_PROXY"):
+            monkeypatch.setenv(variable, proxy.url)
+            monkeypatch.setenv(variable.lower(), proxy.url)
+        plain.api = lambda _: answer(307, "", "Location: https://localhost/elsewhere")
+        provider = TokenProvider(
+            ClientCredentials(CLIENT_ID, CLIENT_SECRET), base_url="http://localhost", httpx_args=args
+        )
+        status = send(provider, "http://localhost/x", None, tls[1])
+        if status == "200":
+            assert has_secret(plain.requests) == [True]
+            assert has_secret(encrypted.requests) == [False]
+        else:
+            assert status == "ConfigurationError"
+            assert plain.requests == encrypted.requests == []

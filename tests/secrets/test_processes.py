@@ -246,7 +246,7 @@ def test_token(provider):
 
 def test_fields(provider):
     token = provider.get_token()
-    assert vars(provider._shared) == {"held": None, "token": token.customer}
+    assert vars(provider) == {"token": token.customer}
 
 def test_auth(provider):
     auth = DomoAuth(provider)

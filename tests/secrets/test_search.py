@@ -123,6 +123,7 @@ PLANTED = {
     show.by_rich: lambda: fail(ACCESS_TOKEN),
     show.by_sentry: lambda: fail(ACCESS_TOKEN),
     show.by_lookup: lambda: fail_at_a_line_that_names_it(Shows()),
+    show.by_stack_data: lambda: fail_at_a_line_that_names_it(Shows()),
     show.by_log: lambda: exec(f"raise ValueError({ACCESS_TOKEN!r})"),
     show.message: lambda: exec(f"raise ValueError({ACCESS_TOKEN!r})"),
 }
@@ -146,8 +147,7 @@ def test_a_frame_of_an_error_behind_an_error():
 
 
 def test_a_store_file(evidence, tmp_path):
-    store, name = FileStore(tmp_path / "store"), "0" * 32
-    store.save(name, ACCESS_TOKEN.encode(), store.load(name)[1] + 60, store.lease(name))
+    FileStore(tmp_path / "store").save("0" * 32, ACCESS_TOKEN.encode(), 60.0)
     evidence.add_files(tmp_path)
     assert "file: token" in evidence.leaks()[0]
 

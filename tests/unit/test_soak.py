@@ -26,12 +26,12 @@ RENEWED = (0.0, 50.0, 100.0, 150.0)
 def fetch(sent, token=None, *, outcomes=(), took=0.1, retry_after=0.0):
     """A round: tries that failed with these outcomes, each a second after the last, and then one that did not."""
     tries = [
-        Try(f"{sent}-{number}", sent + number, sent + number + took, outcome, retry_after=retry_after, retry=number > 0)
+        Try(f"{sent}-{number}", sent + number, sent + number + took, outcome, retry_after=retry_after)
         for number, outcome in enumerate(outcomes)
     ]
     if token is not None:
         begun = sent + len(tries)
-        tries.append(Try(f"{sent}-{len(tries)}", begun, begun + took, "200", token=str(token), retry=bool(tries)))
+        tries.append(Try(f"{sent}-{len(tries)}", begun, begun + took, "200", token=str(token)))
     return Round(tuple(tries))
 
 
@@ -93,6 +93,15 @@ def test_every_try_that_fails_has_a_cause():
     assert told.breaches == ["2 requests for a token failed without a fault"]
 
 
+def test_a_second_fetch_may_begin_60_s_after_one_that_has_not_ended():
+    slow = Round((Try("0", 0.0, 58.0, "503"), Try("1", 58.5, 60.5, "200", token="1")))
+    assert rules.account(a_group(process(slow, fetch(60.52, 2)))).reasons["late"] == 1
+    assert rules.account(a_group(process(slow, fetch(61.0, 2)))).reasons["needless"] == 1
+    failed = fetch(0, outcomes=["503"] * 4, took=58.0)  # ends at 61
+    assert not rules.rounds(a_group(process(failed, fetch(60.5, 1))))
+    assert rules.rounds(a_group(process(failed, fetch(59.0, 1))))
+
+
 @pytest.mark.parametrize(
     ("sent", "what", "breaks"),
     [
@@ -150,8 +159,8 @@ def test_or_after_the_failure_of_another_that_shares_the_store():
         (fetch(200, outcomes=["401"]), False),  # stays
         (fetch(200, outcomes=["200"]), False),  # a page
         (fetch(200, outcomes=["ConnectError"]), True),
-        (fetch(200, outcomes=["ReadTimeout"], took=19.5), False),  # no time for another
-        (fetch(200, outcomes=["429"], retry_after=25.0), False),
+        (fetch(200, outcomes=["ReadTimeout"], took=59.5), False),  # no time for another
+        (fetch(200, outcomes=["429"], retry_after=65.0), False),
         (fetch(200, outcomes=["429"], retry_after=5.0), True),
     ],
 )
@@ -166,9 +175,9 @@ def test_no_fetch_begins_within_a_pause():
     for index, (_, following) in enumerate(pairwise(kept), 1):
         sooner = fetch(following.sent - 0.2, following.token, outcomes=tries if following.token is None else ())
         assert any("within a pause" in each for each in rules.rounds(a_year(*kept[:index], sooner, *kept[index + 1 :])))
-    asked = fetch(200, outcomes=["429"], retry_after=25.0)
-    assert rules.rounds(a_year(asked, fetch(224, 5)))
-    assert not rules.rounds(a_year(asked, fetch(225.2, 5)))
+    asked = fetch(200, outcomes=["429"], retry_after=65.0)
+    assert rules.rounds(a_year(asked, fetch(264, 5)))
+    assert not rules.rounds(a_year(asked, fetch(265.2, 5)))
     asked = fetch(200, outcomes=["403"], retry_after=25.0)  # of this process alone
     one = process(asked, fetch(210, 6), seen=[(205.0, "5")])  # left in the store by the other
     assert not rules.rounds(a_group(one, process(fetch(204, 5), who="two")))
@@ -207,6 +216,13 @@ def test_an_error_needs_a_fetch_that_failed():
     rounds = a_year(OUTAGE, late, after).processes[0].rounds
     assert not rules.errors(a_group(process(*rounds, errors=[an_error(212.5)])))
     assert rules.errors(a_group(process(*rounds, errors=[an_error(221.0)])))  # there is a token again
+
+
+def test_a_caller_gets_an_error_after_60_s():
+    rounds = fetch(0, outcomes=["ReadTimeout"], took=70.0)
+    for ended, breaks in ((55.0, True), (60.0, False)):
+        told = rules.errors(a_group(process(rounds, errors=[an_error(0.1, 0.1 + ended, "TransportError")])))
+        assert bool(told) is breaks
 
 
 def test_there_is_no_error_while_a_token_is_good():
@@ -272,9 +288,9 @@ def test_callers_that_hang_are_seen():
 
 def test_events_are_read_as_rounds():
     common = {"event": "try", "at": 0.0, "ended": 1.0, "outcome": "503", "token": None, "retry_after": 0.0}
-    told = [common | {"id": str(sent), "sent": float(sent), "retry": sent in {2, 3}} for sent in (1, 2, 3, 4)]
+    told = [common | {"id": str(sent), "sent": float(sent), "fetch": int(sent == 3)} for sent in (1, 2, 3, 4)]
     kept = group("year", speed=1, lifetime=60, timeout=5, workers={"year": told[::-1]}, server=[])
-    assert [[one.id for one in each.tries] for each in kept.processes[0].rounds] == [["1", "2", "3"], ["4"]]
+    assert [[one.id for one in each.tries] for each in kept.processes[0].rounds] == [["1", "2", "4"], ["3"]]
 
 
 def test_a_seed_decides_the_faults():

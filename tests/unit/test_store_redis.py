@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis
 import redis.asyncio
+import stack_data
 import trustme
 from redis.cluster import RedisCluster
 from redis.sentinel import Sentinel
@@ -399,12 +400,13 @@ def until(true: Callable[[], object], *passes: type[Exception]) -> None:
 
 
 def shown(error: BaseException) -> str:
-    """All that a tool could show of an exception but what the test knows: the locals of each frame, too."""
+    """What tools show of an exception: the locals of each frame, and the values of what its line names."""
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
-        frames = frames.tb_next
+        frames = frames.tb_next  # the test knows the password
     report = traceback.TracebackException(type(error), error, frames, capture_locals=True)
-    return "".join(report.format())
+    infos = stack_data.FrameInfo.stack_data(frames) if frames else ()
+    return "".join(report.format()) + repr([variable.value for info in infos for variable in info.variables])
 
 
 def fails(store: RedisStore, says: str) -> None:

@@ -57,11 +57,15 @@ class DomoAuth(Adapter, AuthBase):
             return response
         if not self._refused(token, urlsplit(response.url).hostname or "", repeatable=_rewind(request)):
             return response
-        with suppress(requests.RequestException):
-            _ = response.content  # so that the connection can be used again
-        another = self._provider.get_token()
+        try:
+            another = self._provider.get_token()
+        except BaseException:
+            response.close()  # nobody else will
+            raise
         if another == token:
             return response
+        with suppress(requests.RequestException):
+            _ = response.content  # so that the connection can be used again
         response.close()
         again = request.copy()  # nobody who kept the first request sees the second token
         again.headers["Authorization"] = bearer(another)
