@@ -180,7 +180,7 @@ def broken_entries() -> dict[str, bytes]:
     def token(**changed: object) -> bytes:
         fields = {"access_token": "t", "expires_in": 1, "expires_at": "2026-01-01T00:00:00+00:00", "scopes": []}
         fields = {name: value for name, value in (fields | changed).items() if value is not ...}
-        return sealed(json.dumps([fields, 1.0, None]))
+        return sealed(json.dumps([fields, NOW + 0.5, None]))
 
     def error(kind: str = "ServerError", **details: object) -> bytes:
         return sealed(json.dumps([None, 0.0, [kind, "", details, 1.0, 2.0]]))
