@@ -200,7 +200,9 @@ class Request:
 
 def _httpx_args(url: str, given: Mapping[str, Any], budget: Budget) -> dict[str, Any]:
     args = dict(given)
-    headers = httpx.Headers({"User-Agent": f"domo-oauth/{__version__} python-httpx/{httpx.__version__}"})
+    # A caller's transport may keep connections, whose reads would be bounded by the budget of a fetch that has ended.
+    headers = httpx.Headers({"Connection": "close"})
+    headers["User-Agent"] = f"domo-oauth/{__version__} python-httpx/{httpx.__version__}"
     headers.update(args.get("headers"))
     hooks: dict[str, list[Any]] = dict(args.get("event_hooks") or {})
     bounded = [*hooks.get("request", ()), _Bounds(budget)]
