@@ -11,6 +11,7 @@ import copy
 import logging
 import os
 import threading
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from weakref import WeakSet
 
@@ -23,6 +24,7 @@ from .errors import SHARED_REFUSALS, ConfigurationError, DomoOAuthError, require
 from .flight import Flight, as_ours
 from .scopes import scope_names
 from .timing import DEFAULT_TIMEOUT, Budget, Clock
+from .token import Token
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,12 +34,12 @@ if TYPE_CHECKING:
     from .scopes import Scopes
     from .stores import Store
     from .stores.sealing import Entry, SealedStore
-    from .token import Token
 
 __all__ = ["Clock", "Stats", "TokenProvider", "forget_tokens"]
 
 logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
+_text = attrgetter("access_token")  # so that no line names a token's secret, which some tools would look up
 
 _OWN_FETCH = (
     "A token was requested by code that runs inside its own fetch, such as a log handler, a transport or a store, and "
@@ -232,11 +234,11 @@ class TokenProvider:
         held = self._state.held
         if held and min_lifetime is None and self._monotonic() < held.stale_at and self._wall() < held.stale_at_wall:
             return held.token
-        budget, began = Budget(timing.seconds("timeout", timeout), self._monotonic), self._monotonic()
+        budget, began = self._asked(timeout, min_lifetime)
         while isinstance(found := self._look(min_lifetime, began), Flight):
             if self._store is None:
                 _import_request()  # here, as gevent's patches break some imports on other threads
-            token = self._landed(found, found.wait(budget), timeout, min_lifetime)
+            token = self._landed(found, found.wait(budget), timeout, min_lifetime, began)
             if token is not None:
                 return token
         return found
@@ -250,9 +252,9 @@ class TokenProvider:
         held = self._state.held
         if held and min_lifetime is None and self._monotonic() < held.stale_at and self._wall() < held.stale_at_wall:
             return held.token
-        budget, began = Budget(timing.seconds("timeout", timeout), self._monotonic), self._monotonic()
+        budget, began = self._asked(timeout, min_lifetime)
         while isinstance(found := self._look(min_lifetime, began), Flight):
-            token = self._landed(found, await found.arrive(budget), timeout, min_lifetime)
+            token = self._landed(found, await found.arrive(budget), timeout, min_lifetime, began)
             if token is not None:
                 return token
         return found
@@ -262,9 +264,17 @@ class TokenProvider:
 
         An API that refuses one token after the other has another problem: for a growing pause the token stays, so that
         refused calls do not become as many token requests.
+
+        Raises:
+            ConfigurationError: It is not a Token.
         """
+        try:
+            require("The argument of invalidate()", token, Token)
+        except ConfigurationError:
+            del token  # it may be the secret itself, and a traceback that shows locals shows this frame
+            raise
         held, before, now = self._state.held, self._state.refused, self._monotonic()
-        if held is None or held.refused or held.token.access_token != token.access_token:
+        if held is None or held.refused or _text(held.token) != _text(token):
             return
         if before is not None and now < before.until:
             logger.debug("A token was refused soon after another; kept for %.1f s", before.until - now)
@@ -320,7 +330,12 @@ class TokenProvider:
         credentials = None if self._from_env else self._credentials
         return _unpickled, (credentials, self._scopes, self._store, self.base_url, self._httpx_args)
 
-    def _look(self, min_lifetime: float | None, began: float) -> Token | Flight[Token]:
+    def _asked(self, timeout: float | None, min_lifetime: float | None) -> tuple[Budget, float]:
+        if min_lifetime is not None:
+            timing.seconds("min_lifetime", min_lifetime)
+        return Budget(timing.seconds("timeout", timeout), self._monotonic), self._monotonic()
+
+    def _look(self, min_lifetime: float | None, began: float) -> Token | Flight[_Held]:
         """The token at hand, or the flight to wait for."""
         state, held, pause = self._state, self._state.held, self._pause()
         if held is not None and self._is_usable(held, min_lifetime, paused=pause is not None, began=began):
@@ -349,43 +364,47 @@ class TokenProvider:
         left, lifetime = held.left(self._clock), float(held.token.expires_in)
         if min_lifetime is None:
             return left > (0 if paused else lifetime - timing.spent_after(lifetime))
-        if 0 < left < min_lifetime and held.fetched and held.sent >= began:
-            logger.warning("Domo grants tokens for %d s, less than min_lifetime=%g", lifetime, min_lifetime)
+        if left >= min_lifetime and left > 0:
             return True
-        return left >= min_lifetime and left > 0
+        if not held.fetched or held.sent < began or held.refused:
+            return False
+        logger.warning("Domo grants tokens for %d s, less than min_lifetime=%g", lifetime, min_lifetime)
+        return True
 
-    def _join(self, min_lifetime: float | None) -> Flight[Token]:
+    def _join(self, min_lifetime: float | None) -> Flight[_Held]:
         """The flight of this generation, made if there is none."""
-        state = self._state
-        flight = self._flight(state.generation, min_lifetime)
+        state, generation = self._state, self._state.generation
+        flight = self._flight(generation, min_lifetime)
         if self._monotonic() - flight.began > timing.FETCH_SECONDS and len(state.flights) == 1:
             # It should have ended by itself, so it may never end, as when a name server does not answer.
-            state.generation += 1
-            flight = self._flight(state.generation, min_lifetime)
+            state.generation = max(state.generation, generation + 1)  # += would count each caller who comes here
+            flight = self._flight(generation + 1, min_lifetime)
         return flight
 
-    def _flight(self, generation: int, min_lifetime: float | None) -> Flight[Token]:
-        flights: dict[int, Flight[Token]] = self._state.flights
+    def _flight(self, generation: int, min_lifetime: float | None) -> Flight[_Held]:
+        flights: dict[int, Flight[_Held]] = self._state.flights
         return flights.get(generation) or flights.setdefault(  # atomic
             generation, Flight(lambda flight: self._work(flight, generation, min_lifetime), self._clock)
         )
 
     def _landed(
         self,
-        flight: Flight[Token],
-        outcome: Token | DomoOAuthError | None,
+        flight: Flight[_Held],
+        outcome: _Held | DomoOAuthError | None,
         timeout: float | None,
         min_lifetime: float | None,
+        began: float,
     ) -> Token | None:
         """What a caller gets who has waited for a flight; None if it has to look again."""
+        if isinstance(outcome, _Held):  # the token at hand may last longer, so the rules do not look at that
+            usable = min_lifetime is None or self._is_usable(outcome, min_lifetime, paused=False, began=began)
+            return outcome.token if usable else None
         held = self._state.held
-        if not isinstance(outcome, DomoOAuthError) and outcome is not None:
-            return outcome if min_lifetime is None else None
         if min_lifetime is None and held is not None and held.left(self._clock) > 0:
             return held.token
-        return flight.result(outcome, timeout)
+        return flight.result(outcome, timeout).token
 
-    def _work(self, flight: Flight[Token], generation: int, min_lifetime: float | None) -> Token | DomoOAuthError:
+    def _work(self, flight: Flight[_Held], generation: int, min_lifetime: float | None) -> _Held | DomoOAuthError:
         """Get a token, and keep it, or why there is none, for all who ask from now on. Runs on the flight's thread."""
         state, before = self._state, self._state.failure
         try:
@@ -401,13 +420,13 @@ class TokenProvider:
         state.generation = max(state.generation, generation + 1)
         state.flights.pop(generation, None)
         if isinstance(got, _Held):
-            return got.token
+            return got
         if got is not before:
             log = logger.warning if before is None else logger.debug
             log("No token; nobody asks again for %.1f s: %s", got.until - self._monotonic(), got.cause)
         return got.cause
 
-    def _get(self, flight: Flight[Token], min_lifetime: float | None) -> _Held | _Pause[DomoOAuthError]:
+    def _get(self, flight: Flight[_Held], min_lifetime: float | None) -> _Held | _Pause[DomoOAuthError]:
         """Take the token at hand or in the store, or fetch one as the only process that does."""
         state, held, pause = self._state, self._state.held, self._pause()
         if held is not None and not held.is_stale(self._clock) and held.left(self._clock) >= (min_lifetime or 0):
@@ -452,7 +471,7 @@ class TokenProvider:
         if token is not None:
             left, refused, held = entry.expires_at - now_wall, state.refused, state.held
             wanted = left > token.expires_in - timing.spent_after(token.expires_in) and left >= (min_lifetime or 0)
-            wanted = wanted and (refused is None or refused.cause.access_token != token.access_token)
+            wanted = wanted and (refused is None or _text(refused.cause) != _text(token))
             if wanted and (held is None or left > held.left(self._clock) + timing.SLICE):
                 logger.info("Took a token from the store, good for %d s", left)
                 self._stored += 1
@@ -464,7 +483,7 @@ class TokenProvider:
             return _Pause(entry.refusal.error, entry.refusal.pause, now + left)
         return None
 
-    def _fetch(self, flight: Flight[Token]) -> _Held | _Pause[DomoOAuthError]:
+    def _fetch(self, flight: Flight[_Held]) -> _Held | _Pause[DomoOAuthError]:
         """Request a token from the endpoint."""
         request = _import_request().Request(self._credentials, self._scopes, self.base_url, self._httpx_args)
         sent = sent_wall = 0.0

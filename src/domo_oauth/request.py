@@ -6,6 +6,7 @@ not. The TLS context is shared by the process, as certificate authorities take l
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401  # pyright: ignore[reportUnusedImport] -- socket imports it, when used
 import re
 from datetime import UTC, datetime
 from functools import cache
