@@ -108,28 +108,28 @@ FEATURES = (
     Feature(
         "renewal",
         "a 401 from the API renews the token, and the request is sent once more",
-        (f"{_INTEGRATION}adapter_httpx.py::test_a_token_that_domo_no_longer_takes_is_replaced",),
+        (f"{_INTEGRATION}adapters.py::test_a_revoked_token_is_replaced",),
     ),
     Feature(
         "origin",
         "the token goes to no other origin, not even by a redirect",
         (
-            f"{_INTEGRATION}adapter_httpx.py::test_another_origin_gets_no_token_and_the_log_says_so_once",
-            f"{_INTEGRATION}adapter_httpx.py::test_a_redirect_away_carries_no_token",
+            f"{_INTEGRATION}adapters.py::test_a_request_to_another_origin_carries_no_token_and_is_logged_once",
+            "tests/secrets/test_origins.py::test_a_redirect_to_another_server_carries_no_token",
         ),
     ),
     Feature(
         "moved",
         "the secret follows no redirect to another origin",
-        (f"{_INTEGRATION}exchange.py::test_a_redirect_is_not_followed_even_if_asked_for",),
+        (f"{_INTEGRATION}request.py::test_no_redirect_is_followed_even_if_asked_for",),
     ),
     Feature(
         "shown",
         "DEBUG logs and the repr show no secret and no token",
         (
             f"{_UNIT}provider.py::test_nothing_shows_a_secret",
-            f"{_UNIT}token.py::test_its_repr_shows_all_but_the_token",
-            f"{_INTEGRATION}adapter_httpx.py::test_it_shows_no_secret",
+            f"{_UNIT}token.py::test_its_repr_shows_everything_but_the_token",
+            f"{_INTEGRATION}adapters.py::test_it_shows_no_secret",
         ),
     ),
     Feature(
