@@ -284,8 +284,6 @@ def _tls_context(*, trust_env: bool) -> ssl.SSLContext:
 
 def _failure(error: Exception, sent: Sent) -> DomoOAuthError:
     """The error to raise in place of one of httpx's."""
-    if isinstance(error, httpx.DecodingError):
-        return broken_answer(None, f"its Content-Encoding is broken ({_text(error, sent)})", sent)
     # httpx reads the Location of a redirect even if it does not follow it.
     if isinstance(error, httpx.InvalidURL | UnicodeError) or "location header" in str(error):
         return broken_answer(None, "invalid Location header", sent)
