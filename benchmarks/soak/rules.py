@@ -23,7 +23,8 @@ _LONGEST_BACKOFF = (1.0, 2.0, 4.0)
 _FIRST_PAUSE, _LONGEST_PAUSE, _LONGEST_RETRY_AFTER = 1.0, 30.0, 300.0
 _REFUSALS = 90.0
 """Seconds: the longest pause in which a refused token is kept, and those in which the next refusal makes it longer."""
-_LOCK_WAIT = 10.0
+_LOCK_WAIT, _REDIS_LEASE = 10.0, 6.0
+"""Seconds: another process waits for the lock no longer, and in Redis the lock ends sooner."""
 _AFTER_OUTAGE = 6.0
 """Seconds after an outage of the store for which a process may still pass it over, and one more."""
 _FOR_ALL = ("401", "429", "5")
@@ -101,7 +102,7 @@ def _reason(
 
 def _was_late(group: Group, other: Round, each: Round) -> bool:
     """Whether a fetch began while another of the process was under way that should have ended by itself."""
-    longest = (_FETCH_SECONDS - (_LOCK_WAIT if len(group.processes) > 1 else 0)) / group.speed
+    longest = (_FETCH_SECONDS - (_LOCK_WAIT if len(group.processes) > 1 else 0.0)) / group.speed
     return other.sent + longest - _SLACK <= each.sent <= other.ended + _SLACK
 
 
@@ -114,14 +115,18 @@ def _is_unshared(group: Group, process: Process, held: str | None, each: Round, 
             if _store_failed(group, theirs.sent, each.sent):
                 continue
             if theirs.ended > each.sent:
-                if each.sent - theirs.sent < _LOCK_WAIT - _SLACK:
+                if each.sent - theirs.sent < _lock_wait(group) - _SLACK:
                     return True
             elif theirs.token is not None and each.sent - theirs.tries[-1].sent < fresh - _SLACK:
                 known = held is not None and int(theirs.token) <= int(held)
-                overrun = theirs.ended - theirs.sent >= _LOCK_WAIT - _SLACK
+                overrun = theirs.ended - theirs.sent >= _lock_wait(group) - _SLACK
                 if not known and not overrun and refused.get(theirs.token, each.sent) >= each.sent:
                     return True
     return False
+
+
+def _lock_wait(group: Group) -> float:
+    return _REDIS_LEASE if group.name == "redis" else _LOCK_WAIT
 
 
 def _store_failed(group: Group, began: float, ended: float) -> bool:
@@ -211,7 +216,7 @@ def _is_told(group: Group, theirs: Round, each: Round) -> bool:
     """Whether this fetch began within the pause after an error that another process had left in the store."""
     if not _holds_for_all(theirs):
         return False
-    if theirs.ended - theirs.sent >= _LOCK_WAIT - _SLACK or _store_failed(group, theirs.sent, each.sent):
+    if theirs.ended - theirs.sent >= _lock_wait(group) - _SLACK or _store_failed(group, theirs.sent, each.sent):
         return False  # it had its turn no longer, or could not leave word
     return theirs.ended < each.sent < theirs.ended + max(_FIRST_PAUSE, _asked(theirs)) / group.speed
 

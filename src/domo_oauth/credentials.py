@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from attrs import field, frozen
+from attrs import astuple, field, frozen
 
 from .errors import ConfigurationError
 
@@ -18,7 +18,7 @@ CLIENT_ID_VARIABLE = "DOMO_CLIENT_ID"
 CLIENT_SECRET_VARIABLE = "DOMO_CLIENT_SECRET"  # noqa: S105 -- the name of a variable, not a secret
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class ClientCredentials:
     """A client id and its secret, as Domo's developer portal shows them.
 
@@ -67,6 +67,13 @@ class ClientCredentials:
     def masked_client_id(self) -> str:
         """The first four characters of the client id, or a third of it: enough to tell clients apart."""
         return f"{self.client_id[: min(4, len(self.client_id) // 3)]}…"
+
+    # Not those of attrs, or pytest would show the fields if an assertion of equality fails.
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ClientCredentials) and astuple(self) == astuple(other)
+
+    def __hash__(self) -> int:
+        return hash(astuple(self))
 
     def __repr__(self) -> str:
         if not hasattr(self, "client_id"):

@@ -201,7 +201,9 @@ class Request:
 
 def _httpx_args(url: str, given: Mapping[str, Any], budget: Budget) -> dict[str, Any]:
     args = dict(given)
-    headers = httpx.Headers({"User-Agent": f"domo-oauth/{__version__} python-httpx/{httpx.__version__}"})
+    # A caller's transport may keep connections, whose reads would be bounded by the budget of a fetch that has ended.
+    headers = httpx.Headers({"Connection": "close"})
+    headers["User-Agent"] = f"domo-oauth/{__version__} python-httpx/{httpx.__version__}"
     headers.update(args.get("headers"))
     hooks: dict[str, list[Any]] = dict(args.get("event_hooks") or {})
     bounded = [*hooks.get("request", ()), _Bounds(budget)]
@@ -285,8 +287,6 @@ def _tls_context(*, trust_env: bool) -> ssl.SSLContext:
 
 def _failure(error: Exception, sent: Sent) -> DomoOAuthError:
     """The error to raise in place of one of httpx's."""
-    if isinstance(error, httpx.DecodingError):
-        return broken_answer(None, f"its Content-Encoding is broken ({_text(error, sent)})", sent)
     # httpx reads the Location of a redirect even if it does not follow it.
     if isinstance(error, httpx.InvalidURL | UnicodeError) or "location header" in str(error):
         return broken_answer(None, "invalid Location header", sent)

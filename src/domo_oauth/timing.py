@@ -34,8 +34,8 @@ DEFAULT_TIMEOUT = 60.0
 """Seconds that a caller waits for a token unless told otherwise: as long as a fetch may take."""
 SLICE = 1.0
 """Seconds that one wait takes at most. Long waits are cut into slices; see `Budget`."""
-SLACK = 0.1
-"""Seconds by which the operating system may end a wait late."""
+SLACK = 0.5
+"""Seconds by which a busy machine may end a wait late. What is later than that counts as time spent frozen."""
 
 # A fetch.
 FETCH_SECONDS = 60.0

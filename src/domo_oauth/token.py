@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from attrs import field, frozen
+from attrs import astuple, field, frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["Token"]
 
 
-@frozen
+@frozen(eq=False)
 class Token:
     """An access token (RFC 6749, section 5.1). Its repr shows everything but the token itself.
 
@@ -40,4 +40,11 @@ class Token:
     role: str | None = field(default=None, kw_only=True)
     user_id: int | None = field(default=None, kw_only=True)
     jti: str | None = field(default=None, kw_only=True)
-    extra: Mapping[str, Any] = field(factory=dict[str, Any], kw_only=True, repr=False, hash=False)
+    extra: Mapping[str, Any] = field(factory=dict[str, Any], kw_only=True, repr=False)
+
+    # Not those of attrs, or pytest would show the fields if an assertion of equality fails.
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Token) and astuple(self, recurse=False) == astuple(other, recurse=False)
+
+    def __hash__(self) -> int:
+        return hash((self.access_token, self.expires_at))

@@ -313,18 +313,18 @@ CODINGS = [
     broken(
         "gzip that stands for nothing, without end",
         flood(head(200, JSON, "Content-Encoding: gzip") + bomb(0), b"\x00\x00\x00\xff\xff" * 1000),
-        said="Content-Encoding is broken",
+        **ENDLESS,
     ),
     broken(
         "gzip that goes on after its end, without end",
         flood(head(200, JSON, "Content-Encoding: gzip") + gzip.compress(granted()), b" " * 65536),
-        said="Content-Encoding is broken",
+        **ENDLESS,
     ),
-    broken("no gzip at all", say(packed(granted())), said="Content-Encoding is broken"),
-    broken("gzip with a wrong checksum", say(packed(packed_wrongly())), said="Content-Encoding is broken"),
+    broken("no gzip at all", say(packed(granted())), said="Content-Encoding gzip"),
+    broken("gzip with a wrong checksum", say(packed(packed_wrongly())), said="Content-Encoding gzip"),
     broken("half a gzip", say(packed(gzip.compress(granted())[:40])), said="JSON"),
     broken("gzip twice", say(packed(gzip.compress(gzip.compress(granted())), "gzip, gzip")), said="Content-Encoding"),
-    broken("a coding that was not asked for", say(packed(granted(), "br")), said="Content-Encoding is broken"),
+    broken("a coding that was not asked for", say(packed(granted(), "br")), said="Content-Encoding gzip"),
     row("503 with broken gzip", say(packed(b"no gzip", status=503)), ServerError, tries=TRIES),
 ]
 

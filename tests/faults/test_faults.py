@@ -169,8 +169,8 @@ def test_a_caller_leaves_in_time(row, way, credentials, certificates, monkeypatc
     monkeypatch.setattr(timing, "FETCH_SECONDS", 2 * LIMIT)
     tls = certificates.shown[row.certificate] if row.certificate else None
     with (
-        nothing_left_behind(within=2 * LIMIT + 1),
         closing(Server(*row.faults, tls=tls, scheme=row.scheme or None)) as server,
+        nothing_left_behind(within=2 * LIMIT + 1),
     ):
         url, args = "https://domo.invalid" if row.proxy else server.url, httpx_args(row, server, certificates)
         provider = TokenProvider(credentials, base_url=url, httpx_args=args, clock=Time(runs=True).clock)
@@ -205,7 +205,7 @@ def test_a_name_server_that_does_not_answer(credentials, monkeypatch):
 
 def test_a_host_with_addresses_that_do_not_answer(credentials, monkeypatch):
     """Each takes the time-out for connections, and callers do not wait for them."""
-    with nothing_left_behind(within=4 * LIMIT + 1), closing(Server(grant, place="full")) as server:
+    with closing(Server(grant, place="full")) as server, nothing_left_behind(within=4 * LIMIT + 1):
         found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", server.address)] * 4
         monkeypatch.setattr(timing, "FETCH_SECONDS", LIMIT)
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)

@@ -223,6 +223,7 @@ def test_the_environment_of_a_sandbox(evidence, monkeypatch):
 
 TESTS = """
 import os
+import attrs
 import httpx
 import pytest
 from domo_oauth import ClientCredentials, DomoAuth, FileStore, TokenProvider, request_token
@@ -243,6 +244,10 @@ def test_provider(provider):
 def test_token(provider):
     token = provider.get_token()
     assert token == [token]
+
+def test_tokens(provider):
+    token = provider.get_token()
+    assert token == attrs.evolve(token, access_token="x")
 
 def test_fields(provider):
     token = provider.get_token()
@@ -278,7 +283,7 @@ def test_what_pytest_prints_of_failed_tests(evidence, home):
             check=False,
             timeout=PATIENCE * 2,
         )
-    assert b"8 failed" in ended.stdout, ended.stdout.decode()
+    assert b"9 failed" in ended.stdout, ended.stdout.decode()
     assert b"customer='acme'" in ended.stdout
     assert ACCESS_TOKEN.encode() in b"".join(server.requests)
     evidence.add("output of pytest", ended.stdout, ended.stderr)

@@ -16,7 +16,6 @@ import httpx
 import pytest
 import trustme
 
-from domo_oauth import ConfigurationError
 from domo_oauth.cli import network
 from domo_oauth.cli.network import Check
 
@@ -97,25 +96,6 @@ def test_a_proxy_that_cannot_be_looked_into_ends_it(monkeypatch):
     assert list(network.checks("https://api.domo.com")) == [Check("proxy", "warn", told)]
 
 
-def test_the_proxy_for_https_comes_before_that_for_all(monkeypatch):
-    monkeypatch.setenv("ALL_PROXY", "http://all.example:1")
-    assert network._proxy("api.domo.com").hostname == "all.example"
-    monkeypatch.setenv("HTTPS_PROXY", "http://https.example:2")
-    assert network._proxy("api.domo.com").hostname == "https.example"
-    monkeypatch.setenv("NO_PROXY", "domo.com")
-    assert network._proxy("api.domo.com") is None
-    assert network._proxy("domo.example").hostname == "https.example"
-
-
-@pytest.mark.parametrize("place", ["/{}", "?{}", "#{}"])
-def test_an_at_sign_after_the_host_is_of_a_password(place, monkeypatch):
-    monkeypatch.setenv("HTTPS_PROXY", "http://squid.example" + place.format("path"))
-    assert network._proxy("api.domo.com").hostname == "squid.example"
-    monkeypatch.setenv("HTTPS_PROXY", "http://squid.example" + place.format("word@squid.example"))
-    with pytest.raises(ConfigurationError, match="no URL of a proxy"):
-        network._proxy("api.domo.com")
-
-
 @pytest.mark.parametrize(
     ("proxy", "fields"),
     [
@@ -125,7 +105,7 @@ def test_an_at_sign_after_the_host_is_of_a_password(place, monkeypatch):
     ],
 )
 def test_what_a_proxy_is_told_of_who_asks(proxy, fields):
-    assert network._authorization(urlsplit(proxy)) == fields
+    assert network._authorization(httpx.URL(proxy)) == fields
 
 
 def test_the_tunnel_is_to_the_port_of_https(wire, monkeypatch):

@@ -200,7 +200,7 @@ def test_forget_all_counts(tmp_path, monkeypatch, capsys):
     for count, word in ((0, "entries"), (1, "entry"), (2, "entries")):
         store = FileStore(tmp_path)
         for number in range(count):
-            store.save(f"{number:032x}", b"x", store.load("0" * 32)[1] + 60, None)
+            store.save(f"{number:032x}", b"x", 60)
         assert cli.main(["forget", "--all"]) == 0
         assert capsys.readouterr() == ("", f"domo-oauth: Removed {count} {word} from {tmp_path}.\n")
 
@@ -211,5 +211,5 @@ def test_forget_says_whose_token(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("DOMO_CLIENT_SECRET", "canary-secret")
     for more, scopes in (([], "all its scopes"), (["--scope", "user,data"], "data user")):
         assert cli.main(["forget", *more]) == 0
-        told = f"domo-oauth: There was no token of the client cana… for {scopes} in {tmp_path}.\n"
+        told = f"domo-oauth: There was no entry of the client cana… for {scopes} in {tmp_path}.\n"
         assert capsys.readouterr() == ("", told)

@@ -115,5 +115,5 @@ def test_the_signs():
     head, _, *rows = table(results(origin=origin))
     (row,) = [row for row in rows if row.startswith("| the token goes")]
     signs = dict(zip(head.split(" | ")[1:], row.removesuffix(" |").split(" | ")[1:], strict=True))
-    assert signs["domo-oauth"] == "[✓](tests/integration/test_adapter_httpx.py)"
+    assert signs["domo-oauth"] == "[✓](tests/integration/test_adapters.py)"
     assert (signs["msal"], signs["openai"], signs["botocore"]) == ("–", "✗", "?")  # noqa: RUF001 -- as it is shown

@@ -180,7 +180,7 @@ def broken_entries() -> dict[str, bytes]:
     def token(**changed: object) -> bytes:
         fields = {"access_token": "t", "expires_in": 1, "expires_at": "2026-01-01T00:00:00+00:00", "scopes": []}
         fields = {name: value for name, value in (fields | changed).items() if value is not ...}
-        return sealed(json.dumps([fields, 1.0, None]))
+        return sealed(json.dumps([fields, NOW + 0.5, None]))
 
     def error(kind: str = "ServerError", **details: object) -> bytes:
         return sealed(json.dumps([None, 0.0, [kind, "", details, 1.0, 2.0]]))
@@ -327,7 +327,6 @@ def test_without_the_lock_it_goes_on(sealed, store):
         ({"save", "exit"}, EVERYTHING),
     ],
     ids=str,
-    ids=lambda value: "+".join(sorted(value)) if isinstance(value, set) else None,
 )
 def test_a_store_that_fails_costs_one_warning_and_is_not_asked_again(sealed, store, caplog, broken, asked, error):
     store.broken, store.error = broken, error

@@ -49,7 +49,7 @@ from domo_oauth.contract.redact import _tokens, redacted
 from domo_oauth.errors import TokenRequestError, TransportError
 from domo_oauth.sandbox.clients import load_clients
 from domo_oauth.scopes import scope_names, scope_parameter
-from domo_oauth.stores.sealing import Entry, SealedStore
+from domo_oauth.stores.sealing import Entry, Seal, SealedStore
 from domo_oauth_client.types import Response
 
 if TYPE_CHECKING:
@@ -125,9 +125,8 @@ def check_token(token: Token) -> None:
     assert token.expires_at.utcoffset() == timedelta(0)
     assert "" not in token.scopes
     assert pickle.loads(pickle.dumps(token)) == token  # noqa: S301 -- our own
-    store = SealedStore(Kept(), CREDENTIALS, ("data",), API)
-    store.save(Entry(token, 1.5 + min(1, token.expires_in)), 1.5)
-    assert store.load(1.5).token == (token if token.expires_in else None)
+    seal, entry = Seal(CREDENTIALS, ("data",), API), Entry(token, 1.5)
+    assert seal.open(seal.close(entry)) == entry
 
 
 def date(data: bytes) -> None:
@@ -207,11 +206,10 @@ def check_redacted(exchange: Exchange) -> bool:
 
 def seal(data: bytes) -> None:
     """An entry of a store: passed over, whatever it is, even where it was sealed with the right key."""
-    kept = Kept(data)
+    kept, nonce = Kept(data), bytes(12)
     store = SealedStore(kept, CREDENTIALS, ("data",), API)
     assert store.load(0.0) == Entry()
-    nonce = bytes(12)
-    kept.sealed = nonce + store._cipher.encrypt(nonce, data, None)  # noqa: SLF001
+    kept.sealed = nonce + Seal(CREDENTIALS, ("data",), API)._cipher.encrypt(nonce, data, None)  # noqa: SLF001
     found = store.load(0.0)
     assert found.token is None or 0.0 < found.expires_at <= found.token.expires_in
     assert found.refusal is None or 0.0 < found.refusal.until <= _LONGEST_PAUSE

@@ -38,12 +38,12 @@ def run(args: argparse.Namespace) -> int:
     show_log(verbose=args.verbose)
     if args.all:
         return _forget_all()
-    from domo_oauth.stores.sealing import SealedStore
+    from domo_oauth.stores.sealing import Seal
 
     base_url, scopes = resolve_base_url(args.base_url), chosen_scopes(args)
     credentials = find(args, base_url).credentials
     store = open_store()
-    name = SealedStore(store, credentials, scopes, base_url).name
+    name = Seal(credentials, scopes, base_url).name
     stored = store.load(name)
     store.delete(name)
     which = f"the client {credentials.masked_client_id} for {'all its scopes' if scopes is None else ' '.join(scopes)}"

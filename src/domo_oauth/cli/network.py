@@ -12,10 +12,11 @@ from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
-from urllib.parse import SplitResult, unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.parse import SplitResult, urlsplit
 
-from domo_oauth.errors import ConfigurationError
+import httpx
+
+from domo_oauth_client.client import environment_proxy
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -46,25 +47,27 @@ def checks(base_url: str) -> Generator[Check, None, None]:
     parts = urlsplit(base_url)
     encrypted = parts.scheme == "https"
     try:
-        proxy = _proxy(parts.hostname or "") if encrypted else None
-    except ConfigurationError as error:
-        yield Check("proxy", "fail", str(error))
+        found = environment_proxy(base_url)
+    except ValueError as error:
+        how = "it must look like http://user:password@host:3128, with special characters percent-encoded"
+        yield Check("proxy", "fail", f"{error}: {how}")
         return
+    proxy = httpx.URL(found) if found else None
     if proxy is None:
         yield Check("proxy", "ok", "none")
     elif proxy.scheme != "http":
-        yield Check("proxy", "warn", f"{proxy.scheme}://{proxy.hostname}: only http:// proxies can be looked into here")
+        yield Check("proxy", "warn", f"{proxy.scheme}://{proxy.host}: only http:// proxies can be looked into here")
         return
     else:
-        yield Check("proxy", "ok", f"{proxy.hostname}:{proxy.port or 80}, from the environment or the system")
+        yield Check("proxy", "ok", f"{proxy.host}:{proxy.port or 80}, from the environment or the system")
     server = parts.hostname or "", parts.port or (443 if encrypted else 80)
-    host, port = server if proxy is None else (proxy.hostname or "", proxy.port or 80)
+    host, port = server if proxy is None else (proxy.host, proxy.port or 80)
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         yield Check("DNS", "fail", f"{host} is not known ({error}): check its name and the name server")
         return
-    yield Check("DNS", "ok", f"{host} is {', '.join(sorted({str(each[4][0]) for each in found}))}")
+    yield Check("DNS", "ok", f"{host} is {', '.join(sorted({str(each[4][0]) for each in addresses}))}")
     connection = HTTPConnection(host, port, timeout=_TIMEOUT)
     if proxy is not None:
         connection.set_tunnel(*server, headers=_authorization(proxy))
@@ -133,37 +136,14 @@ def _over(
         yield Check("clock", "fail", f"no answer of HTTP ({told}): something else listens there, or stands in between")
 
 
-def _proxy(host: str) -> SplitResult | None:
-    """The proxy for https:// to this host.
-
-    Raises:
-        ConfigurationError: It cannot be read. Any part of it may be one of its password, so none is told.
-    """
-    proxies = getproxies()
-    url = proxies.get("https") or proxies.get("all")
-    if not url or proxy_bypass(host):
-        return None
-    with suppress(ValueError):
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        ended_too_soon = "@" in f"{parts.path}{parts.query}{parts.fragment}"  # by a character of user or password
-        if parts.hostname and parts.port != 0 and not ended_too_soon:
-            return parts
-    raise ConfigurationError(
-        "what HTTPS_PROXY, ALL_PROXY or the system's settings name is no URL of a proxy: it must look like "
-        "http://user:password@host:3128, with special characters percent-encoded"
-    )
-
-
-def _authorization(proxy: SplitResult) -> dict[str, str]:
-    if proxy.username is None:
+def _authorization(proxy: httpx.URL) -> dict[str, str]:
+    if not proxy.userinfo:
         return {}
-    pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+    pair = f"{proxy.username}:{proxy.password}"
     return {"Proxy-Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
 
 
 def _tls(connection: HTTPConnection, limit: _Limit, host: str) -> Check:
-    import httpx
-
     try:
         context = httpx.create_ssl_context()  # as the token is asked for
         # The handshake comes after, when the limit can see this socket.

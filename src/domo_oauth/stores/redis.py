@@ -172,16 +172,14 @@ def _connect(url: object, redis_args: dict[str, Any]) -> _Server | str:
     if missing := missing_extra("redis", "cryptography", "redis"):
         return missing
     from redis import Redis, RedisCluster
-    from redis.backoff import NoBackoff
-    from redis.retry import Retry
 
     if isinstance(url, Redis | RedisCluster):
         return "Pass arguments for redis-py to the client: they have no effect here." if redis_args else _Server(url)
     if not isinstance(url, str):
         return f"A RedisStore is made from a URL, a redis.Redis or a redis.RedisCluster, not {type(url).__name__}."
-    # No retries, which would multiply the time-outs. RESP 2 does all that is needed, on every server.
+    # RESP 2 does all that is needed, on every server. There are no retries unless asked for: they multiply time-outs.
     times = {"socket_connect_timeout": timing.REDIS_CONNECT_TIMEOUT, "socket_timeout": timing.REDIS_TIMEOUT}
-    args: dict[str, Any] = {**times, "retry": Retry(NoBackoff(), 0), "protocol": 2, **redis_args}
+    args: dict[str, Any] = {**times, "protocol": 2, **redis_args}
     try:
         client: Any = cast("Any", Redis).from_url(url, **args)
         client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)  # checks the arguments
