@@ -302,10 +302,7 @@ def test_a_foreign_error_becomes_one_of_ours_that_names_its_type_and_place(name,
 
 def test_each_caller_gets_a_copy_of_the_error_with_all_it_says():
     def work(_flight):
-        try:
-            raise ValueError(SECRET)
-        except ValueError:
-            raise InvalidClientError("no", status=401, toe="A-1") from None
+        raise InvalidClientError("no", status=401, toe="A-1") from ValueError(SECRET)
 
     flight = Flight(work, Clock())
     errors = []
