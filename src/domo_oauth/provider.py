@@ -11,6 +11,7 @@ import copy
 import logging
 import os
 import threading
+from contextlib import suppress
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from weakref import WeakSet
@@ -237,7 +238,8 @@ class TokenProvider:
         budget, began = self._asked(timeout, min_lifetime)
         while isinstance(found := self._look(min_lifetime, began), Flight):
             if self._store is None:
-                _import_request()  # here, as gevent's patches break some imports on other threads
+                with suppress(ImportError):  # as the fetch tells all who ask
+                    _import_request()  # here, as gevent's patches break some imports on other threads
             token = self._landed(found, found.wait(budget), timeout, min_lifetime, began)
             if token is not None:
                 return token
