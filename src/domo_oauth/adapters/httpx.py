@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AuthFlow", "DomoAuth"]
 
-_PORTS = {"http": 80, "https": 443}
-
 
 class AuthFlow(Adapter):
     """The auth flow for httpx and httpx2, which have the same interface. See ``Adapter``.
