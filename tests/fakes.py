@@ -57,8 +57,10 @@ class Time:
 class Inbox:
     def __init__(self, clock: Time) -> None:
         self._time, self._items = clock, queue.SimpleQueue[object]()
-        self.put = self._items.put
         clock.inboxes.add(self)
+
+    def put(self, item: object) -> None:
+        self._items.put(item)
 
     def get(self, *, timeout: float) -> object:
         if self._time.on_wait is None:

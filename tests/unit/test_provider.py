@@ -353,23 +353,12 @@ def test_a_fetch_that_was_left_behind_replaces_a_worse_token(provider, endpoint,
     assert provider.get_token().access_token == "canary-token-1"
 
 
-def test_the_error_of_a_fetch_that_was_left_behind_says_nothing_about_now(provider, endpoint, time, caplog):
+def test_the_error_of_a_fetch_that_was_left_behind_says_nothing_about_now(provider, endpoint, time):
     with left_behind(provider, endpoint, time, refused()):
         second = provider.get_token()
     assert provider.get_token() is second
-    time.advance(HOUR)
-    assert provider.get_token().access_token == "canary-token-3"
-
-
-def test_a_fetch_that_was_left_behind_ends_no_pause(provider, endpoint, time):
-    with left_behind(provider, endpoint, time, refused()):
-        endpoint.always = refused
-        with pytest.raises(InvalidClientError):
-            provider.get_token()
-        requests = endpoint.requests
-    with pytest.raises(InvalidClientError):
-        provider.get_token()
-    assert endpoint.requests == requests
+    provider.invalidate(second)
+    assert provider.get_token().access_token == "canary-token-3"  # without a pause
 
 
 def test_a_crowd_that_leaves_a_fetch_behind_makes_one_other(make, time):
