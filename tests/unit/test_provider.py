@@ -681,7 +681,7 @@ def test_providers_with_one_store_share_a_token_without_reading_it_again(credent
 def test_tokens_of_a_thousand_clients_outlive_their_providers(credentials, make):
     def states() -> int:
         gc.collect()
-        return sum(type(each).__name__ == "_State" for each in gc.get_objects())
+        return sum(type(each).__name__ == "State" for each in gc.get_objects())
 
     for number in range(1200):
         TokenProvider(ClientCredentials(f"client-{number}", credentials.client_secret))
