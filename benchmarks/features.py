@@ -66,7 +66,7 @@ FEATURES = (
     Feature(
         "mixed",
         "one request for threads and event loops together",
-        (f"{_INTEGRATION}provider.py::test_8_threads_and_two_loops_at_once",),
+        (f"{_INTEGRATION}provider.py::test_threads_and_loops_at_once",),
     ),
     Feature(
         PROCESSES,
@@ -87,10 +87,7 @@ FEATURES = (
     Feature(
         "refused",
         "64 threads share one refusal",
-        (
-            f"{_INTEGRATION}provider.py::test_64_callers_are_refused_after_one_request",
-            f"{_UNIT}provider.py::test_a_refusal_is_shared_by_tasks",
-        ),
+        (f"{_INTEGRATION}provider.py::test_64_callers_are_refused_after_one_request",),
     ),
     Feature(
         "wrong_credentials",
@@ -101,7 +98,7 @@ FEATURES = (
         "busy",
         "a 503 is retried, once its `Retry-After` is over",
         (
-            f"{_UNIT}provider.py::test_retry_after_is_waited_for",
+            f"{_UNIT}provider.py::test_retry_after_is_waited_for_or_holds_for_all_who_ask",
             f"{_UNIT}provider.py::test_what_may_pass_is_tried_four_times_with_full_jitter",
         ),
     ),
@@ -140,7 +137,7 @@ FEATURES = (
     Feature(
         "pickled",
         "can be pickled, without the token",
-        (f"{_UNIT}provider.py::test_a_pickle_carries_no_token",),
+        (f"{_UNIT}provider.py::test_a_pickle_carries_the_credentials_and_no_token",),
     ),
     Feature(
         "forked",

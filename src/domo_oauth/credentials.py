@@ -114,6 +114,7 @@ class HttpxArgs(dict[str, Any]):
         finally:
             del given  # a traceback that shows locals shows this frame
         if args.keys() & {"base_url", "auth"}:
+            del args  # some tools show what is in a dictionary, whatever its repr
             raise ConfigurationError(
                 "httpx_args cannot have base_url or auth: pass base_url and credentials beside it."
             )

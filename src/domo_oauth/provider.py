@@ -9,12 +9,8 @@ from __future__ import annotations
 
 import copy
 import logging
-import os
-import threading
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
-from weakref import WeakSet
-
-from attrs import define, field, frozen
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import timing
 from .base_url import resolve_base_url
@@ -22,7 +18,9 @@ from .credentials import ClientCredentials, HttpxArgs
 from .errors import SHARED_REFUSALS, ConfigurationError, DomoOAuthError, require
 from .flight import Flight, as_ours
 from .scopes import scope_names
+from .state import Held, Pause, State, forget_tokens, importing, shared_state
 from .timing import DEFAULT_TIMEOUT, Budget, Clock
+from .token import Token
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,12 +30,10 @@ if TYPE_CHECKING:
     from .scopes import Scopes
     from .stores import Store
     from .stores.sealing import Entry, SealedStore
-    from .token import Token
 
 __all__ = ["Clock", "Stats", "TokenProvider", "forget_tokens"]
 
 logger = logging.getLogger(__name__)
-_T = TypeVar("_T")
 
 _OWN_FETCH = (
     "A token was requested by code that runs inside its own fetch, such as a log handler, a transport or a store, and "
@@ -60,83 +56,6 @@ class Stats(NamedTuple):
     """Fetches that ended with an error."""
     expires_in: float | None
     """Seconds until the token at hand expires; None if there is none."""
-
-
-@define(eq=False)
-class _Held:
-    """A token at hand."""
-
-    token: Token
-    sent: float
-    """When it was requested, by the monotonic clock."""
-    sent_wall: float
-    stale_at: float
-    stale_at_wall: float
-    fetched: bool
-    """Whether this process fetched it; otherwise it came from the store."""
-    refused: bool = False
-    """Whether an API refused it. To mark it, rather than to drop it, cannot drop the next one by mistake."""
-
-    def left(self, clock: Clock) -> float:
-        """Seconds until it expires, by whichever clock says that it is older."""
-        if self.refused:
-            return 0.0
-        return self.token.expires_in - max(clock.monotonic() - self.sent, clock.wall() - self.sent_wall)
-
-    def is_stale(self, clock: Clock) -> bool:
-        """Whether the next one should be fetched."""
-        return clock.monotonic() >= self.stale_at or clock.wall() >= self.stale_at_wall
-
-    def refuse(self) -> None:
-        self.refused, self.stale_at = True, float("-inf")
-
-
-@frozen
-class _Pause(Generic[_T]):
-    """What ended the last try, and until when there is no other one.
-
-    After an error, callers get that error without a request. After an API refused a token, the next token is kept even
-    if it is refused, too.
-    """
-
-    cause: _T
-    seconds: float
-    """The next pause is twice as long."""
-    until: float
-    """By the monotonic clock."""
-
-    @property
-    def next(self) -> float:
-        return min(timing.LONGEST_PAUSE, self.seconds * 2)
-
-
-@define(eq=False, weakref_slot=True)
-class _State:
-    """What equal providers share within a process. Each change is a single assignment, so there is no lock."""
-
-    store: Store | None = field(repr=False)  # kept, as its id is part of the key
-    held: _Held | None = None
-    failure: _Pause[DomoOAuthError] | None = None
-    refused: _Pause[Token] | None = None
-    looked: float = float("-inf")
-    """When the store was last looked at during a pause."""
-    anew: bool = False
-    """Whether the next fetch ignores the refusals of other processes."""
-    generation: int = 0
-    flights: dict[int, Any] = field(factory=dict[int, Any])
-
-    def forget(self, *, anew: bool = False) -> None:
-        """Forget tokens and errors."""
-        self.held = self.failure = self.refused = None
-        self.looked, self.anew = float("-inf"), anew
-
-
-_shared: dict[tuple[object, ...], _State] = {}
-_MOST_SHARED = 1000
-"""Tokens outlive their providers, as a notebook's cell makes a new one each time; but not for ever."""
-_states: WeakSet[_State] = WeakSet()
-_importing = threading.RLock()  # greenlets of one thread may come here while one imports
-"""Held while a fetch imports what it needs. A child that is forked in the middle of an import could never import it."""
 
 
 class TokenProvider:
@@ -175,15 +94,9 @@ class TokenProvider:
             del credentials, httpx_args  # secrets may be in them, and a traceback that shows locals shows this frame
         self._store, self._clock, self._from_env = store, clock or Clock(), False
         self._monotonic, self._wall = self._clock.monotonic, self._clock.wall
-        self._state = self._find_state() if clock is None and not self._httpx_args else _State(store)
-        _states.add(self._state)
+        shared = clock is None and not self._httpx_args
+        self._state = shared_state(self.base_url, self._credentials, self._scopes, store) if shared else State(store)
         self._requests = self._refreshes = self._stored = self._waits = self._failures = 0
-
-    def _find_state(self) -> _State:
-        key = (self.base_url, self._credentials, self._scopes, id(self._store))
-        if len(_shared) > _MOST_SHARED:
-            _shared.pop(next(iter(_shared)), None)
-        return _shared.setdefault(key, _State(self._store))  # atomic
 
     @classmethod
     def from_env(
@@ -232,11 +145,12 @@ class TokenProvider:
         held = self._state.held
         if held and min_lifetime is None and self._monotonic() < held.stale_at and self._wall() < held.stale_at_wall:
             return held.token
-        budget, began = Budget(timing.seconds("timeout", timeout), self._monotonic), self._monotonic()
+        budget, began = self._asked(timeout, min_lifetime)
         while isinstance(found := self._look(min_lifetime, began), Flight):
             if self._store is None:
-                _import_request()  # here, as gevent's patches break some imports on other threads
-            token = self._landed(found, found.wait(budget), timeout, min_lifetime)
+                with suppress(ImportError):  # as the fetch tells all who ask
+                    self._import_request()  # here, as gevent's patches break some imports on other threads
+            token = self._landed(found, found.wait(budget), timeout, min_lifetime, began)
             if token is not None:
                 return token
         return found
@@ -250,9 +164,9 @@ class TokenProvider:
         held = self._state.held
         if held and min_lifetime is None and self._monotonic() < held.stale_at and self._wall() < held.stale_at_wall:
             return held.token
-        budget, began = Budget(timing.seconds("timeout", timeout), self._monotonic), self._monotonic()
+        budget, began = self._asked(timeout, min_lifetime)
         while isinstance(found := self._look(min_lifetime, began), Flight):
-            token = self._landed(found, await found.arrive(budget), timeout, min_lifetime)
+            token = self._landed(found, await found.arrive(budget), timeout, min_lifetime, began)
             if token is not None:
                 return token
         return found
@@ -262,16 +176,24 @@ class TokenProvider:
 
         An API that refuses one token after the other has another problem: for a growing pause the token stays, so that
         refused calls do not become as many token requests.
+
+        Raises:
+            ConfigurationError: It is not a Token.
         """
+        try:
+            require("The argument of invalidate()", token, Token)
+        except ConfigurationError:
+            del token  # it may be the secret itself, and a traceback that shows locals shows this frame
+            raise
         held, before, now = self._state.held, self._state.refused, self._monotonic()
-        if held is None or held.refused or held.token.access_token != token.access_token:
+        if held is None or held.refused or held.token != token:
             return
         if before is not None and now < before.until:
             logger.debug("A token was refused soon after another; kept for %.1f s", before.until - now)
             return
         again = before is not None and now < before.until + timing.REFUSALS_FORGOTTEN
         pause = before.next if before is not None and again else timing.FIRST_PAUSE
-        self._state.refused = _Pause(token, pause, now + pause)
+        self._state.refused = Pause(token, pause, now + pause)
         held.refuse()
 
     def reset(self) -> None:
@@ -320,7 +242,12 @@ class TokenProvider:
         credentials = None if self._from_env else self._credentials
         return _unpickled, (credentials, self._scopes, self._store, self.base_url, self._httpx_args)
 
-    def _look(self, min_lifetime: float | None, began: float) -> Token | Flight[Token]:
+    def _asked(self, timeout: float | None, min_lifetime: float | None) -> tuple[Budget, float]:
+        if min_lifetime is not None:
+            timing.seconds("min_lifetime", min_lifetime)
+        return Budget(timing.seconds("timeout", timeout), self._monotonic), self._monotonic()
+
+    def _look(self, min_lifetime: float | None, began: float) -> Token | Flight[Held]:
         """The token at hand, or the flight to wait for."""
         state, held, pause = self._state, self._state.held, self._pause()
         if held is not None and self._is_usable(held, min_lifetime, paused=pause is not None, began=began):
@@ -340,59 +267,63 @@ class TokenProvider:
         self._waits += 1
         return flight
 
-    def _pause(self) -> _Pause[DomoOAuthError] | None:
+    def _pause(self) -> Pause[DomoOAuthError] | None:
         """The last error, if its pause is not over."""
         failure = self._state.failure
         return failure if failure is not None and self._monotonic() < failure.until else None
 
-    def _is_usable(self, held: _Held, min_lifetime: float | None, *, paused: bool, began: float) -> bool:
+    def _is_usable(self, held: Held, min_lifetime: float | None, *, paused: bool, began: float) -> bool:
         left, lifetime = held.left(self._clock), float(held.token.expires_in)
         if min_lifetime is None:
             return left > (0 if paused else lifetime - timing.spent_after(lifetime))
-        if 0 < left < min_lifetime and held.fetched and held.sent >= began:
-            logger.warning("Domo grants tokens for %d s, less than min_lifetime=%g", lifetime, min_lifetime)
+        if left >= min_lifetime and left > 0:
             return True
-        return left >= min_lifetime and left > 0
+        if not held.fetched or held.sent < began or held.refused:
+            return False
+        logger.warning("Domo grants tokens for %d s, less than min_lifetime=%g", lifetime, min_lifetime)
+        return True
 
-    def _join(self, min_lifetime: float | None) -> Flight[Token]:
+    def _join(self, min_lifetime: float | None) -> Flight[Held]:
         """The flight of this generation, made if there is none."""
-        state = self._state
-        flight = self._flight(state.generation, min_lifetime)
+        state, generation = self._state, self._state.generation
+        flight = self._flight(generation, min_lifetime)
         if self._monotonic() - flight.began > timing.FETCH_SECONDS and len(state.flights) == 1:
             # It should have ended by itself, so it may never end, as when a name server does not answer.
-            state.generation += 1
-            flight = self._flight(state.generation, min_lifetime)
+            state.generation = max(state.generation, generation + 1)  # += would count each caller who comes here
+            flight = self._flight(generation + 1, min_lifetime)
         return flight
 
-    def _flight(self, generation: int, min_lifetime: float | None) -> Flight[Token]:
-        flights: dict[int, Flight[Token]] = self._state.flights
+    def _flight(self, generation: int, min_lifetime: float | None) -> Flight[Held]:
+        flights: dict[int, Flight[Held]] = self._state.flights
         return flights.get(generation) or flights.setdefault(  # atomic
             generation, Flight(lambda flight: self._work(flight, generation, min_lifetime), self._clock)
         )
 
     def _landed(
         self,
-        flight: Flight[Token],
-        outcome: Token | DomoOAuthError | None,
+        flight: Flight[Held],
+        outcome: Held | DomoOAuthError | None,
         timeout: float | None,
         min_lifetime: float | None,
+        began: float,
     ) -> Token | None:
         """What a caller gets who has waited for a flight; None if it has to look again."""
+        if isinstance(outcome, Held):  # the token at hand may last longer, so the rules do not look at that
+            usable = min_lifetime is None or self._is_usable(outcome, min_lifetime, paused=False, began=began)
+            return outcome.token if usable else None
         held = self._state.held
-        if not isinstance(outcome, DomoOAuthError) and outcome is not None:
-            return outcome if min_lifetime is None else None
         if min_lifetime is None and held is not None and held.left(self._clock) > 0:
             return held.token
-        return flight.result(outcome, timeout)
+        return flight.result(outcome, timeout).token
 
-    def _work(self, flight: Flight[Token], generation: int, min_lifetime: float | None) -> Token | DomoOAuthError:
+    def _work(self, flight: Flight[Held], generation: int, min_lifetime: float | None) -> Held | DomoOAuthError:
         """Get a token, and keep it, or why there is none, for all who ask from now on. Runs on the flight's thread."""
         state, before = self._state, self._state.failure
         try:
             got = self._get(flight, min_lifetime)
         except BaseException as error:  # noqa: BLE001 -- or all who wait would try again at once
             got = self._failed(error)
-        if isinstance(got, _Held):
+        if isinstance(got, Held):
             held, state.failure = state.held, None
             if held is None or held.left(self._clock) < got.left(self._clock):
                 state.held = got
@@ -400,27 +331,28 @@ class TokenProvider:
             state.failure = got
         state.generation = max(state.generation, generation + 1)
         state.flights.pop(generation, None)
-        if isinstance(got, _Held):
-            return got.token
+        if isinstance(got, Held):
+            return got
         if got is not before:
             log = logger.warning if before is None else logger.debug
             log("No token; nobody asks again for %.1f s: %s", got.until - self._monotonic(), got.cause)
         return got.cause
 
-    def _get(self, flight: Flight[Token], min_lifetime: float | None) -> _Held | _Pause[DomoOAuthError]:
+    def _get(self, flight: Flight[Held], min_lifetime: float | None) -> Held | Pause[DomoOAuthError]:
         """Take the token at hand or in the store, or fetch one as the only process that does."""
         state, held, pause = self._state, self._state.held, self._pause()
         if held is not None and not held.is_stale(self._clock) and held.left(self._clock) >= (min_lifetime or 0):
             return held  # the flight before landed while this one was made
         if self._store is None:
             return pause or self._fetch(flight)
-        from .stores.sealing import SealedStore
-
         flight.note = f"the store {self._store!r} has not answered"
-        sealed = SealedStore(self._store, self._credentials, self._scopes, self.base_url)
+        with importing():
+            from .stores.sealing import SealedStore
+
+            sealed = SealedStore(self._store, self._credentials, self._scopes, self.base_url)
         anew, state.anew = state.anew, False
         known = self._take(sealed.load(self._wall()), min_lifetime, anew=anew)
-        if pause is not None and not isinstance(known, _Held):
+        if pause is not None and not isinstance(known, Held):
             return pause
         flight.note = "another process fetches a token"
         tries = timing.LOCK_TRIES
@@ -434,25 +366,25 @@ class TokenProvider:
                     self._save(sealed, known, entry)
         return known
 
-    def _save(self, sealed: SealedStore, got: _Held | _Pause[DomoOAuthError], before: Entry) -> None:
+    def _save(self, sealed: SealedStore, got: Held | Pause[DomoOAuthError], before: Entry) -> None:
         """Leave to other processes what came of a fetch: a token, or a refusal that holds for them, too."""
         from .stores.sealing import Entry, Refusal
 
         now = self._wall()
-        if isinstance(got, _Held):
+        if isinstance(got, Held):
             sealed.save(Entry(got.token, now + got.left(self._clock)), now)
         elif isinstance(got.cause, SHARED_REFUSALS):
             refusal = Refusal(got.cause, got.seconds, now + got.until - self._monotonic())
             sealed.save(Entry(before.token, before.expires_at, refusal), now)
 
-    def _take(self, entry: Entry, min_lifetime: float | None, *, anew: bool) -> _Held | _Pause[DomoOAuthError] | None:
+    def _take(self, entry: Entry, min_lifetime: float | None, *, anew: bool) -> Held | Pause[DomoOAuthError] | None:
         """What another process has left in the store, if it is worth taking: a token, or a refusal."""
         state, token = self._state, entry.token
         now, now_wall = self._monotonic(), self._wall()
         if token is not None:
             left, refused, held = entry.expires_at - now_wall, state.refused, state.held
             wanted = left > token.expires_in - timing.spent_after(token.expires_in) and left >= (min_lifetime or 0)
-            wanted = wanted and (refused is None or refused.cause.access_token != token.access_token)
+            wanted = wanted and (refused is None or refused.cause != token)
             if wanted and (held is None or left > held.left(self._clock) + timing.SLICE):
                 logger.info("Took a token from the store, good for %d s", left)
                 self._stored += 1
@@ -461,12 +393,12 @@ class TokenProvider:
         if entry.refusal is not None and not anew:
             logger.info("No request: another process was refused, which holds for this one, too")
             left = min(entry.refusal.until - now_wall, timing.LONGEST_RETRY_AFTER)
-            return _Pause(entry.refusal.error, entry.refusal.pause, now + left)
+            return Pause(entry.refusal.error, entry.refusal.pause, now + left)
         return None
 
-    def _fetch(self, flight: Flight[Token]) -> _Held | _Pause[DomoOAuthError]:
+    def _fetch(self, flight: Flight[Held]) -> Held | Pause[DomoOAuthError]:
         """Request a token from the endpoint."""
-        request = _import_request().Request(self._credentials, self._scopes, self.base_url, self._httpx_args)
+        request = self._import_request().Request(self._credentials, self._scopes, self.base_url, self._httpx_args)
         sent = sent_wall = 0.0
 
         def on_attempt(failure: DomoOAuthError | None) -> None:
@@ -487,51 +419,24 @@ class TokenProvider:
         self._refreshes += held is not None and held.left(self._clock) > 0
         return self._hold(token, sent, sent_wall, fetched=True)
 
-    def _hold(self, token: Token, sent: float, sent_wall: float, *, fetched: bool) -> _Held:
-        stale = timing.stale_after(token.expires_in, self._clock.random())
-        return _Held(token, sent, sent_wall, sent + stale, sent_wall + stale, fetched)
+    @staticmethod
+    def _import_request() -> ModuleType:
+        """Import what a fetch needs, which loads httpx: the command does without, if the store has a token."""
+        with importing():
+            from . import request
+        return request
 
-    def _failed(self, error: BaseException) -> _Pause[DomoOAuthError]:
+    def _hold(self, token: Token, sent: float, sent_wall: float, *, fetched: bool) -> Held:
+        stale = timing.stale_after(token.expires_in, self._clock.random())
+        return Held(token, sent, sent_wall, sent + stale, sent_wall + stale, fetched)
+
+    def _failed(self, error: BaseException) -> Pause[DomoOAuthError]:
         """An error and its pause, which grows, so that no loop of callers can hammer the endpoint."""
         self._failures += 1
         before = self._state.failure
         pause = timing.FIRST_PAUSE if before is None else before.next
         asked = min(getattr(error, "retry_after", None) or 0.0, timing.LONGEST_RETRY_AFTER)
-        return _Pause(as_ours(error), pause, self._monotonic() + max(pause, asked))
-
-
-def _import_request() -> ModuleType:
-    """Import what a fetch needs, which loads httpx: the command does without, if there is a token in the store."""
-    with _importing:
-        from . import request
-    return request
-
-
-def _before_fork() -> None:
-    _locked.append(_importing.acquire(timeout=timing.LOCK_WAIT))
-
-
-def _after_fork_in_parent() -> None:
-    if _locked.pop():
-        _importing.release()
-
-
-def _after_fork_in_child() -> None:
-    global _importing  # noqa: PLW0603 -- another thread may have held the old one
-    _importing = threading.RLock()
-    for state in list(_states):
-        state.flights.clear()  # whose threads are in the parent
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    _locked: list[bool] = []
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
-
-
-def forget_tokens() -> None:
-    """Forget the tokens and errors of all providers of this process, for tests."""
-    for state in list(_states):
-        state.forget()
+        return Pause(as_ours(error), pause, self._monotonic() + max(pause, asked))
 
 
 def _unpickled(

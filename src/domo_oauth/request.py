@@ -6,6 +6,7 @@ not. The TLS context is shared by the process, as certificate authorities take l
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401  # pyright: ignore[reportUnusedImport] -- socket imports it, when used
 import re
 from datetime import UTC, datetime
 from functools import cache
@@ -200,7 +201,9 @@ class Request:
 
 def _httpx_args(url: str, given: Mapping[str, Any], budget: Budget) -> dict[str, Any]:
     args = dict(given)
-    headers = httpx.Headers({"User-Agent": f"domo-oauth/{__version__} python-httpx/{httpx.__version__}"})
+    # A caller's transport may keep connections, whose reads would be bounded by the budget of a fetch that has ended.
+    headers = httpx.Headers({"Connection": "close"})
+    headers["User-Agent"] = f"domo-oauth/{__version__} python-httpx/{httpx.__version__}"
     headers.update(args.get("headers"))
     hooks: dict[str, list[Any]] = dict(args.get("event_hooks") or {})
     bounded = [*hooks.get("request", ()), _Bounds(budget)]

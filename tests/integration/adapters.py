@@ -43,12 +43,17 @@ class Api(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.refuse = 0
+        self.is_hasty = False
+        """Refuses before it reads the body."""
         self.redirects: dict[str, str] = {}
         self.seen: list[Seen] = []
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
+
+    def handle_error(self, *args: object) -> None:
+        """Clients may break off."""
 
     @property
     def tokens(self) -> list[str | None]:
@@ -60,27 +65,37 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def answer(self) -> None:
+        location = self.server.redirects.get(self.path)
+        status = 307 if location else 401 if self.server.refuse > 0 else 200
+        self.server.refuse -= status == 401
+        refuses_at_once = self.server.is_hasty and status == 401
+        if refuses_at_once:
+            self.respond(status, location)
+        body = self.read()
+        token = self.headers.get("Authorization")
+        self.server.seen.append(Seen(self.path, token and token.removeprefix("Bearer "), body))
+        if not refuses_at_once:
+            self.respond(status, location)
+
+    do_GET = do_POST = do_PUT = answer
+
+    def read(self) -> bytes:
         if self.headers.get("Transfer-Encoding") == "chunked":
             body = b""
             while size := int(self.rfile.readline(), 16):
                 body += self.rfile.read(size)
                 self.rfile.readline()
             self.rfile.readline()
-        else:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        token = self.headers.get("Authorization")
-        self.server.seen.append(Seen(self.path, token and token.removeprefix("Bearer "), body))
-        location = self.server.redirects.get(self.path)
-        status = 307 if location else 401 if self.server.refuse > 0 else 200
-        self.server.refuse -= status == 401
+            return body
+        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+    def respond(self, status: int, location: str | None) -> None:
         self.send_response(status)
         self.send_header("Content-Length", "2")
         if location:
             self.send_header("Location", location)
         self.end_headers()
         self.wfile.write(b"{}")
-
-    do_GET = do_POST = do_PUT = answer
 
     def log_message(self, *args: object) -> None:
         pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -68,6 +69,17 @@ async def test_a_compressed_body_is_sent_again(auth, api):
     async with opened(auth) as session, session.post(f"{api.url}/x", data=b"content", compress="gzip") as response:
         assert response.status == 200
     assert api.seen[0].body == api.seen[1].body != b""
+
+
+async def test_a_file_that_is_still_being_sent_is_sent_again_as_a_whole(auth, api):
+    api.refuse, api.is_hasty = 1, True
+    content = bytes(range(256)) * 2**15
+    with tempfile.TemporaryFile() as file:
+        file.write(content)
+        file.seek(0)
+        async with opened(auth) as session, session.put(f"{api.url}/x", data=file) as response:
+            assert response.status == 200
+    assert [seen.body == content for seen in api.seen if seen.token == "token-2"] == [True]
 
 
 async def test_the_first_response_does_not_show_the_second_token(auth, api):

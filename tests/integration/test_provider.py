@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import warnings
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -21,17 +20,15 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from domo_oauth import ClientCredentials, InvalidClientError, TokenProvider
-from domo_oauth.provider import Clock
+from domo_oauth import ClientCredentials, Clock, InvalidClientError, TokenProvider
 from domo_oauth.sandbox import Sandbox, running
+from tests.fakes import HOUR, PATIENCE, Endpoint, Time, in_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import httpx
 
-PATIENCE = 60.0
-"""Seconds after which a test that waits for others gives up; far more than it takes."""
 PATIENT = {"timeout": PATIENCE}
 """A machine that is busy with something else makes no request time out, and be sent again."""
 
@@ -55,7 +52,7 @@ def sandbox(slow_sandbox, monkeypatch) -> Sandbox:
 
 @pytest.fixture
 def clock() -> Clock:
-    """A clock of its own: providers share a token only where they have one clock, so no test meets another's."""
+    """With a clock, a provider shares its token with no other, so that no test meets another's."""
     return Clock(random=lambda: 0.0)
 
 
@@ -63,17 +60,6 @@ def clock() -> Clock:
 def provider(sandbox, clock) -> Iterator[TokenProvider]:
     with TokenProvider(ClientCredentials.from_env(), clock=clock, httpx_args=PATIENT) as provider:
         yield provider
-
-
-def ask(provider: TokenProvider, number: int, barrier: threading.Barrier) -> set[str]:
-    """The tokens of as many threads that ask at once."""
-
-    def run() -> str:
-        barrier.wait(PATIENCE)
-        return provider.get_token().access_token
-
-    with ThreadPoolExecutor(number) as threads:
-        return {each.result(PATIENCE) for each in [threads.submit(run) for _ in range(number)]}
 
 
 async def ask_in_tasks(provider: TokenProvider, number: int) -> set[str]:
@@ -88,14 +74,8 @@ async def ask_in_tasks(provider: TokenProvider, number: int) -> set[str]:
     return tokens
 
 
-def wait_for_a_request(sandbox: Sandbox) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not sandbox.stats().token_requests:
-        assert time.monotonic() < deadline
-
-
 def test_64_threads(provider, sandbox):
-    assert len(ask(provider, 64, threading.Barrier(64))) == 1
+    assert len({token.access_token for token in in_threads(64, provider.get_token)}) == 1
     assert sandbox.stats().token_requests == 1
 
 
@@ -104,8 +84,8 @@ def test_1000_tasks(provider, sandbox, anyio_backend):
     assert sandbox.stats().token_requests == 1
 
 
-def test_8_threads_and_two_loops_at_once(provider, sandbox):
-    barrier = threading.Barrier(10)
+def test_threads_and_loops_at_once(provider, sandbox):
+    barrier = threading.Barrier(3)
 
     def loop(backend: str) -> set[str]:
         async def main() -> set[str]:
@@ -114,27 +94,34 @@ def test_8_threads_and_two_loops_at_once(provider, sandbox):
 
         return anyio.run(main, backend=backend)
 
+    def threads() -> set[str]:
+        barrier.wait(PATIENCE)
+        return {token.access_token for token in in_threads(8, provider.get_token)}
+
     with ThreadPoolExecutor(3) as drivers:
-        asked = [drivers.submit(loop, "asyncio"), drivers.submit(loop, "trio")]
-        asked.append(drivers.submit(ask, provider, 8, barrier))
-        tokens = set().union(*(each.result(PATIENCE) for each in asked))
-    assert len(tokens) == 1
+        asked = [drivers.submit(loop, "asyncio"), drivers.submit(loop, "trio"), drivers.submit(threads)]
+        assert len(set().union(*(each.result(PATIENCE) for each in asked))) == 1
     assert sandbox.stats().token_requests == 1
 
 
-def test_64_callers_are_refused_after_one_request(sandbox, clock):
+def test_64_callers_are_refused_after_one_request(sandbox, clock, anyio_backend):
     provider = TokenProvider(ClientCredentials(sandbox.client_id, "wrong"), clock=clock, httpx_args=PATIENT)
-    barrier = threading.Barrier(64)
+    errors = in_threads(64, provider.get_token)
 
-    def run() -> InvalidClientError:
-        barrier.wait(PATIENCE)
+    async def ask() -> None:
         with pytest.raises(InvalidClientError) as caught:
-            provider.get_token()
-        return caught.value
+            await provider.aget_token()
+        errors.append(caught.value)
 
-    with provider, ThreadPoolExecutor(64) as threads:
-        errors = [each.result(PATIENCE) for each in [threads.submit(run) for _ in range(64)]]
-    assert len({id(error) for error in errors}) == 64
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(64):
+                tasks.start_soon(ask)
+
+    anyio.run(main, backend=anyio_backend)
+    assert {type(error) for error in errors} == {InvalidClientError}
+    assert len({id(error) for error in errors}) == 128
+    assert len({str(error) for error in errors}) == 1
     assert sandbox.stats().token_requests == 1
 
 
@@ -154,19 +141,22 @@ def test_a_loop_that_ends_while_the_request_is_under_way(provider, sandbox):
     assert sandbox.stats().token_requests == 1
 
 
-def test_two_providers_and_one_request(provider, sandbox, clock):
-    with TokenProvider(ClientCredentials.from_env(), clock=clock) as other:
-        assert other.get_token() is provider.get_token()
-    assert sandbox.stats().token_requests == 1
-
-
-def test_closed_while_a_request_is_under_way(provider, sandbox):
-    """The request ends however it ends; whoever waits has a token."""
-    with ThreadPoolExecutor(1) as threads:
-        waiting = threads.submit(provider.get_token)
-        wait_for_a_request(sandbox)
-        provider.close()
-        assert waiting.result(PATIENCE) is provider.get_token()
+@pytest.mark.parametrize("switch_interval", [1e-6, 1e-5, 0.005])
+def test_waves_of_32_threads(credentials, switch_interval):
+    """The threads change places up to a million times a second instead of two hundred times."""
+    endpoint, time = Endpoint(), Time()
+    provider = TokenProvider(credentials, httpx_args={"transport": endpoint}, clock=time.clock)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(switch_interval)
+    try:
+        for wave in range(1, 41):
+            assert len({token.access_token for token in in_threads(32, provider.get_token)}) == 1
+            assert endpoint.requests == wave
+            time.advance(HOUR)
+            if wave % 2:  # how the token at hand goes makes no difference
+                provider.reset()
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def in_child(work: Callable[[], object]) -> object:
@@ -217,7 +207,7 @@ reached, forking = threading.Event(), threading.Event()
 
 class Gate:
     def find_spec(self, name, path, target=None):
-        if name == "domo_oauth.exchange":
+        if name == "httpx":
             reached.set()
             forking.wait(20)
 
@@ -245,15 +235,12 @@ def test_a_child_of_a_fork_while_all_is_still_being_loaded(sandbox):
 
 LOADED = """
 import sys
-from domo_oauth import TokenProvider, fetch
+import domo_oauth.request
+from domo_oauth import TokenProvider
 
-def opened(fetcher, really=fetch.Fetcher._open):
-    endpoint = really(fetcher)
-    before.update(sys.modules)
-    return endpoint
-
-before, fetch.Fetcher._open = set(), opened
-TokenProvider.from_env().get_token()
+provider = TokenProvider.from_env()
+before = set(sys.modules)
+provider.get_token()
 print(*(set(sys.modules) - before))
 """
 
@@ -333,20 +320,6 @@ def test_a_pool_of_processes(sandbox, from_env):
     assert first != token
     assert sandbox.stats().token_requests == 2
     provider.close()
-
-
-def test_however_threads_are_scheduled(sandbox):
-    """The threads change places a million times a second instead of two hundred times."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        for _ in range(5):
-            clock = Clock(random=lambda: 0.0)
-            with TokenProvider(ClientCredentials.from_env(), clock=clock) as provider:
-                assert len(ask(provider, 16, threading.Barrier(16))) == 1
-    finally:
-        sys.setswitchinterval(interval)
-    assert sandbox.stats().token_requests == 5
 
 
 @pytest.mark.parametrize("turn", [1, 2])

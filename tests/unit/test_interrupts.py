@@ -1,355 +1,252 @@
-"""The time limits of task queues, which a signal handler raises as an Exception in the midst of a fetch."""
+"""Ctrl-C, and the time limits that signal handlers raise: they reach who waits, and neither the fetch nor a secret."""
 
 from __future__ import annotations
 
-import functools
-import logging
+import itertools
+import pickle
 import signal
-import sys
 import threading
-import time
-import traceback
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import anyio
+import attrs
 import httpx
 import pytest
+import stack_data
 
 from domo_oauth import (
     ClientCredentials,
+    Clock,
     ConfigurationError,
     InvalidClientError,
     TokenProvider,
+    TransportError,
     arequest_token,
-    exchange,
-    interrupts,
-    log,
     request_token,
 )
-from domo_oauth import provider as provider_module
-from domo_oauth.interrupts import Interrupt, let_through
-from domo_oauth.stores.file import FileStore
-from domo_oauth.stores.redis import RedisStore
+from domo_oauth.provider import forget_tokens
+from tests.fakes import HOUR, PATIENCE, Endpoint, Time, in_threads, interrupted_at, refused, until
+from tests.secrets import show
 
-pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="this system has no such signals")
-CREDENTIALS = ClientCredentials("canary-client", "canary-secret")
-PATIENCE = 20.0
+needs_alarm = pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="this system has no such signals")
+PASSWORD = "canary-of-a-proxy"
 
 
-class SoftTimeLimitExceeded(Exception):  # noqa: N818 -- its name there
-    """As Celery's: an Exception."""
+def by_stack_data(error: BaseException) -> str:
+    """As IPython prints errors: what the lines around name, attributes too."""
+    options = stack_data.Options(before=20, after=20)
+    return "".join(stack_data.Formatter(show_variables=True, options=options).format_exception(error))
 
 
-class Limit:
-    def __init__(self, error: Exception) -> None:
-        self.error = error
-
-    def exceeded(self, *_):
-        raise self.error
-
-    def __call__(self, *_):
-        raise self.error
-
-
-class OfAnother(Limit):
-    """Has the method of its parent."""
-
-
-@pytest.fixture(autouse=True)
-def _anew():
-    before = signal.getsignal(signal.SIGALRM)
-    yield
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
-    provider_module.forget_tokens()
+def assert_nothing_shown(error: BaseException, *secrets: str, tools=(*show.TOOLS, by_stack_data)) -> None:
+    """No tool finds a secret in our frames; those of the test show what it wrote itself."""
+    assert secrets[0] not in show.message(error)
+    frame = error.__traceback__
+    while frame is not None and "/domo_oauth/" not in frame.tb_frame.f_code.co_filename:
+        frame = frame.tb_next
+    if frame is None:  # the interrupt came just before or after our code
+        return
+    error = error.with_traceback(frame)
+    for tool in tools:
+        told = tool(error)
+        assert not [secret for secret in (*secrets, PASSWORD) if secret in told], tool
 
 
-def handlers(error):
-    def raise_it(*_):
-        raise error
-
-    return {
-        "function": raise_it,
-        "lambda": lambda *_: raise_it(),
-        "method": Limit(error).exceeded,
-        "object": OfAnother(error),
-        "partial": functools.partial(Limit(error).exceeded, 1),
-    }
-
-
-class Endpoint:
-    """An endpoint below the real client, which is interrupted by the signal where it is told to."""
-
-    def __init__(self) -> None:
-        self.requests, self.interrupt = 0, True
-
-    def __call__(self, _request: httpx.Request) -> httpx.Response:
-        self.requests += 1
-        if self.interrupt and threading.current_thread() is threading.main_thread():
-            self.interrupt = False
-            signal.raise_signal(signal.SIGALRM)
-        number = self.requests
-        return httpx.Response(200, json={"access_token": f"t-{number}", "token_type": "bearer", "expires_in": 3599})
+class SoftTimeLimitExceeded(Exception):  # noqa: N818 -- as Celery calls it
+    pass
 
 
 @pytest.fixture
 def endpoint():
-    return Endpoint()
+    endpoint = Endpoint()
+    yield endpoint
+    endpoint.open.set()
 
 
 @pytest.fixture
-def make(endpoint):
-    return functools.partial(TokenProvider, CREDENTIALS, httpx_args={"transport": httpx.MockTransport(endpoint)})
+def provider(credentials, endpoint) -> TokenProvider:
+    return TokenProvider(credentials, httpx_args={"transport": endpoint}, clock=Clock())
+
+
+@pytest.fixture
+def secrets(credentials):
+    return credentials.client_secret, "canary-token-1", "canary-token-2"
+
+
+@pytest.fixture
+def limit(request):
+    """Raises an error in the main thread, from a signal handler, while a request is under way."""
+    before, timers = signal.getsignal(signal.SIGALRM), []
+
+    def set_limit(endpoint, error):
+        def exceeded(*_):
+            raise error
+
+        signal.signal(signal.SIGALRM, exceeded)
+        endpoint.open.clear()
+        timers.append(threading.Thread(target=strike))
+        timers[0].start()
+
+    def strike():
+        endpoint.wait_until_asked()
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+
+    endpoint = request.getfixturevalue("endpoint")
+    yield set_limit
+    for timer in timers:
+        timer.join()
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+WAYS = {
+    "get_token": lambda provider, *_: provider.get_token(),
+    "aget_token": lambda provider, *_: anyio.run(provider.aget_token),
+    "request_token": lambda _, credentials, args: request_token(credentials, httpx_args=args),
+    "arequest_token": lambda _, credentials, args: anyio.run(lambda: arequest_token(credentials, httpx_args=args)),
+}
+
+
+@needs_alarm
+@pytest.mark.parametrize(
+    "error", [SoftTimeLimitExceeded, TimeoutError, KeyboardInterrupt], ids=lambda kind: kind.__name__
+)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_limit_reaches_the_caller_as_it_is(provider, credentials, endpoint, limit, secrets, way, error):
+    raised = error("limit")
+    limit(endpoint, raised)
+    with pytest.raises(error) as caught:
+        WAYS[way](provider, credentials, {"transport": endpoint, "headers": {"X-Canary": PASSWORD}})
+    assert caught.value is raised
+    assert raised.__cause__ is None
+    assert isinstance(raised.__context__, type(None) | BlockingIOError)
+    endpoint.open.set()
+    if way.endswith("get_token"):
+        assert provider.get_token().access_token == "canary-token-1"
+        assert provider.stats().failures == 0
+    assert endpoint.requests == 1
+    if way in {"get_token", "request_token"}:  # in an event loop, it comes while the loop waits
+        assert_nothing_shown(raised, *secrets)
+
+
+@needs_alarm
+def test_others_go_on_waiting(provider, endpoint, limit):
+    with ThreadPoolExecutor(2) as threads:
+        limit(endpoint, SoftTimeLimitExceeded())
+        with pytest.raises(SoftTimeLimitExceeded):
+            provider.get_token()
+        waiting = [threads.submit(provider.get_token), threads.submit(anyio.run, provider.aget_token)]
+        until(lambda: provider.stats().waits == 3)
+        endpoint.open.set()
+        assert {each.result(PATIENCE).access_token for each in waiting} == {"canary-token-1"}
+    assert endpoint.requests == 1
+
+
+def cold(_provider, _endpoint, _time):
+    pass
+
+
+def stale(provider, _endpoint, time):
+    provider.get_token()
+    time.advance(HOUR - 100)
+
+
+def paused(provider, endpoint, _time):
+    endpoint.answers = [refused()]
+    with pytest.raises(InvalidClientError):
+        provider.get_token()
+
+
+def at_hand(provider, _endpoint, _time):
+    provider.get_token()
+
+
+def ask(provider):
+    with suppress(InvalidClientError):  # in a pause
+        provider.get_token()
+
+
+def refuse(provider):
+    provider.invalidate(provider.get_token())
 
 
 @pytest.mark.parametrize(
-    "error", [SoftTimeLimitExceeded("limit"), TimeoutError("limit")], ids=lambda e: type(e).__name__
+    ("state", "call", "requests"), [(cold, ask, 1), (stale, ask, 2), (paused, ask, 2), (at_hand, refuse, 2)]
 )
-@pytest.mark.parametrize("kind", handlers(Exception()))
-def test_a_limit_is_of_who_has_it(kind, error, endpoint, make):
-    signal.signal(signal.SIGALRM, handlers(error)[kind])
-    provider = make()
-    with pytest.raises(type(error)) as caught:
-        provider.get_token()
-    assert caught.value is error
-    assert error.__context__ is None
-    assert not any("_attempt" in str(entry.frame.code.name) for entry in caught.traceback)  # whose locals have secrets
-    assert endpoint.requests == 1
-    assert provider.get_token().access_token == "t-2"  # at once
-    assert provider.stats().failures == 0
+def test_an_interrupt_anywhere_holds_nobody_up_and_shows_nothing(credentials, secrets, state, call, requests):
+    for number in itertools.count(1):
+        time, endpoint, real = Time(), Endpoint(), Clock()
+        clock = attrs.evolve(time.clock, start=real.start, inbox=real.inbox)
+        provider = TokenProvider(credentials, httpx_args={"transport": endpoint}, clock=clock)
+        state(provider, endpoint, time)
+        error = interrupted_at(number, lambda provider=provider: call(provider))
+        time.advance(1)
+        if call is refuse:
+            provider.invalidate(provider.get_token())
+        assert in_threads(2, lambda provider=provider: provider.get_token(PATIENCE).expires_in) == [HOUR, HOUR]
+        until(lambda endpoint=endpoint: endpoint.requests >= requests)
+        assert endpoint.requests <= requests + (call is refuse)
+        if error is None:
+            break
+        assert_nothing_shown(error, *secrets, tools=(show.by_traceback, show.by_lookup))
+        if number % 5 == 0:
+            assert_nothing_shown(error, *secrets, tools=(by_stack_data,))
+    assert number > 5
 
 
-def test_others_take_over(endpoint, make):
-    error = SoftTimeLimitExceeded()
-    waits = threading.Event()
-
-    def exceeded(*_):
-        with ThreadPoolExecutor(1) as looking:  # the signal comes when the others wait
-            looking.submit(
-                lambda: [time.sleep(0.001) for _ in iter(lambda: provider.stats().waits < 2, False)]
-            ).result()
-        raise error
-
-    async def arrive():
-        with anyio.fail_after(PATIENCE):
-            return await provider.aget_token()
-
-    def ask():
-        assert waits.wait(PATIENCE)
-        return provider.get_token()
-
-    signal.signal(signal.SIGALRM, exceeded)
-    provider = make()
-    waits.set()
-    with ThreadPoolExecutor(2) as threads:
-        real = endpoint.__class__.__call__
-
-        def call(request):
-            if threading.current_thread() is threading.main_thread() and endpoint.interrupt:
-                others.extend([threads.submit(ask), threads.submit(anyio.run, arrive)])
-            return real(endpoint, request)
-
-        others = []
-        provider._fetcher._httpx_args["transport"] = httpx.MockTransport(call)
-        with pytest.raises(SoftTimeLimitExceeded):
-            provider.get_token()
-        assert {each.result(PATIENCE).access_token for each in others} == {"t-2"}
-    assert endpoint.requests == 2
+def test_what_is_no_token_cannot_be_made_invalid_and_shows_none(provider, secrets):
+    token = provider.get_token()
+    for wrong in (None, "a token", token.access_token):
+        with pytest.raises(ConfigurationError, match="must be of the type Token, not") as caught:
+            provider.invalidate(wrong)
+        assert_nothing_shown(caught.value, *secrets)
+    assert provider.get_token() is token
 
 
-@pytest.mark.parametrize("asks", ["get_token", "request_token", "arequest_token"])
-def test_a_limit_that_the_libraries_take_for_their_own(asks, wire):
-    """httpcore makes a TimeoutError a time-out of its own, and so an error of the transport, which is tried again."""
-    server, error = wire(b"", then="hang"), TimeoutError("limit")
-    signal.signal(signal.SIGALRM, handlers(error)["function"])
-    calls = {
-        "get_token": lambda: TokenProvider(CREDENTIALS, base_url=server.url).get_token(),
-        "request_token": lambda: request_token(CREDENTIALS, base_url=server.url),
-        "arequest_token": lambda: anyio.run(functools.partial(arequest_token, CREDENTIALS, base_url=server.url)),
-    }
-    signal.setitimer(signal.ITIMER_REAL, 0.3)
-    with pytest.raises(TimeoutError) as caught:
-        calls[asks]()
-    assert caught.value is error
+ERRORS = {
+    "late": lambda provider, args: provider.get_token(0),
+    "no number": lambda provider, args: provider.get_token("5"),
+    "no provider": lambda provider, args: TokenProvider(ClientCredentials.from_env(), httpx_args=args | {"auth": 1}),
+    "no scopes": lambda provider, args: TokenProvider.from_env(scopes="nonsense", httpx_args=args),
+    "no URL": lambda provider, args: TokenProvider.from_env(base_url="nonsense", httpx_args=args),
+    "no client": lambda provider, args: TokenProvider.from_env(httpx_args=args | {"nonsense": 1}).get_token(),
+    "no pickle": lambda provider, args: pickle.dumps(
+        TokenProvider.from_env(httpx_args=args | {"verify": httpx.create_ssl_context()})
+    ),
+    "refused": lambda provider, args: request_token(ClientCredentials.from_env(), httpx_args=args),
+    "refused again": lambda provider, args: provider.get_token(),
+}
 
 
-def test_a_limit_that_comes_while_a_task_runs(endpoint):
-    signal.signal(signal.SIGALRM, handlers(SoftTimeLimitExceeded("limit"))["function"])
-    args = {"transport": httpx.MockTransport(endpoint)}
-    with pytest.raises(SoftTimeLimitExceeded, match="limit"):
-        anyio.run(functools.partial(arequest_token, CREDENTIALS, httpx_args=args))
-    assert endpoint.requests == 1
-
-
-class Store(FileStore):
-    def lease(self, _name):
-        signal.raise_signal(signal.SIGALRM)
-
-
-def test_a_limit_within_a_store_is_no_fault_of_the_store(endpoint, make, tmp_path, caplog):
-    signal.signal(signal.SIGALRM, handlers(SoftTimeLimitExceeded())["function"])
-    with pytest.raises(SoftTimeLimitExceeded):
-        make(store=Store(tmp_path)).get_token()
-    assert endpoint.requests == 0
-    assert "Doing without the store" not in caplog.text
-
-
-def test_a_limit_while_redis_is_asked(endpoint, make, wire, caplog):
-    """Which has an error of its own for each."""
-    server, error = wire(b"", then="hang"), SoftTimeLimitExceeded("limit")
-    signal.signal(signal.SIGALRM, handlers(error)["function"])
-    store = RedisStore(server.url.replace("http", "redis"))
-    signal.setitimer(signal.ITIMER_REAL, 0.3)
-    with pytest.raises(SoftTimeLimitExceeded) as caught:
-        make(store=store).get_token()
-    assert caught.value is error
-    assert endpoint.requests == 0
-    assert store._passed_over is None
-    assert "Doing without the store" not in caplog.text
-
-
-def test_a_limit_while_certificate_authorities_are_loaded(monkeypatch):
-    """Which may well be an OSError, as is what they cannot be loaded for."""
-    error = TimeoutError("limit")
-    signal.signal(signal.SIGALRM, handlers(error)["function"])
-    monkeypatch.setattr(exchange, "_tls", lambda **_: signal.raise_signal(signal.SIGALRM))
-    args = {"headers": {"X-Canary": "canary-password"}}
-    for ask in (
-        TokenProvider(CREDENTIALS, httpx_args=args).get_token,
-        lambda: request_token(CREDENTIALS, httpx_args=args),
-    ):
-        with pytest.raises(TimeoutError) as caught:
-            ask()
-        assert caught.value is error
-        told = traceback.TracebackException.from_exception(error, capture_locals=True)
-        ours = [frame.locals for frame in told.stack if "domo_oauth" in frame.filename]
-        assert ours
-        assert "canary-password" not in str(ours)
-
-
-def test_a_limit_where_no_thread_can_be_started(endpoint, make, monkeypatch):
-    signal.signal(signal.SIGALRM, handlers(SoftTimeLimitExceeded("limit"))["function"])
-    monkeypatch.setattr(provider_module, "start_new_thread", lambda *_: (_ for _ in ()).throw(RuntimeError))
-    provider = make()
-    with pytest.raises(SoftTimeLimitExceeded, match="limit"):
-        anyio.run(provider.aget_token)
-    assert anyio.run(provider.aget_token).access_token == "t-2"
-
-
-@pytest.mark.parametrize("of_itself", [True, False])
-def test_an_error_that_came_of_itself_is_no_limit_and_ends(of_itself, endpoint, make, tmp_path):
-    class Broken(FileStore):
-        def load(self, _name):
-            error, other = OSError("canary-broken"), ValueError()
-            other.__cause__ = error
-            raise error from (error if of_itself else other)
-
-    endpoint.interrupt = False
-    signal.signal(signal.SIGALRM, handlers(SoftTimeLimitExceeded())["function"])
-    assert make(store=Broken(tmp_path)).get_token().access_token == "t-1"
-
-
-def test_a_function_that_is_no_handler_may_share_its_code(endpoint, make, tmp_path):
-    def decorated(function):
-        @functools.wraps(function)
-        def wrapper(*args):
-            return function(*args)
-
-        return wrapper
-
-    class Broken(FileStore):
-        @decorated
-        def load(self, name):
-            raise OSError(name)
-
-    endpoint.interrupt = False
-    signal.signal(signal.SIGALRM, decorated(lambda *_: None))
-    assert make(store=Broken(tmp_path)).get_token().access_token == "t-1"
-
-
-def test_a_handler_that_is_put_back_before_it_raises(endpoint, make):
-    def once(_number, _frame):
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        raise SoftTimeLimitExceeded
-
-    signal.signal(signal.SIGALRM, once)
-    with pytest.raises(SoftTimeLimitExceeded):
-        make().get_token()
-    assert endpoint.requests == 1
-
-
-def test_the_main_thread_may_have_any_name(endpoint, make, monkeypatch):
-    monkeypatch.setattr(threading.main_thread(), "name", "domo-oauth")
-    signal.signal(signal.SIGALRM, signal.default_int_handler)
-    with pytest.raises(KeyboardInterrupt):
-        make().get_token()
-
-
-def test_a_limit_within_a_look_into_the_store(make, tmp_path, monkeypatch):
-    provider, error = make(store=FileStore(tmp_path)), SoftTimeLimitExceeded()
-    signal.signal(signal.SIGALRM, handlers(error)["function"])
-    monkeypatch.setattr(type(provider._vault), "load", lambda _: signal.raise_signal(signal.SIGALRM))
-    shared = provider._shared
-    shared.fail(provider._failed(ConfigurationError("before")))
-    with pytest.raises(Interrupt):
-        provider._fetch()
-
-
-def test_a_limit_while_the_client_is_made(make, monkeypatch):
-    signal.signal(signal.SIGALRM, handlers(SoftTimeLimitExceeded())["function"])
-    monkeypatch.setattr(exchange, "AuthenticatedClient", lambda **_: signal.raise_signal(signal.SIGALRM))
-    with pytest.raises(SoftTimeLimitExceeded):
-        make().get_token()
-    with pytest.raises(SoftTimeLimitExceeded):
-        request_token(CREDENTIALS)
-
-
-def test_a_limit_while_a_line_is_logged(make, endpoint, monkeypatch):
-    signal.signal(signal.SIGALRM, handlers(SoftTimeLimitExceeded())["function"])
-    endpoint.interrupt = False
-    monkeypatch.setattr(log, "_find_logger", lambda: signal.raise_signal(signal.SIGALRM))
-    monkeypatch.setattr(log, "_logger", None)
-    with pytest.raises(SoftTimeLimitExceeded):
-        make().get_token()
-    with pytest.raises(SoftTimeLimitExceeded):
-        log.info("text")
-
-
-def test_what_the_caller_is_handling_is_no_limit_of_this_call(make, endpoint):
-    signal.signal(signal.SIGALRM, handlers(SoftTimeLimitExceeded())["function"])
-    endpoint.interrupt = False
-    provider = make()
-    provider._fetcher._httpx_args["transport"] = httpx.MockTransport(lambda _: httpx.Response(401, json={}))
-    try:
-        signal.raise_signal(signal.SIGALRM)
-    except SoftTimeLimitExceeded:
+@pytest.mark.parametrize("name", ERRORS)
+def test_no_error_shows_a_secret(provider, credentials, endpoint, secrets, monkeypatch, name):
+    monkeypatch.setenv("DOMO_CLIENT_ID", credentials.client_id)
+    monkeypatch.setenv("DOMO_CLIENT_SECRET", credentials.client_secret)
+    forget_tokens()
+    endpoint.always = refused
+    if name == "late":
+        endpoint.open.clear()
+    if name == "refused again":
         with pytest.raises(InvalidClientError):
             provider.get_token()
-        with pytest.raises(InvalidClientError):
-            request_token(CREDENTIALS, httpx_args=provider._fetcher._httpx_args)
+    args = {"transport": endpoint, "headers": {"X-Canary": PASSWORD}}
+    with pytest.raises((ConfigurationError, InvalidClientError, TransportError)) as caught:
+        ERRORS[name](provider, args)
+    assert_nothing_shown(caught.value, *secrets)
 
 
-def test_other_threads_have_no_signal_handlers():
-    signal.signal(signal.SIGALRM, raise_it := handlers(SoftTimeLimitExceeded())["function"])
+def test_a_group_of_errors_shows_nothing(provider, endpoint, secrets, anyio_backend):
+    endpoint.always = refused
 
-    def fail():
-        try:
-            raise_it(signal.SIGALRM, sys._getframe())  # as Python calls it
-        except SoftTimeLimitExceeded as error:
-            let_through(error)
-            return interrupts.is_interrupt(error)
+    async def main():
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(provider.aget_token)
 
-    with pytest.raises(Interrupt):
-        fail()
-    with ThreadPoolExecutor(1) as threads:
-        assert threads.submit(fail).result() is False
-
-
-def test_the_logger_is_looked_for_once(monkeypatch):
-    found, get = [], logging.getLogger
-    monkeypatch.setattr(log, "_logger", None)
-    with monkeypatch.context() as patched:
-        patched.setattr(logging, "getLogger", lambda *names: (found.append(names), get(*names))[1])
-        log.info("one")
-        log.debug("two")
-    assert found == [("domo_oauth",)]
+    with pytest.raises(ExceptionGroup) as caught:
+        anyio.run(main, backend=anyio_backend)
+    for error in caught.value.exceptions:
+        assert isinstance(error, InvalidClientError)
+        assert_nothing_shown(error, *secrets)
+    assert len({id(error) for error in caught.value.exceptions}) == len(caught.value.exceptions)

@@ -76,6 +76,7 @@ def has_token(library, auth, url) -> bool:
         ("https://api.domo.com", True),
         ("https://api.domo.com:443/v1", True),
         ("HTTPS://API.DOMO.COM/v1?x#y", True),
+        ("HTTPS://api.domo.com:443/v1", True),
         ("https://user:password@api.domo.com/v1", True),
         ("https://more.domo.com:8443", True),
         ("https://first.domo.com:1", True),
@@ -123,6 +124,12 @@ def test_one_host_is_one_and_not_its_letters(library):
 def test_a_host_must_be_one(host, library):
     with pytest.raises(ConfigurationError, match="in hosts must look like"):
         auth_for(library, hosts=[host])
+
+
+@pytest.mark.parametrize("library", ["httpx", "httpx2"])
+def test_a_host_that_httpx_does_not_accept(library):
+    with pytest.raises(ConfigurationError, match=f"{library} does not accept https://999.1.1.1"):
+        auth_for(LIBRARIES[library], hosts=["999.1.1.1"])
 
 
 def test_a_crawler_does_not_fill_the_memory(caplog):

@@ -327,7 +327,6 @@ def test_without_the_lock_it_goes_on(sealed, store):
         ({"save", "exit"}, EVERYTHING),
     ],
     ids=str,
-    ids=lambda value: "+".join(sorted(value)) if isinstance(value, set) else None,
 )
 def test_a_store_that_fails_costs_one_warning_and_is_not_asked_again(sealed, store, caplog, broken, asked, error):
     store.broken, store.error = broken, error

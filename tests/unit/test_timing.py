@@ -12,7 +12,7 @@ import time
 import pytest
 
 from domo_oauth import Clock, ConfigurationError
-from domo_oauth.timing import FETCH_SECONDS, Budget, seconds, spent_after, stale_after
+from domo_oauth.timing import FETCH_SECONDS, SLACK, Budget, seconds, spent_after, stale_after
 from tests.fakes import PATIENCE
 
 HOUR = 3600
@@ -55,9 +55,9 @@ def test_seconds_are_neither_negative_nor_something_else(given):
     [
         ([(1.0, 1.0)] * 4, 1.0),  # (asked for at most, passed)
         ([(9.0, 4.0)], 1.0),
-        ([(1.0, 100.0)], 3.9),  # frozen: the slice counts, and some slack
-        ([(1.0, 100.0), (1.0, 0.5), (1.0, 50.0)], 2.3),
-        ([(9.0, 100.0)], -0.1),
+        ([(1.0, 100.0)], 4.0 - SLACK),  # frozen: the slice counts, and some slack
+        ([(1.0, 100.0), (1.0, 0.5), (1.0, 50.0)], 2.5 - 2 * SLACK),
+        ([(9.0, 100.0)], -SLACK),
     ],
 )
 def test_a_budget_counts_no_more_than_the_wait_that_was_asked_for(waits, left):
@@ -81,7 +81,7 @@ def test_time_between_two_waits_counts_up_to_a_slice():
     now = 0.0
     budget = Budget(5.0, lambda: now)
     now = 100.0
-    assert budget.spend() == pytest.approx(3.9)
+    assert budget.spend() == pytest.approx(4.0 - SLACK)
 
 
 def test_a_clock_starts_daemon_threads_with_a_name():

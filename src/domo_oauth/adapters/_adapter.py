@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from domo_oauth.credentials import ClientCredentials
@@ -18,15 +19,16 @@ if TYPE_CHECKING:
     from domo_oauth.stores import Store
     from domo_oauth.token import Token
 
-__all__ = ["UNAUTHORIZED", "Adapter", "Origin", "bearer"]
+__all__ = ["PORTS", "UNAUTHORIZED", "Adapter", "Origin", "bearer"]
 
 logger = logging.getLogger(__name__)
 
 UNAUTHORIZED = 401
+PORTS = {"http": 80, "https": 443}
 _MAX_FOREIGN = 1000  # origins remembered as logged; a crawler can visit any number
 
 Origin: TypeAlias = tuple[str, str, int | None]
-"""Scheme, host and port (RFC 6454), as the HTTP client parses them."""
+"""Scheme, host and port (RFC 6454), as the HTTP client parses them; the port is that of the scheme by default."""
 
 
 class Adapter:
@@ -105,8 +107,9 @@ class Adapter:
         """The URL of Domo's API, without a trailing slash."""
         return self._provider.base_url
 
+    @abstractmethod
     def _origin(self, url: str) -> Origin:
-        raise NotImplementedError
+        """The origin of a URL."""
 
     def _is_ours(self, origin: Origin) -> bool:
         """Whether the token may go there. The first request to each other origin is logged."""
@@ -116,9 +119,7 @@ class Adapter:
             if len(self._foreign) >= _MAX_FOREIGN:
                 self._foreign.clear()
             self._foreign.add(origin)
-            scheme, host, port = origin
-            at = host if port is None else f"{host}:{port}"
-            logger.warning("No token is sent to %s://%s: not the origin of the base URL, not in hosts", scheme, at)
+            logger.warning("No token is sent to %s://%s:%s: not the origin of the base URL, not in hosts", *origin)
         return False
 
     def _refused(self, token: Token, host: str, *, repeatable: bool) -> bool:

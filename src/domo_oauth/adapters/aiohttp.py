@@ -71,7 +71,7 @@ class DomoAuth(Adapter):
         if another == token:
             return response
         response.release()
-        await request.close()  # a body that is still being sent must not read on in the same file
+        await request.close()  # waits for the end of a body that is still being sent, as aiohttp does
         _authorize(request, another)
         return await handler(request)
 

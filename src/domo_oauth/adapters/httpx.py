@@ -10,7 +10,7 @@ import httpx
 
 from domo_oauth.errors import ConfigurationError, chain
 
-from ._adapter import UNAUTHORIZED, Adapter, bearer
+from ._adapter import PORTS, UNAUTHORIZED, Adapter, bearer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from ._adapter import Origin
 
 __all__ = ["AuthFlow", "DomoAuth"]
-
-_PORTS = {"http": 80, "https": 443}
 
 
 class AuthFlow(Adapter):
@@ -81,13 +79,16 @@ class AuthFlow(Adapter):
         return False
 
     def _origin(self, url: str) -> Origin:
-        parsed = self._library.URL(url)
-        if parsed.scheme == "http" and parsed.port is None:
+        try:
+            origin = _origin(self._library.URL(url))
+        except self._library.InvalidURL as error:
+            raise ConfigurationError(f"{self._library.__name__} does not accept {url}: {error}") from None
+        if origin[::2] == ("http", 80):
             raise ConfigurationError(
                 f"{self._library.__name__} keeps the token when port 80 redirects to https:// on the same host, which "
                 "is another origin. Use a base URL with another port."
             )
-        return _origin(parsed)
+        return origin
 
 
 class DomoAuth(AuthFlow, httpx.Auth):
@@ -97,8 +98,7 @@ class DomoAuth(AuthFlow, httpx.Auth):
 
 
 def _origin(url: Any) -> Origin:
-    port = url.port  # None for the default, unless the scheme was written in capitals
-    return url.scheme, url.raw_host.decode(), None if port == _PORTS.get(url.scheme) else port
+    return url.scheme, url.raw_host.decode(), url.port or PORTS.get(url.scheme)
 
 
 def _refuses(response: Any, token: Token) -> bool:

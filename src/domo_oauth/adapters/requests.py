@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 
 from domo_oauth.errors import ConfigurationError
 
-from ._adapter import UNAUTHORIZED, Adapter, bearer
+from ._adapter import PORTS, UNAUTHORIZED, Adapter, bearer
 
 try:
     import requests
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from ._adapter import Origin
 
 __all__ = ["DomoAuth"]
-
-_PORTS = {"http": 80, "https": 443}
 
 
 class DomoAuth(Adapter, AuthBase):
@@ -66,7 +64,6 @@ class DomoAuth(Adapter, AuthBase):
             return response
         with suppress(requests.RequestException):
             _ = response.content  # so that the connection can be used again
-        response.close()
         again = request.copy()  # nobody who kept the first request sees the second token
         again.headers["Authorization"] = bearer(another)
         second: requests.Response = response.connection.send(again, **send_args)
@@ -75,7 +72,7 @@ class DomoAuth(Adapter, AuthBase):
 
     def _origin(self, url: str) -> Origin:
         parts = urlsplit(url)
-        return parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
+        return parts.scheme, parts.hostname or "", parts.port or PORTS.get(parts.scheme)
 
 
 class _Hook(partial[requests.Response]):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from domo_oauth import timing
 from domo_oauth.errors import ConfigurationError
+from domo_oauth.state import importing
 
 from . import LARGEST_ENTRY, StoreError, missing_extra
 
@@ -84,7 +85,8 @@ class FileStore:
     @contextmanager
     def lock(self, name: str) -> Generator[bool]:
         """See `Store.lock`."""
-        from filelock import FileLock, Timeout
+        with importing():
+            from filelock import FileLock, Timeout
 
         lock = FileLock(self.path / f"{name}.lock", mode=0o600, thread_local=False)
         with self._folder(make=True), suppress(Timeout):

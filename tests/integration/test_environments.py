@@ -1,0 +1,398 @@
+"""Callers in odd places: greenlets, subinterpreters, other event loops, a process that ends, forks or stands still.
+
+Each program runs in a process of its own, as it changes that process for good. It finds `provider`, which takes its
+token from a server that answers after a while, and what it prints is compared.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from tests.fakes import PATIENCE, until
+
+ROOT = Path(__file__).parents[2]
+BODY = b'{"access_token": "token", "token_type": "bearer", "expires_in": 3599, "customer": "acmecompany"}'
+GRANTED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
+MAKE = """
+from domo_oauth import ClientCredentials, Clock, DomoOAuthError, TokenProvider, arequest_token, request_token
+credentials = ClientCredentials("canary-id", "canary-secret")
+provider = TokenProvider(credentials, base_url={url!r})
+"""
+
+
+class Slow:
+    """A server that answers each request when it is told to."""
+
+    def __init__(self, wire, seconds=0.3):
+        self.may_answer = threading.Event()
+        self.wire = wire(b"", "close", self._answer)
+        self._seconds = seconds
+
+    def _answer(self):
+        self.may_answer.wait(self._seconds)
+        yield GRANTED
+
+    @property
+    def requests(self):
+        return len(self.wire.requests)
+
+
+@pytest.fixture
+def slow(wire):
+    server = Slow(wire)
+    yield server
+    server.may_answer.set()
+
+
+def start(url, program, first="", **options):
+    """Start a program: what comes first, the provider, and then the rest."""
+    code = dedent(first) + MAKE.format(url=url) + dedent(program)
+    return subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        **options,
+    )
+
+
+def run(url, program, first=""):
+    process = start(url, program, first)
+    out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, err
+    assert err == ""
+    return out.strip()
+
+
+# Greenlets.
+
+GREENLETS = """
+import {library} as library
+ticks = []
+def tick():
+    while True:
+        ticks.append(1)
+        library.sleep(0.01)
+library.spawn(tick)
+tokens = []
+asked = [library.spawn(lambda: tokens.append(provider.get_token())) for _ in range(10)]
+while len(tokens) < 10:
+    library.sleep(0.01)
+print(len(tokens), "tokens,", "loop runs" if len(ticks) > 10 else "loop stands still")
+"""
+GEVENT = "from gevent import monkey; monkey.patch_all({})"
+# httpcore imports trio if it is installed, which cannot be done after eventlet's patch.
+EVENTLET = "import sys; sys.modules['trio'] = None; import eventlet; eventlet.monkey_patch({})"
+FETCH = "provider.get_token(); provider.reset()"
+PATCHES = {
+    "gevent": (GEVENT.format(""), "", 1),
+    "gevent, late": ("", GEVENT.format(""), 1),
+    "gevent, after a fetch": ("", f"{FETCH}; {GEVENT.format('')}", 2),
+    "gevent without threads": (GEVENT.format("thread=False, select=False"), "", 1),
+    "gevent without threads, late": ("", GEVENT.format("thread=False"), 1),
+    "eventlet": (EVENTLET.format(""), "", 1),
+    "eventlet, late": ("", EVENTLET.format(""), 1),
+    "eventlet without threads": (EVENTLET.format("thread=False"), "", 1),
+}
+
+
+RUNS = PATCHES.keys() - {"eventlet without threads"}
+
+
+@pytest.mark.parametrize("name", PATCHES)
+def test_greenlets_get_one_token_and_the_others_run_meanwhile(slow, name):
+    first, then, requests = PATCHES[name]
+    program = f"{then}\n{GREENLETS.format(library=name.partition(',')[0].partition(' ')[0])}"
+    # Without its threads, eventlet leaves the queue as it is on which a caller waits.
+    assert run(slow.wire.url, program, first) == f"10 tokens, loop {'runs' if name in RUNS else 'stands still'}"
+    assert slow.requests == requests
+
+
+# Event loops.
+
+TASKS = """
+import asyncio
+async def main():
+    tokens = await asyncio.gather(*(provider.aget_token() for _ in range(10)))
+    return f"{len(set(map(id, tokens)))} token"
+"""
+LOOPS = {
+    "uvloop": "import uvloop; print(uvloop.run(main()))",
+    "nest_asyncio": """
+import nest_asyncio
+nest_asyncio.apply()
+async def outer():
+    return asyncio.run(main())  # in a running loop, as in a notebook
+print(asyncio.run(outer()))
+""",
+    "trio as a guest of asyncio": """
+import trio
+async def in_trio():
+    token = await provider.aget_token()
+    assert token is provider.get_token()
+    return "1 token"
+async def host():
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+    outcomes = []
+    trio.lowlevel.start_guest_run(
+        in_trio,
+        run_sync_soon_threadsafe=loop.call_soon_threadsafe,
+        done_callback=lambda outcome: (outcomes.append(outcome), done.set()),
+    )
+    await done.wait()
+    return outcomes[0].unwrap()
+print(asyncio.run(host()))
+""",
+}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_event_loops(slow, name):
+    if name == "uvloop":
+        pytest.importorskip("uvloop")
+    assert run(slow.wire.url, TASKS + LOOPS[name]) == "1 token"
+    assert slow.requests == 1
+
+
+# Subinterpreters, which have no daemon threads.
+
+INTERPRETERS = """
+import sys
+if sys.version_info >= (3, 13):
+    import _interpreters as interpreters
+    failed = lambda code: interpreters.exec(interpreters.create("isolated"), code)
+else:
+    import _xxsubinterpreters as interpreters
+    failed = lambda code: interpreters.run_string(interpreters.create(isolated=True), code)
+"""
+ASK = """
+import asyncio
+asked = {
+    "get_token": provider.get_token,
+    "aget_token": lambda: asyncio.run(TokenProvider(credentials, scopes="user", base_url=URL).aget_token()),
+    "request_token": lambda: request_token(credentials, base_url=URL),
+    "arequest_token": lambda: asyncio.run(arequest_token(credentials, base_url=URL)),
+}
+def say(name):
+    try:
+        print(name, type(asked[name]()).__name__, flush=True)
+    except BaseException as error:
+        print(name, type(error).__name__, error, flush=True)
+for name in asked:
+    say(name)
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="subinterpreters share their state with the main one")
+def test_an_isolated_subinterpreter(slow):
+    url = slow.wire.url
+    code = f"import sys; sys.path[:] = {sys.path!r}\nURL = {url!r}\n{MAKE.format(url=url)}{ASK}"
+    told = run(url, f"{INTERPRETERS}\nprint(failed({code!r}) or 'no error')")
+    assert told.splitlines() == [
+        *(f"{name} Token" for name in ("get_token", "aget_token", "request_token", "arequest_token")),
+        "no error",
+    ]
+
+
+# The end of a process.
+
+ENDS = {
+    "atexit": """
+import atexit, asyncio
+def ask():
+    print(provider.get_token().customer)
+    print(asyncio.run(TokenProvider(credentials, scopes="user", base_url=provider.base_url).aget_token()).customer)
+atexit.register(ask)
+""",
+    "a thread that the process waits for": """
+import threading
+threading.Thread(target=lambda: print(provider.get_token().customer, provider.get_token().customer, sep="\\n")).start()
+""",
+    "a finalizer": """
+import domo_oauth.request, logging, sys
+logging.disable()
+class Late:
+    def __del__(self, provider=provider, error=DomoOAuthError, sys=sys):
+        for _ in range(2):
+            try:
+                assert sys.is_finalizing()
+                provider.get_token()
+            except error:
+                pass
+            print("acmecompany")
+late = Late()
+""",
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_a_token_is_asked_for_while_the_process_ends(slow, name):
+    assert run(slow.wire.url, ENDS[name]).splitlines() == ["acmecompany"] * 2
+
+
+@pytest.mark.parametrize("ask", ["provider.get_token(0)", "asyncio.run(provider.aget_token(0))"])
+def test_a_fetch_keeps_no_process_from_ending(wire, ask):
+    slow = Slow(wire, PATIENCE)
+    began = time.monotonic()
+    assert (
+        run(slow.wire.url, f"import asyncio, domo_oauth.request\ntry: {ask}\nexcept DomoOAuthError: print('late')")
+        == "late"
+    )
+    assert time.monotonic() - began < PATIENCE / 2
+    slow.may_answer.set()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="this system has no such signals")
+def test_ctrl_c_ends_a_process_that_waits(wire):
+    slow = Slow(wire, PATIENCE)
+    process = start(slow.wire.url, "provider.get_token()")
+    until(lambda: slow.requests)
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=PATIENCE)
+    slow.may_answer.set()
+    assert process.returncode == -signal.SIGINT
+    assert err.rstrip().endswith("KeyboardInterrupt")
+    assert time.monotonic() - began < PATIENCE / 2
+
+
+# A process that stands still.
+
+FROZEN = {
+    "get_token": "print(provider.get_token(3).customer)",
+    "aget_token, asyncio": "import asyncio; print(asyncio.run(provider.aget_token(3)).customer)",
+    "aget_token, trio": "import trio; print(trio.run(provider.aget_token, 3).customer)",
+    "request_token": "print(request_token(credentials, base_url=provider.base_url, timeout=3).customer)",
+    "in the background": """
+import time
+late = 0
+clock = Clock(monotonic=lambda: time.monotonic() + late, wall=lambda: time.time() + late)
+provider = TokenProvider(credentials, base_url=provider.base_url, clock=clock)
+first = provider.get_token()
+late = 3599 - 200
+assert provider.get_token() is first
+while provider.stats().refreshes == 0:
+    time.sleep(0.01)
+print(provider.get_token().customer)
+""",
+}
+WITHOUT_BACKOFF = """
+import domo_oauth.request
+provider = TokenProvider(credentials, base_url=provider.base_url, clock=Clock(random=lambda: 0.0))
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this system has no such signals")
+def test_a_process_that_was_frozen_within_a_fetch_gets_its_token(wire):
+    """Frozen for longer than its callers wait; and answered meanwhile, or its connection lost."""
+    processes = {}
+    for name, lost in [*((name, False) for name in FROZEN), ("get_token", True), ("in the background", True)]:
+        server = Freezer(wire, at=2 if name == "in the background" else 1, lost=lost)
+        processes[name, lost] = (server, start(server.wire.url, f"{WITHOUT_BACKOFF}\n{FROZEN[name]}"))
+    for server, process in processes.values():
+        assert server.reached.wait(PATIENCE)
+        process.send_signal(signal.SIGSTOP)
+        server.stopped.set()
+    time.sleep(4)
+    for _, process in processes.values():
+        process.send_signal(signal.SIGCONT)
+    told = {key: process.communicate(timeout=PATIENCE) for key, (_, process) in processes.items()}
+    assert {key: out.strip() or err for key, (out, err) in told.items()} == dict.fromkeys(processes, "acmecompany")
+
+
+class Freezer:
+    """A server that tells when a request has come, and answers it, or not, once its sender has been stopped."""
+
+    def __init__(self, wire, at, lost):
+        self.reached, self.stopped = threading.Event(), threading.Event()
+        self.wire = wire(b"", "close", self._answer)
+        self._at, self._lost = at, lost
+
+    def _answer(self):
+        if len(self.wire.requests) == self._at:
+            self.reached.set()
+            assert self.stopped.wait(PATIENCE)
+            if self._lost:
+                return
+        yield GRANTED
+
+
+# Signals at random moments.
+
+INTERRUPTS = """
+import random, signal, threading, time
+import httpx
+class Limit(Exception): pass
+def handler(*_): raise Limit
+signal.signal(signal.SIGALRM, handler)
+random.seed(1)
+body = {{"access_token": "token", "token_type": "bearer", "expires_in": 3599, "customer": "acmecompany"}}
+hit = late = more = 0
+for _ in range({rounds}):
+    asked = []
+    def endpoint(request):
+        asked.append(1)
+        time.sleep(0.002)
+        return httpx.Response(200, json=body)
+    provider = TokenProvider(credentials, clock=Clock(), httpx_args={{"transport": httpx.MockTransport(endpoint)}})
+    other = threading.Thread(target=provider.get_token)
+    with_other = random.random() < 0.2
+    try:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, 0.008))
+            provider.get_token()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    except Limit:
+        hit += 1
+    try:
+        if with_other:
+            other.start()
+        provider.get_token(30)
+    except DomoOAuthError:
+        late += 1
+    if with_other:
+        other.join()
+    more += len(asked) != 1
+print("hit" if hit > {rounds} / 4 else hit, late, "held up,", more, "with more requests")
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no such signals")
+def test_limits_at_random_moments_hold_nobody_up_and_cost_no_request():
+    program = INTERRUPTS.format(rounds=int(os.environ.get("INTERRUPTS", "500")))
+    assert run("http://127.0.0.1:9", program) == "hit 0 held up, 0 with more requests"
+
+
+IMPORTS = """
+import random, signal, sys, time
+class Limit(Exception): pass
+def handler(*_): raise Limit
+signal.signal(signal.SIGALRM, handler)
+random.seed(1)
+try:
+    signal.setitimer(signal.ITIMER_REAL, {seconds})
+    provider.get_token()
+except Limit:
+    pass
+signal.setitimer(signal.ITIMER_REAL, 0)
+print(provider.get_token(30).customer)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no such signals")
+def test_a_limit_while_httpx_is_imported_holds_nobody_up(slow):
+    slow.may_answer.set()
+    processes = [start(slow.wire.url, IMPORTS.format(seconds=0.05 + number * 0.1)) for number in range(3)]
+    told = [process.communicate(timeout=PATIENCE) for process in processes]
+    assert [out.strip() or err for out, err in told] == ["acmecompany"] * 3
