@@ -60,7 +60,7 @@ class DomoAuth(Adapter, AuthBase):
         except BaseException:
             response.close()  # nobody else will
             raise
-        if another == token:
+        if another.access_token == token.access_token:
             return response
         with suppress(requests.RequestException):
             _ = response.content  # so that the connection can be used again
