@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,7 +19,7 @@ from .credentials import ClientCredentials, HttpxArgs
 from .errors import SHARED_REFUSALS, ConfigurationError, DomoOAuthError, require
 from .flight import Flight, as_ours
 from .scopes import scope_names
-from .state import Held, Pause, State, forget_tokens, importing, shared_state
+from .state import Held, Pause, State, forget_tokens, import_lock, shared_state
 from .timing import DEFAULT_TIMEOUT, Budget, Clock
 from .token import Token
 
@@ -149,7 +150,7 @@ class TokenProvider:
         while isinstance(found := self._look(min_lifetime, began), Flight):
             if self._store is None:
                 with suppress(ImportError):  # as the fetch tells all who ask
-                    self._import_request()  # here, as gevent's patches break some imports on other threads
+                    _import_request()  # here, as gevent's patches break some imports on other threads
             token = self._landed(found, found.wait(budget), timeout, min_lifetime, began)
             if token is not None:
                 return token
@@ -346,7 +347,7 @@ class TokenProvider:
         if self._store is None:
             return pause or self._fetch(flight)
         flight.note = f"the store {self._store!r} has not answered"
-        with importing():
+        with import_lock():
             from .stores.sealing import SealedStore
 
             sealed = SealedStore(self._store, self._credentials, self._scopes, self.base_url)
@@ -398,7 +399,7 @@ class TokenProvider:
 
     def _fetch(self, flight: Flight[Held]) -> Held | Pause[DomoOAuthError]:
         """Request a token from the endpoint."""
-        request = self._import_request().Request(self._credentials, self._scopes, self.base_url, self._httpx_args)
+        request = _import_request().Request(self._credentials, self._scopes, self.base_url, self._httpx_args)
         sent = sent_wall = 0.0
 
         def on_attempt(failure: DomoOAuthError | None) -> None:
@@ -419,13 +420,6 @@ class TokenProvider:
         self._refreshes += held is not None and held.left(self._clock) > 0
         return self._hold(token, sent, sent_wall, fetched=True)
 
-    @staticmethod
-    def _import_request() -> ModuleType:
-        """Import what a fetch needs, which loads httpx: the command does without, if the store has a token."""
-        with importing():
-            from . import request
-        return request
-
     def _hold(self, token: Token, sent: float, sent_wall: float, *, fetched: bool) -> Held:
         stale = timing.stale_after(token.expires_in, self._clock.random())
         return Held(token, sent, sent_wall, sent + stale, sent_wall + stale, fetched)
@@ -437,6 +431,17 @@ class TokenProvider:
         pause = timing.FIRST_PAUSE if before is None else before.next
         asked = min(getattr(error, "retry_after", None) or 0.0, timing.LONGEST_RETRY_AFTER)
         return Pause(as_ours(error), pause, self._monotonic() + max(pause, asked))
+
+
+def _import_request() -> ModuleType:
+    """Import what a fetch needs, which loads httpx: the command does without, if the store has a token."""
+    if threading.current_thread() is threading.main_thread():
+        from . import request  # without the lock, as an interrupt could leave it locked
+
+        return request
+    with import_lock():
+        from . import request
+    return request
 
 
 def _unpickled(

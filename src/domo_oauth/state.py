@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import WeakSet
 
@@ -16,14 +15,14 @@ from attrs import define, field, frozen
 from . import timing
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from contextlib import AbstractContextManager
 
     from .credentials import ClientCredentials
     from .errors import DomoOAuthError
     from .timing import Clock
     from .token import Token
 
-__all__ = ["Held", "Pause", "State", "forget_tokens", "importing", "shared_state"]
+__all__ = ["Held", "Pause", "State", "forget_tokens", "import_lock", "shared_state"]
 
 _T = TypeVar("_T")
 _MOST_SHARED = 1000
@@ -124,11 +123,9 @@ def forget_tokens() -> None:
         state.forget()
 
 
-@contextmanager
-def importing() -> Generator[None]:
-    """Import what a fetch needs within this block. A child forked in the middle of it could never import it."""
-    with _importing:
-        yield
+def import_lock() -> AbstractContextManager[object]:
+    """To be held while a fetch imports what it needs: a child forked in the middle of it could never import it."""
+    return _importing
 
 
 def _before_fork() -> None:

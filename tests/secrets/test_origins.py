@@ -6,6 +6,7 @@ Two ports are two origins, and so are 127.0.0.1, localhost and [::1]. What count
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 import ssl
 import threading
@@ -298,7 +299,8 @@ def test_what_a_proxy_of_the_environment_sees_without_tls_is_a_matter_of_the_cli
         assert proxy.requests == []
 
 
-def test_port_443_of_the_same_host_gets_no_token_from_port_80(tls, send, monkeypatch):
+@pytest.mark.parametrize("refuse", [0, 1])
+def test_port_443_of_the_same_host_gets_no_token_from_port_80(refuse, tls, send, monkeypatch):
     """Only root may listen there, so that a proxy leads to the servers. httpx keeps header fields on that way, and its
     adapters refuse such a base URL."""
 
@@ -306,18 +308,20 @@ def test_port_443_of_the_same_host_gets_no_token_from_port_80(tls, send, monkeyp
         def find(self, authority: str) -> tuple[str, int]:
             return "127.0.0.1", encrypted.port if authority.endswith(":443") else plain.port
 
-    args = {"transport": httpx.MockTransport(lambda _: httpx.Response(200, json=GRANTED))}
+    grants = (httpx.Response(200, json=GRANTED | {"access_token": ACCESS_TOKEN + end}) for end in ("", "-2"))
+    args = {"transport": httpx.MockTransport(lambda _: next(grants))}
     with Server() as plain, Server(tls=tls[0]) as encrypted, StandardPorts() as proxy:
         for variable in ("HTTP_PROXY", "HTTPS_PROXY"):
             monkeypatch.setenv(variable, proxy.url)
             monkeypatch.setenv(variable.lower(), proxy.url)
-        plain.api = lambda _: answer(307, "", "Location: https://localhost/elsewhere")
-        provider = TokenProvider(
-            ClientCredentials(CLIENT_ID, CLIENT_SECRET), base_url="http://localhost", httpx_args=args
-        )
+        moved = answer(307, "", "Location: https://localhost/elsewhere")
+        answers = itertools.chain([answer(401)] * refuse, itertools.repeat(moved))
+        plain.api = lambda _: next(answers)
+        credentials = ClientCredentials(f"{CLIENT_ID}-{plain.port}", CLIENT_SECRET)  # shares no token with others
+        provider = TokenProvider(credentials, base_url="http://localhost", httpx_args=args)
         status = send(provider, "http://localhost/x", None, tls[1])
         if status == "200":
-            assert has_secret(plain.requests) == [True]
+            assert has_secret(plain.requests) == [True] * (1 + refuse)
             assert has_secret(encrypted.requests) == [False]
         else:
             assert status == "ConfigurationError"

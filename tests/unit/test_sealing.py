@@ -326,7 +326,7 @@ def test_without_the_lock_it_goes_on(sealed, store):
         ({"exit"}, EVERYTHING),
         ({"save", "exit"}, EVERYTHING),
     ],
-    ids=str,
+    ids=lambda value: "+".join(sorted(value)) if isinstance(value, set) else None,  # the same in each process
 )
 def test_a_store_that_fails_costs_one_warning_and_is_not_asked_again(sealed, store, caplog, broken, asked, error):
     store.broken, store.error = broken, error

@@ -68,7 +68,7 @@ class DomoAuth(Adapter):
         except BaseException:
             response.release()  # nobody else will
             raise
-        if another == token:
+        if another.access_token == token.access_token:
             return response
         response.release()
         await request.close()  # waits for the end of a body that is still being sent, as aiohttp does

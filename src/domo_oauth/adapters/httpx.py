@@ -45,7 +45,7 @@ class AuthFlow(Adapter):
             response = None
         if self._can_repeat(response, token):
             another = self._provider.get_token()
-            if another != token:
+            if another.access_token != token.access_token:
                 yield _repeat(response.request, another)
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
@@ -61,7 +61,7 @@ class AuthFlow(Adapter):
             response = None
         if self._can_repeat(response, token):
             another = await self._provider.aget_token()
-            if another != token:
+            if another.access_token != token.access_token:
                 yield _repeat(response.request, another)
 
     def _can_repeat(self, response: Any, token: Token) -> bool:

@@ -49,7 +49,7 @@ class DomoAuth(Adapter, AuthBase):
         request = response.request
         if request.headers.get("Authorization") != bearer(token):
             return response
-        if response.is_redirect and _changes_scheme(response):
+        if _is_upgrade(response):
             del request.headers["Authorization"]  # the next request is a copy of this one
         if response.status_code != UNAUTHORIZED:
             return response
@@ -60,7 +60,7 @@ class DomoAuth(Adapter, AuthBase):
         except BaseException:
             response.close()  # nobody else will
             raise
-        if another == token:
+        if another.access_token == token.access_token:
             return response
         with suppress(requests.RequestException):
             _ = response.content  # so that the connection can be used again
@@ -68,6 +68,8 @@ class DomoAuth(Adapter, AuthBase):
         again.headers["Authorization"] = bearer(another)
         second: requests.Response = response.connection.send(again, **send_args)
         second.history.append(response)
+        if _is_upgrade(second):
+            del request.headers["Authorization"]  # the next request is a copy of the first one, too
         return second
 
     def _origin(self, url: str) -> Origin:
@@ -86,9 +88,10 @@ def _unchanged(response: requests.Response, **_: Any) -> requests.Response:
     return response
 
 
-def _changes_scheme(response: requests.Response) -> bool:
+def _is_upgrade(response: requests.Response) -> bool:
     """Whether a redirect leads to another scheme: from port 80 to 443 of a host, requests would keep the token."""
-    return urlsplit(urljoin(response.url, response.headers["Location"])).scheme != urlsplit(response.url).scheme
+    target = urljoin(response.url, response.headers["Location"]) if response.is_redirect else response.url
+    return urlsplit(target).scheme != urlsplit(response.url).scheme
 
 
 def _rewind(request: requests.PreparedRequest) -> bool:

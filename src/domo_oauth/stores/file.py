@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from domo_oauth import timing
 from domo_oauth.errors import ConfigurationError
-from domo_oauth.state import importing
+from domo_oauth.state import import_lock
 
 from . import LARGEST_ENTRY, StoreError, missing_extra
 
@@ -85,7 +85,7 @@ class FileStore:
     @contextmanager
     def lock(self, name: str) -> Generator[bool]:
         """See `Store.lock`."""
-        with importing():
+        with import_lock():
             from filelock import FileLock, Timeout
 
         lock = FileLock(self.path / f"{name}.lock", mode=0o600, thread_local=False)

@@ -97,7 +97,11 @@ class Seal:
         try:
             text = self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], None)
             token, expires_at, refusal = json.loads(text)
-            return Entry(token and _token(token), float(expires_at), refusal and _refusal(*refusal))
+            return Entry(
+                None if token is None else _token(token),
+                float(expires_at),
+                None if refusal is None else _refusal(*refusal),
+            )
         except (InvalidTag, ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return Entry()
 
