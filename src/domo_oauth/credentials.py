@@ -105,7 +105,7 @@ class HttpxArgs(dict[str, Any]):
         """A copy of what a caller passed.
 
         Raises:
-            ConfigurationError: It is not a mapping, or it holds what is passed beside it.
+            ConfigurationError: It is not a mapping, or it has base_url or auth, which are arguments of their own.
         """
         try:
             args = cls(given or {})
@@ -116,7 +116,7 @@ class HttpxArgs(dict[str, Any]):
         if args.keys() & {"base_url", "auth"}:
             del args  # some tools show what is in a dictionary, whatever its repr
             raise ConfigurationError(
-                "httpx_args cannot have base_url or auth: pass base_url and credentials beside it."
+                "httpx_args cannot have base_url or auth: base_url and credentials are arguments of their own."
             )
         return args
 

@@ -54,7 +54,7 @@ class TokenRequestError(DomoOAuthError):
     """The endpoint answered, and granted no token (RFC 6749, section 5.2).
 
     Attributes:
-        status: The HTTP status code; None if the answer could not be read so far.
+        status: The HTTP status code; None if the answer broke off before it.
         error: The error code of RFC 6749, such as ``invalid_scope``, or what the answer has in its place.
         description: What the server says went wrong.
         toe: Domo's "thread of execution", the id that Domo's support asks for.
@@ -106,8 +106,8 @@ class UnexpectedResponseError(TokenRequestError):
 
 
 SHARED_REFUSALS = (InvalidClientError, InvalidScopeError, RateLimitedError, ServerError)
-"""What the endpoint would answer everybody who asks for the same, so that other processes need not ask. That no answer
-came, or one of a proxy, or a 403 of an allow list, concerns one machine only."""
+"""Answers that everybody who asks for the same would get, so that other processes need not ask. Connection errors, and
+a 403 of an allow list, concern one machine only."""
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:

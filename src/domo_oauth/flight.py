@@ -2,8 +2,8 @@
 
 There is no lock, so no interrupt can leave one locked. The outcome is set once, and then every inbox is woken; a waiter
 first puts up its inbox and then looks for the outcome, so one of the two always sees the other. Cancellation, Ctrl-C
-and signal handlers reach those who wait and never the work. This is also the one place where errors cross from the
-working thread to those who wait.
+and signal handlers reach those who wait and never the work. This is also where errors lose their frames, before they
+cross from the working thread to those who wait.
 """
 
 from __future__ import annotations
@@ -127,8 +127,8 @@ class Flight(Generic[_T]):
         if outcome is None:
             seconds = DEFAULT_TIMEOUT if timeout is None else timeout
             raise TransportError(
-                f"No token within {seconds:g} s: {self.note or 'the request has not begun'}. Domo or the network is "
-                "slow: try again, or allow more time with timeout=seconds."
+                f"No token within {seconds:g} s: {self.note or 'the request has not begun'}. It goes on in the "
+                "background: try again, or wait longer with timeout=seconds."
             )
         if isinstance(outcome, DomoOAuthError):
             raise copy.copy(outcome)

@@ -62,8 +62,8 @@ class Stats(NamedTuple):
 class TokenProvider:
     """Gives a valid token to everybody who asks, on threads, asyncio and trio at once. Making one costs no I/O.
 
-    Providers with the same base URL, credentials, scopes and store, and without ``httpx_args`` and ``clock``, share one
-    token within a process. A provider can be pickled: the pickle carries the credentials and never a token.
+    Providers with the same base URL, credentials, scopes and store object, and without ``httpx_args`` and ``clock``,
+    share one token within a process. A provider can be pickled: the pickle carries the credentials and never a token.
 
     Args:
         credentials: Who asks.
@@ -141,13 +141,13 @@ class TokenProvider:
         Raises:
             DomoOAuthError: There is no token to be had. Callers get the same error for a growing pause, without another
                 request; a token that another process leaves in the store ends the pause.
-            TransportError: There was none in time; also one of the above.
+            TransportError: There was none in time (a DomoOAuthError, too).
         """
         held = self._state.held
         if held and min_lifetime is None and self._monotonic() < held.stale_at and self._wall() < held.stale_at_wall:
             return held.token
-        budget, began = self._asked(timeout, min_lifetime)
-        while isinstance(found := self._look(min_lifetime, began), Flight):
+        budget, began = self._budget(timeout, min_lifetime)
+        while isinstance(found := self._token_or_flight(min_lifetime, began), Flight):
             if self._store is None:
                 with suppress(ImportError):  # as the fetch tells all who ask
                     _import_request()  # here, as gevent's patches break some imports on other threads
@@ -165,8 +165,8 @@ class TokenProvider:
         held = self._state.held
         if held and min_lifetime is None and self._monotonic() < held.stale_at and self._wall() < held.stale_at_wall:
             return held.token
-        budget, began = self._asked(timeout, min_lifetime)
-        while isinstance(found := self._look(min_lifetime, began), Flight):
+        budget, began = self._budget(timeout, min_lifetime)
+        while isinstance(found := self._token_or_flight(min_lifetime, began), Flight):
             token = self._landed(found, await found.arrive(budget), timeout, min_lifetime, began)
             if token is not None:
                 return token
@@ -186,16 +186,16 @@ class TokenProvider:
         except ConfigurationError:
             del token  # it may be the secret itself, and a traceback that shows locals shows this frame
             raise
-        held, before, now = self._state.held, self._state.refused, self._monotonic()
-        if held is None or held.refused or held.token != token:
+        held, before, now = self._state.held, self._state.rejected, self._monotonic()
+        if held is None or held.rejected or held.token != token:
             return
         if before is not None and now < before.until:
             logger.debug("A token was refused soon after another; kept for %.1f s", before.until - now)
             return
         again = before is not None and now < before.until + timing.REFUSALS_FORGOTTEN
         pause = before.next if before is not None and again else timing.FIRST_PAUSE
-        self._state.refused = Pause(token, pause, now + pause)
-        held.refuse()
+        self._state.rejected = Pause(token, pause, now + pause)
+        held.reject()
 
     def reset(self) -> None:
         """Forget the token, and the error that callers get for a pause. What is in the store stays there.
@@ -207,7 +207,7 @@ class TokenProvider:
     def stats(self) -> Stats:
         """What this provider has done so far."""
         held = self._state.held
-        left = None if held is None or held.refused else held.left(self._clock)
+        left = None if held is None or held.rejected else held.left(self._clock)
         return Stats(self._requests, self._refreshes, self._stored, self._waits, self._failures, left)
 
     def close(self) -> None:
@@ -243,12 +243,12 @@ class TokenProvider:
         credentials = None if self._from_env else self._credentials
         return _unpickled, (credentials, self._scopes, self._store, self.base_url, self._httpx_args)
 
-    def _asked(self, timeout: float | None, min_lifetime: float | None) -> tuple[Budget, float]:
+    def _budget(self, timeout: float | None, min_lifetime: float | None) -> tuple[Budget, float]:
         if min_lifetime is not None:
             timing.seconds("min_lifetime", min_lifetime)
         return Budget(timing.seconds("timeout", timeout), self._monotonic), self._monotonic()
 
-    def _look(self, min_lifetime: float | None, began: float) -> Token | Flight[Held]:
+    def _token_or_flight(self, min_lifetime: float | None, began: float) -> Token | Flight[Held]:
         """The token at hand, or the flight to wait for."""
         state, held, pause = self._state, self._state.held, self._pause()
         if held is not None and self._is_usable(held, min_lifetime, paused=pause is not None, began=began):
@@ -257,10 +257,10 @@ class TokenProvider:
             return held.token
         if pause is not None:
             now = self._monotonic()
-            if self._store is not None and now >= state.looked + timing.FIRST_PAUSE:
+            if self._store is not None and now >= state.looked + timing.STORE_LOOK:
                 state.looked = now
                 self._join(min_lifetime).start()  # another process may have left a token in the store by now
-            logger.debug("Refused without a request, for another %.1f s: %s", pause.until - now, pause.cause)
+            logger.debug("No request for another %.1f s: %s", pause.until - now, pause.cause)
             raise copy.copy(pause.cause)
         flight = self._join(min_lifetime)
         if flight.is_current:
@@ -279,8 +279,9 @@ class TokenProvider:
             return left > (0 if paused else lifetime - timing.spent_after(lifetime))
         if left >= min_lifetime and left > 0:
             return True
-        if not held.fetched or held.sent < began or held.refused:
+        if not held.fetched or held.sent < began or held.rejected:
             return False
+        # It was fetched for this call, so Domo grants no longer one.
         logger.warning("Domo grants tokens for %d s, less than min_lifetime=%g", lifetime, min_lifetime)
         return True
 
@@ -289,7 +290,7 @@ class TokenProvider:
         state, generation = self._state, self._state.generation
         flight = self._flight(generation, min_lifetime)
         if self._monotonic() - flight.began > timing.FETCH_SECONDS and len(state.flights) == 1:
-            # It should have ended by itself, so it may never end, as when a name server does not answer.
+            # It may never end, as when a name server does not answer. One other may be under way, and no more.
             state.generation = max(state.generation, generation + 1)  # += would count each caller who comes here
             flight = self._flight(generation + 1, min_lifetime)
         return flight
@@ -309,7 +310,7 @@ class TokenProvider:
         began: float,
     ) -> Token | None:
         """What a caller gets who has waited for a flight; None if it has to look again."""
-        if isinstance(outcome, Held):  # the token at hand may last longer, so the rules do not look at that
+        if isinstance(outcome, Held):  # judge what it brought, as the token at hand may last longer
             usable = min_lifetime is None or self._is_usable(outcome, min_lifetime, paused=False, began=began)
             return outcome.token if usable else None
         held = self._state.held
@@ -323,7 +324,7 @@ class TokenProvider:
         try:
             got = self._get(flight, min_lifetime)
         except BaseException as error:  # noqa: BLE001 -- or all who wait would try again at once
-            got = self._failed(error)
+            got = self._pause_after(error)
         if isinstance(got, Held):
             held, state.failure = state.held, None
             if held is None or held.left(self._clock) < got.left(self._clock):
@@ -352,16 +353,16 @@ class TokenProvider:
 
             sealed = SealedStore(self._store, self._credentials, self._scopes, self.base_url)
         anew, state.anew = state.anew, False
-        known = self._take(sealed.load(self._wall()), min_lifetime, anew=anew)
+        known = self._from_entry(sealed.load(self._wall()), min_lifetime, anew=anew)
         if pause is not None and not isinstance(known, Held):
             return pause
-        flight.note = "another process fetches a token"
+        flight.note = "another process holds the lock of the store, or it has not answered"
         tries = timing.LOCK_TRIES
         while known is None:
             tries -= 1
             with sealed.lock() as locked:
                 entry = sealed.load(self._wall())
-                known = self._take(entry, min_lifetime, anew=anew)
+                known = self._from_entry(entry, min_lifetime, anew=anew)
                 if known is None and (locked or tries == 0):
                     known = self._fetch(flight)
                     self._save(sealed, known, entry)
@@ -378,19 +379,21 @@ class TokenProvider:
             refusal = Refusal(got.cause, got.seconds, now + got.until - self._monotonic())
             sealed.save(Entry(before.token, before.expires_at, refusal), now)
 
-    def _take(self, entry: Entry, min_lifetime: float | None, *, anew: bool) -> Held | Pause[DomoOAuthError] | None:
+    def _from_entry(
+        self, entry: Entry, min_lifetime: float | None, *, anew: bool
+    ) -> Held | Pause[DomoOAuthError] | None:
         """What another process has left in the store, if it is worth taking: a token, or a refusal."""
         state, token = self._state, entry.token
         now, now_wall = self._monotonic(), self._wall()
         if token is not None:
-            left, refused, held = entry.expires_at - now_wall, state.refused, state.held
+            left, rejected, held = entry.expires_at - now_wall, state.rejected, state.held
             wanted = left > token.expires_in - timing.spent_after(token.expires_in) and left >= (min_lifetime or 0)
-            wanted = wanted and (refused is None or refused.cause != token)
-            if wanted and (held is None or left > held.left(self._clock) + timing.SLICE):
+            wanted = wanted and (rejected is None or rejected.cause != token)
+            if wanted and (held is None or left > held.left(self._clock) + timing.WORTH_TAKING):
                 logger.info("Took a token from the store, good for %d s", left)
                 self._stored += 1
                 age = token.expires_in - left
-                return self._hold(token, now - age, now_wall - age, fetched=False)
+                return self._to_held(token, now - age, now_wall - age, fetched=False)
         if entry.refusal is not None and not anew:
             logger.info("No request: another process was refused, which holds for this one, too")
             left = min(entry.refusal.until - now_wall, timing.LONGEST_RETRY_AFTER)
@@ -414,17 +417,17 @@ class TokenProvider:
         try:
             token = request.fetch(self._clock, on_attempt)
         except DomoOAuthError as error:
-            return self._failed(error)
+            return self._pause_after(error)
         logger.info("Fetched a token for %d s in %.3f s", token.expires_in, self._monotonic() - sent)
         held = self._state.held
         self._refreshes += held is not None and held.left(self._clock) > 0
-        return self._hold(token, sent, sent_wall, fetched=True)
+        return self._to_held(token, sent, sent_wall, fetched=True)
 
-    def _hold(self, token: Token, sent: float, sent_wall: float, *, fetched: bool) -> Held:
+    def _to_held(self, token: Token, sent: float, sent_wall: float, *, fetched: bool) -> Held:
         stale = timing.stale_after(token.expires_in, self._clock.random())
         return Held(token, sent, sent_wall, sent + stale, sent_wall + stale, fetched)
 
-    def _failed(self, error: BaseException) -> Pause[DomoOAuthError]:
+    def _pause_after(self, error: BaseException) -> Pause[DomoOAuthError]:
         """An error and its pause, which grows, so that no loop of callers can hammer the endpoint."""
         self._failures += 1
         before = self._state.failure

@@ -141,7 +141,7 @@ class Request:
             on_attempt: Called before each attempt, with the error of the one before.
 
         Raises:
-            DomoOAuthError: No token was granted in four attempts or 60 s.
+            DomoOAuthError: No token was granted, and no other attempt would help or has any time left.
         """
         budget, failure, attempt = Budget(timing.FETCH_SECONDS, clock.monotonic), None, 1
         while True:
@@ -150,7 +150,7 @@ class Request:
                 return self.send(budget)
             except DomoOAuthError as error:
                 failure = error
-                backoff = min(timing.LONGEST_BACKOFF, timing.FIRST_BACKOFF * 2**attempt)
+                backoff = timing.FIRST_BACKOFF * 2 ** (attempt - 1)
                 pause = max(clock.random() * backoff, getattr(error, "retry_after", None) or 0.0)
                 if not error.retryable or attempt == timing.FETCH_ATTEMPTS or pause >= budget.spend():
                     raise
@@ -158,7 +158,7 @@ class Request:
             attempt += 1
 
     def send(self, budget: Budget) -> Token:
-        """Send the request once.
+        """Send the request once. The generated client follows no redirect, whatever `httpx_args` say.
 
         Raises:
             DomoOAuthError: No token was granted.
@@ -241,10 +241,10 @@ class _Bounds:
 
     def __call__(self, request: httpx.Request) -> None:
         timeouts: dict[str, float | None] = request.extensions.get("timeout") or {}
-        left = max(self._budget.spend(), 0.001)
-        request.extensions["timeout"] = {
-            name: min(timeouts.get(name) or left, left) for name in ("connect", "read", "write", "pool")
-        }
+        left = self._seconds(None)
+        bounded = {name: min(timeouts.get(name) or left, left) for name in ("connect", "read", "write", "pool")}
+        self._seconds(bounded["connect"])  # the connection is made outside of what `_trace` hears of
+        request.extensions["timeout"] = bounded
         request.extensions["trace"] = self._trace
 
     def _trace(self, event: str, info: Mapping[str, Any]) -> None:
@@ -310,7 +310,7 @@ def _failure(error: Exception, sent: Sent) -> DomoOAuthError:
             advice = "Check the network, the firewall and the proxy; httpx_args={'timeout': seconds} allows more time"
         case httpx.TimeoutException():
             what = "no complete answer in time"
-            advice = "Domo or the network is slow: try again, or allow more time: httpx_args={'timeout': seconds}"
+            advice = "Domo or the network is slow: try again; httpx_args={'timeout': seconds} allows more for each read"
         case httpx.ConnectError():
             what, advice = "no connection", "Check the host name (DOMO_API_URL), the network, DNS, firewall and proxy"
         case _:

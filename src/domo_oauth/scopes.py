@@ -49,7 +49,7 @@ Scopes: TypeAlias = str | Iterable[str]
 
 
 def scope_names(scopes: Scopes | None) -> tuple[str, ...] | None:
-    """The scopes without doubles and in a fixed order, so that equal sets give equal requests.
+    """The scopes without duplicates and in a fixed order, so that equal sets give equal requests.
 
     Args:
         scopes: Names separated by spaces or commas, or an iterable of them; None for all scopes of the client.

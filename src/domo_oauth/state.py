@@ -41,12 +41,12 @@ class Held:
     stale_at_wall: float
     fetched: bool
     """Whether this process fetched it; otherwise it came from the store."""
-    refused: bool = False
+    rejected: bool = False
     """Whether an API refused it. To mark it, rather than to drop it, cannot drop the next one by mistake."""
 
     def left(self, clock: Clock) -> float:
         """Seconds until it expires, by whichever clock says that it is older."""
-        if self.refused:
+        if self.rejected:
             return 0.0
         return self.token.expires_in - max(clock.monotonic() - self.sent, clock.wall() - self.sent_wall)
 
@@ -54,9 +54,9 @@ class Held:
         """Whether the next one should be fetched."""
         return clock.monotonic() >= self.stale_at or clock.wall() >= self.stale_at_wall
 
-    def refuse(self) -> None:
+    def reject(self) -> None:
         """Hand it out no more."""
-        self.refused, self.stale_at = True, float("-inf")
+        self.rejected, self.stale_at = True, float("-inf")
 
 
 @frozen
@@ -69,7 +69,7 @@ class Pause(Generic[_T]):
 
     cause: _T
     seconds: float
-    """The next pause is twice as long."""
+    """Without a Retry-After. The next pause is twice as long."""
     until: float
     """By the monotonic clock."""
 
@@ -86,7 +86,7 @@ class State:
     store: object = field(repr=False)  # kept, as its id is part of the key
     held: Held | None = None
     failure: Pause[DomoOAuthError] | None = None
-    refused: Pause[Token] | None = None
+    rejected: Pause[Token] | None = None
     looked: float = float("-inf")
     """When the store was last looked at during a pause."""
     anew: bool = False
@@ -100,7 +100,7 @@ class State:
 
     def forget(self, *, anew: bool = False) -> None:
         """Forget tokens and errors."""
-        self.held = self.failure = self.refused = None
+        self.held = self.failure = self.rejected = None
         self.looked, self.anew = float("-inf"), anew
 
 

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 __all__ = ["Budget", "Clock", "Inbox", "seconds", "spent_after", "stale_after"]
 
-# A token. The shares are for short lifetimes, so that a token which lasts a minute is used more than once.
+# A token. The shares are for short lifetimes, so that a token which lasts a minute is used more than once:
+# the shorter of the two counts.
 STALE_WINDOW, STALE_SHARE = 300.0, 1 / 5
 """The last seconds, or share of its lifetime, in which a token is stale: enough for many tries to fetch the next."""
 STALE_JITTER = 1 / 4
-"""The share of that window by which it starts later, at random, so that a fleet does not fetch at once."""
+"""The share of that window by up to which it starts later, at random, so that a fleet does not fetch at once."""
 SPENT_WINDOW, SPENT_SHARE = 30.0, 1 / 10
 """The last seconds, or share of its lifetime, in which a token is spent: a request with it may arrive too late."""
 
@@ -33,7 +34,7 @@ SPENT_WINDOW, SPENT_SHARE = 30.0, 1 / 10
 DEFAULT_TIMEOUT = 60.0
 """Seconds that a caller waits for a token unless told otherwise: as long as a fetch may take."""
 SLICE = 1.0
-"""Seconds that one wait takes at most. Long waits are cut into slices; see `Budget`."""
+"""Seconds that callers wait in one piece. Longer waits are cut into slices; see `Budget`."""
 SLACK = 0.5
 """Seconds by which a busy machine may end a wait late. What is later than that counts as time spent frozen."""
 
@@ -43,8 +44,8 @@ FETCH_SECONDS = 60.0
 FETCH_ATTEMPTS = 4
 NETWORK_TIMEOUT = 10.0
 """Seconds for a connection and for each read and write, unless `httpx_args` says otherwise."""
-FIRST_BACKOFF, LONGEST_BACKOFF = 0.5, 8.0
-"""Seconds between attempts: at most the first, doubled each time, up to the longest; drawn at random from zero."""
+FIRST_BACKOFF = 1.0
+"""Seconds between the first two attempts at most; doubled each time, and drawn at random from zero (full jitter)."""
 
 # An error.
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
@@ -52,9 +53,13 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 LONGEST_RETRY_AFTER = 300.0
 """Seconds of a server's Retry-After that are heeded at most, so that a mistake there does not stop a job for a day."""
 REFUSALS_FORGOTTEN = 60.0
-"""Seconds after the pause for refused tokens in which another refusal doubles it: an API that refuses every token."""
+"""If an API refuses a token within so many seconds after the last pause, the next pause doubles."""
 
 # A store.
+STORE_LOOK = 1.0
+"""Seconds between two looks into a store during the pause after an error."""
+WORTH_TAKING = 1.0
+"""Seconds by which a token in a store must last longer than the one at hand, to be another one."""
 LOCK_TRY, LOCK_TRIES = 1.0, 10
 """Seconds that one try to lock a store takes. In between, the store is looked at: it may have a token by now."""
 LOCK_WAIT = LOCK_TRY * LOCK_TRIES
@@ -68,8 +73,8 @@ FILE_LOCK_POLL, REDIS_LOCK_POLL = 0.05, 0.1
 LEFT_OVER = 60.0
 """Seconds after which nobody still writes to a temporary file: it takes milliseconds."""
 REDIS_LEASE = 6.0
-"""Seconds after which the lock of a process that died is free: less than LOCK_WAIT, so that one of those who wait can
-fetch for all of them."""
+"""Seconds after which a lock in Redis ends, whether its holder has died or is only slow: less than LOCK_WAIT, so that
+one of those who wait can fetch for all of them."""
 REDIS_CONNECT_TIMEOUT, REDIS_TIMEOUT = 1.0, 2.0
 """Seconds for a connection and for an answer. Without Redis a token takes one request, so do not wait long for it."""
 REDIS_PASSED_OVER = 5.0

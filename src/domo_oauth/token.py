@@ -15,7 +15,7 @@ __all__ = ["Token"]
 
 @frozen(eq=False)
 class Token:
-    """An access token (RFC 6749, section 5.1). Its repr shows everything but the token itself.
+    """An access token (RFC 6749, section 5.1). Its repr shows neither the token itself nor `extra`.
 
     Attributes:
         access_token: The token: opaque and secret, sent as ``Authorization: Bearer <access_token>``.

@@ -30,7 +30,7 @@ class FileStore:
     """Keeps tokens in a folder, for all processes of this user on this machine.
 
     The folder has mode 0700 and its files 0600. It is made when something is saved. A folder that other users can read
-    or write, that belongs to somebody else, or that is a link is refused, and never changed. Those above are trusted.
+    or write, that belongs to somebody else, or that is a link is refused, and never changed. Its parents are trusted.
 
     The operating system frees the lock of a process that ends, however it ends. The empty lock files stay: to remove
     one that another process waits for would let two processes hold the lock. Over NFS the locks are as good as the
@@ -75,7 +75,7 @@ class FileStore:
                 temporary.touch(0o600, exist_ok=False)
                 temporary.chmod(0o600)  # whatever the umask is
                 temporary.write_bytes(sealed)
-                expires_at = time.time() + ttl  # kept as the time of change, as nobody else can open the seal
+                expires_at = time.time() + ttl  # stored as the mtime, because this store cannot read sealed entries
                 os.utime(temporary, (expires_at, expires_at))
                 temporary.replace(self.path / name)
             finally:

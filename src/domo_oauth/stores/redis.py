@@ -1,7 +1,7 @@
 """Tokens in Redis or Valkey, for processes on many hosts.
 
 redis-py shows passwords in the locals of its frames, and before version 7 in the repr of a client. So only
-`RedisStore._try` touches a client, and it raises nothing.
+`RedisStore._try` sends commands, and it raises nothing.
 """
 
 from __future__ import annotations
@@ -141,9 +141,9 @@ class RedisStore:
 
     def _try(self, ask: Callable[[Any], Any], expected: type[Exception] | tuple[()] = ()) -> tuple[Any, str | None]:
         """The answer, and what is wrong if there is none."""
-        if self._server.url is not None and time.monotonic() > self._used_at + timing.REDIS_IDLE:
-            self._server.client.connection_pool.disconnect(inuse_connections=False)
         try:
+            if self._server.url is not None and time.monotonic() > self._used_at + timing.REDIS_IDLE:
+                self._server.client.connection_pool.disconnect(inuse_connections=False)
             return ask(self._server.client), None
         except expected:
             return None, None
@@ -204,7 +204,7 @@ def _where(client: Any) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    """What the system says, or the first word of the server. Never more: it may quote a command, so a password."""
+    """What the system says, or the server's first word. Never more, as it may quote a command with a password."""
     code, cause = re.match(r"[A-Z]{3,}\b", str(error)), error.__context__  # an OSError, if there is one
     reason = getattr(cause, "verify_message", None) or getattr(cause, "strerror", None) or (code and code[0])
     return f" ({reason})" if reason else ""

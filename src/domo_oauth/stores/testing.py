@@ -30,7 +30,7 @@ __all__ = ["StoreTests"]
 
 _HOUR = 3600.0
 PATIENCE = 10.0
-"""Seconds that an entry has to expire."""
+"""Seconds that a test waits for an entry to expire."""
 
 
 class StoreTests:
