@@ -42,7 +42,7 @@ demo: $(READY) ## The tour, on the embedded sandbox; LIVE=1 with credentials in 
 	@$(PY) tools/demo.py $(if $(filter 1,$(LIVE)),--live)
 
 test: $(READY) ## Run all tests (ARGS='-k name' for some)
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n auto $(ARGS)
 
 sdk: $(READY) ## Generate the client from the contract; nothing to do if nothing changed, FORCE=1 does it all the same
 	@$(PY) tools/make_sdk.py $(if $(filter 1,$(FORCE)),--force)
@@ -72,7 +72,7 @@ drift: $(READY) ## Fail if generated/ is not what the contract gives; needs git
 
 coverage: $(READY) $(NODE_READY) $(PRISM_READY) page ## Run all tests and measure line and branch coverage of src/
 	@$(PY) -m coverage erase
-	$(PY) -m coverage run -m pytest $(ARGS)
+	$(PY) -m coverage run -m pytest -n auto $(ARGS)
 	@$(PY) -m coverage combine --quiet
 	$(PY) -m coverage report
 
