@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-TESTS = ["tests/unit/test_single_flight.py", "tests/integration/test_provider.py"]
+TESTS = ["tests/unit/test_flight.py", "tests/integration/test_provider.py"]
 PYTEST = ["-m", "pytest", "-p", "no:cacheprovider", "-o", "log_level=INFO", "--durations=3"]  # tell more of a failure
 SWITCHING = "import sys, pytest; sys.setswitchinterval(1e-6); sys.exit(pytest.main(sys.argv[1:]))"
 
