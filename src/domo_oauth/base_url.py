@@ -27,7 +27,7 @@ def resolve_base_url(base_url: str | None = None) -> str:
             secret unencrypted: ``http://`` is for loopback only (RFC 6749, section 2.3.1 requires TLS).
     """
     require("The base URL", base_url or "", str)
-    variable = os.getenv(BASE_URL_VARIABLE, "").strip()  # not os.environ, which some tools would show whole
+    variable = os.getenv(BASE_URL_VARIABLE, "").strip()  # some tools would show all variables if this line named them
     given = base_url or variable or DEFAULT_BASE_URL
     name = BASE_URL_VARIABLE if variable and not base_url else "The base URL"
     problem = _problem(given)

@@ -80,11 +80,7 @@ class Flight(Generic[_T]):
             outcome = as_ours(error)
         _current.reset(entered)
         self.outcome = outcome
-        while self._inboxes:
-            try:
-                _, wake = self._inboxes.popitem()
-            except KeyError:  # its waiter has just left
-                break
+        for wake in list(self._inboxes.values()):  # a copy in one step, as waiters come and leave
             try:
                 wake(None)
             except RuntimeError:  # its event loop is closed

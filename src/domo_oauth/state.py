@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import WeakSet
 
@@ -107,7 +108,6 @@ class State:
 _states: WeakSet[State] = WeakSet()
 _shared: dict[tuple[object, ...], State] = {}
 _importing = threading.RLock()  # greenlets of one thread may come here while one imports
-_locked: list[bool] = []
 
 
 def shared_state(base_url: str, credentials: ClientCredentials, scopes: tuple[str, ...] | None, store: object) -> State:
@@ -129,15 +129,15 @@ def import_lock() -> AbstractContextManager[object]:
 
 
 def _before_fork() -> None:
-    _locked.append(_importing.acquire(timeout=timing.LOCK_WAIT))
+    _importing.acquire(timeout=timing.LOCK_WAIT)
 
 
 def _after_fork_in_parent() -> None:
-    if _locked.pop():
+    with suppress(RuntimeError):  # it could not be obtained in time
         _importing.release()
 
 
-def _after_fork_in_child() -> None:
+def _after_fork_in_child() -> None:  # pragma: no cover -- a child leaves before coverage is written
     global _importing  # noqa: PLW0603 -- another thread may have held the old one
     _importing = threading.RLock()
     for state in list(_states):

@@ -147,7 +147,7 @@ def test_a_stored_token_is_used_if_another_process_takes_long(store, domo, capsy
     assert cli.main(["token"]) == 0
     out, err = capsys.readouterr()
     assert out == "old\n"
-    assert "No token within 0.2 s: another process fetches a token." in err
+    assert "No token within 0.2 s: another process holds the lock of the store" in err
     leave(store, server.url, 3600)  # so that the fetch in the background ends at once
     store.free.set()
     assert server.requests == []

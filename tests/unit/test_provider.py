@@ -478,6 +478,56 @@ def test_what_a_caller_was_handling_is_no_business_of_another(provider, endpoint
     assert alive() is None
 
 
+def test_a_token_that_another_process_leaves_in_the_store_ends_the_pause(make, endpoint, time, tmp_path):
+    ours, theirs = (make(store=FileStore(tmp_path / "store")) for _ in range(2))
+    endpoint.answers = [httpx.Response(403), httpx.Response(403)]
+
+    def is_refused() -> None:
+        with pytest.raises(DomoOAuthError, match="403"):
+            ours.get_token()
+        time.settle()
+
+    is_refused()
+    time.advance(1.5)
+    is_refused()  # for 2 s
+    is_refused()  # there is nothing in the store
+    assert endpoint.requests == 2
+    token = theirs.get_token()
+    time.advance(1.5)
+    is_refused()  # and looks into the store
+    assert ours.get_token() == token
+    assert endpoint.requests == 3
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_min_lifetime_fetches_if_what_others_wait_for_lasts_too_short(make, endpoint, time, tmp_path, is_async):
+    looked = threading.Event()
+
+    class SlowStore(FileStore):
+        def load(self, name):
+            assert looked.wait(PATIENCE)
+            return super().load(name)
+
+    old = make(store=FileStore(tmp_path / "store")).get_token()
+    time.advance(HOUR - 900)
+    ours = make(store=SlowStore(tmp_path / "store"))
+
+    def more():
+        if is_async:
+            return anyio.run(lambda: ours.aget_token(min_lifetime=2000))
+        return ours.get_token(min_lifetime=2000)
+
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(ours.get_token)
+        until(lambda: ours.stats().waits == 1)
+        second = threads.submit(more)
+        until(lambda: ours.stats().waits == 2)
+        looked.set()
+        assert first.result(PATIENCE) == old
+        assert second.result(PATIENCE) != old
+    assert endpoint.requests == 2
+
+
 def test_reset_forgets_token_error_and_refusal(provider, endpoint):
     endpoint.answers = [refused()]
     with pytest.raises(InvalidClientError):
@@ -934,7 +984,7 @@ def test_a_log_handler_that_asks_for_a_token_holds_nobody_up(provider, endpoint,
     with pytest.raises(InvalidClientError):
         get(provider)
     line, got = handler.seen.pop()
-    assert line.startswith("Refused without a request, for another 1.0 s: GET https://api.domo.com/oauth/token ")
+    assert line.startswith("No request for another 1.0 s: GET https://api.domo.com/oauth/token ")
     assert isinstance(got, InvalidClientError)
     assert endpoint.requests == 3
 
