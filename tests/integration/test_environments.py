@@ -167,13 +167,8 @@ def test_event_loops(slow, name):
 # Subinterpreters, which have no daemon threads.
 
 INTERPRETERS = """
-import sys
-if sys.version_info >= (3, 13):
-    import _interpreters as interpreters
-    failed = lambda code: interpreters.exec(interpreters.create("isolated"), code)
-else:
-    import _xxsubinterpreters as interpreters
-    failed = lambda code: interpreters.run_string(interpreters.create(isolated=True), code)
+import _interpreters as interpreters
+failed = lambda code: interpreters.exec(interpreters.create("isolated"), code)
 """
 ASK = """
 import asyncio
@@ -203,7 +198,8 @@ def an_isolated_subinterpreter(slow):
     ]
 
 
-if sys.version_info >= (3, 12):  # before, subinterpreters share their state with the main one
+# Python 3.12.1 aborts at its end after `asyncio.run` in an isolated subinterpreter, whatever runs there.
+if sys.version_info >= (3, 13):
     test_an_isolated_subinterpreter = an_isolated_subinterpreter
 
 
