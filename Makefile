@@ -16,9 +16,9 @@ SPEC := openapi/domo-oauth.yaml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: fleet help demo test sdk lint-spec lint types drift coverage check package bench soak page prism interop interop-generators contract-diff release-spec repeat faults fuzz mutants system record surface lock audit format clean test-pythons
+.PHONY: fleet help demo test test-all sdk lint-spec lint types drift coverage check package bench soak page prism interop interop-generators contract-diff release-spec repeat faults fuzz mutants system record surface lock audit format clean test-pythons
 
-help: ## Show what there is
+help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 
 $(READY): requirements-dev.txt pyproject.toml src/domo_oauth/_version.py
@@ -41,7 +41,10 @@ demo: $(READY) ## The tour, on the embedded sandbox; LIVE=1 with credentials in 
 	@$(MAKE) --no-print-directory sdk
 	@$(PY) tools/demo.py $(if $(filter 1,$(LIVE)),--live)
 
-test: $(READY) ## Run all tests (ARGS='-k name' for some)
+test: $(READY) ## Run the tests (ARGS='-k name' for some)
+	@$(PY) -m pytest -n auto -m "not slow and not once" $(ARGS)
+
+test-all: $(READY) ## Run all tests, with the slow ones: processes, fleets, faults, a browser, shells
 	@$(PY) -m pytest -n auto $(ARGS)
 
 sdk: $(READY) ## Generate the client from the contract; nothing to do if nothing changed, FORCE=1 does it all the same
@@ -89,7 +92,7 @@ test-pythons: ## Run the tests (but those that take long) on every other Python 
 	  done; \
 	  if test -z "$$found"; then echo "== Python 3.$$minor is not installed here: passed over"; continue; fi; \
 	  echo "== Python 3.$$minor"; \
-	  $(MAKE) --no-print-directory test PYTHON="$$found" VENV=.venv-3.$$minor ARGS='-m "not once"' || exit 1; \
+	  $(MAKE) --no-print-directory test PYTHON="$$found" VENV=.venv-3.$$minor || exit 1; \
 	done
 
 bench: $(READY) ## Measure beside other libraries and update the README's table (QUICK=1 ends in five minutes)
