@@ -1,7 +1,7 @@
-"""Let every stable client generator of OpenAPI Generator loose on the contract: what `make interop-generators` runs.
+"""Run every stable client generator of OpenAPI Generator on the contract: what `make interop-generators` runs.
 
-Nothing is compiled. Each has to end well, write something, and say nothing about the contract: of what they say, the
-lines in KNOWN are the generator's own business. Nothing is done if nothing changed since they last all passed.
+Nothing is compiled. Each must exit with 0, write files, and not complain about the contract, apart from the lines in
+KNOWN. Skipped if nothing changed since all of them passed.
 """
 
 import hashlib
@@ -17,15 +17,15 @@ from pathlib import Path
 from interop.run import CACHE, CONTRACT, REQUIREMENTS, environment, install_generator
 
 STAMP = CACHE / "generators.sha256"
-# What a generator says of itself, and why it is no fault of the contract.
+# Complaints that are not about the contract, each with its reason.
 KNOWN = {
-    r"Identifier 'Pragma' is a reserved word": "ada: it has another name for the header",
-    r"Error \(reserved word .* Renamed to VarError": "powershell: it has another name for the field",
+    r"Identifier 'Pragma' is a reserved word": "ada: renames the header",
+    r"Error \(reserved word .* Renamed to VarError": "powershell: renames the field",
     r"ApplicationJson cannot be used as a model name": "rust: the media type, in its documentation",
     r"generateGMocksForApis": "cpp-restsdk: a default of its own",
     r"Unregistered helper name": "gdscript: its own templates",
     r"Model getAccessToken_grant_type_parameter promoted to its own schema": "scala-http4s: enums are schemas there",
-    # `additionalProperties: true` means values of any type, for which these have no type, example or name.
+    # `additionalProperties: true` allows values of any type, which these generators cannot name.
     r"No Type defined for Additional Schema": "haskell-http-client",
     r"Type null not handled properly in toExampleValue": "c",
     r"Failed to get the schema name: null": "python",
@@ -34,7 +34,7 @@ KNOWN = {
 
 @dataclass(frozen=True)
 class Result:
-    """What one generator did: how many files it wrote, and what it said that is not in KNOWN."""
+    """What one generator did: the number of files it wrote, and its complaints that are not in KNOWN."""
 
     generator: str
     files: int
@@ -50,7 +50,7 @@ def clients() -> list[str]:
 
 
 def generate(generator: str) -> Result:
-    """Run one generator in a folder that is thrown away."""
+    """Run one generator in a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="generator-", dir=CACHE) as folder:
         command = ["openapi-generator-cli", "generate", "-g", generator, "-i", str(CONTRACT), "-o", folder]
         run = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=300, check=False)
@@ -58,9 +58,9 @@ def generate(generator: str) -> Result:
     lines = [line for line in (run.stdout + run.stderr).splitlines() if re.search(r"\b(WARN|ERROR)\b", line)]
     complaints = [line for line in lines if not any(re.search(known, line) for known in KNOWN)]
     if run.returncode:
-        complaints.append(f"it ended with status {run.returncode}")
+        complaints.append(f"exited with status {run.returncode}")
     if not files:
-        complaints.append("it wrote nothing")
+        complaints.append("wrote nothing")
     return Result(generator, files, complaints)
 
 
@@ -81,7 +81,7 @@ def main() -> None:
     if bad := [one.generator for one in results if one.complaints]:
         sys.exit(f"generators: {len(bad)} of {len(results)} complain: {', '.join(bad)}")
     STAMP.write_text(digest, encoding="ascii")
-    print(f"generators: all {len(results)} generate without a word about the contract")
+    print(f"generators: all {len(results)} generate without a complaint about the contract")
 
 
 if __name__ == "__main__":

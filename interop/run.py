@@ -1,9 +1,9 @@
 """Generate, build and run a client in every language: what `make interop` runs.
 
-Each folder beside this file is one client. The `sh` block of its README is what a team copies, and what runs here, in
-.cache/interop/<folder>, with the contract beside it. Its sections are named by comments: `# generate`, `# build`,
-`# test` (against the recordings) and `# run`, which has to print expected.txt. All but the last are passed over if
-nothing changed that they depend on; --force runs them all the same.
+Each folder beside this file is one client. The `sh` block of its README is what a team copies and what runs here, in
+.cache/interop/<folder>, next to the contract. Comments name its sections: `# generate`, `# build`, `# test` (with the
+recordings) and `# run`, which must print expected.txt. All but the last are skipped if nothing changed that they depend
+on, unless --force is given.
 """
 
 import argparse
@@ -36,16 +36,16 @@ PAGE = ROOT / "openapi" / "README.md"
 CACHE = ROOT / ".cache" / "interop"
 TOOLS = CACHE / "tools"
 BEGIN, END = "<!-- interop: begin -->\n", "<!-- interop: end -->\n"
-KEPT = {".venv", "build", "target"}  # what build tools keep up to date themselves: the next build is quick
-PROGRAM_SECONDS, BUILD_SECONDS = 120, 1800  # only so that nothing hangs for ever
-TOKEN_LINES = 2  # of expected.txt: the token, and its use; the others are errors
+KEPT = {".venv", "build", "target"}  # build tools update these incrementally
+PROGRAM_SECONDS, BUILD_SECONDS = 120, 1800  # so that nothing hangs
+TOKEN_LINES = 2  # in expected.txt: the token and its use; the rest are errors
 
 
 @dataclasses.dataclass(frozen=True)
 class Toolchain:
     """What a client needs on the machine.
 
-    `check` is a shell command that fails where it is missing, and prints its version; `get` says how to get it.
+    `check` is a shell command that prints its version, or fails if it is missing; `get` says how to install it.
     """
 
     check: str
@@ -83,7 +83,7 @@ CLIENTS = {
 
 @dataclasses.dataclass
 class Result:
-    """One row of the table. A step is "yes", "kept" (from the last run), "no", or "" where there is none."""
+    """One row of the table. A step is "yes", "kept" (from the last run), "no", or "" if there is none."""
 
     folder: str
     language: str
@@ -98,12 +98,12 @@ class Result:
 
     @property
     def failed(self) -> bool:
-        """Whether a step failed, or the program did not get as far as its token."""
+        """Whether a step failed, or the program got no token."""
         return self.token in {"", "no"} or "no" in (self.generated, self.built, self.recordings, self.errors)
 
 
 class Player(BaseHTTPRequestHandler):
-    """A server that answers /html/oauth/token with a page, and /NAME/oauth/token with the recording NAME.har."""
+    """Serves /html/oauth/token as an HTML page, and /NAME/oauth/token as the recording NAME.har."""
 
     def do_GET(self) -> None:
         """Answer."""
@@ -121,13 +121,13 @@ class Player(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- named so by http.server
-        """Say nothing."""
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- http.server's name
+        """Log nothing."""
 
 
 @contextmanager
 def playing() -> Generator[str]:
-    """Run the server of answers; give its URL."""
+    """Run the server of recordings; yield its URL."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Player)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -140,22 +140,22 @@ def playing() -> Generator[str]:
 
 
 def environment() -> dict[str, str]:
-    """What steps get: the generator first on PATH; the Node.js of the development environment, if there is no other."""
+    """The environment of steps: the generator first on PATH, our own Node.js last."""
     path = os.pathsep.join([str(TOOLS / "bin"), os.environ["PATH"], str(Path(sys.executable).parent)])
-    # Nothing that steps run may report home; what they ask of loopback goes through no proxy.
+    # No step may phone home; requests to loopback use no proxy.
     quiet = {"npm_config_update_notifier": "false", "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1"}
     return os.environ | {"PATH": path, "DOMO_RECORDINGS": str(RECORDINGS)} | quiet
 
 
 @functools.cache
 def version(check: str) -> str:
-    """Return what the check prints; empty where the toolchain is missing."""
+    """Return what the check prints; empty if the toolchain is missing."""
     run = subprocess.run(["/bin/sh", "-c", check], env=environment(), capture_output=True, text=True, check=False)
     return (run.stdout + run.stderr if run.returncode == 0 else "").strip()
 
 
 def sections(folder: str) -> dict[str, str]:
-    """Return the commands of the README's `sh` block by their headings."""
+    """Return the commands of the README's `sh` block by section."""
     (block,) = re.findall(r"^```sh\n(.*?)^```$", readme(folder), re.MULTILINE | re.DOTALL)
     parts = re.split(r"^# (generate|build|test|run)\n", block, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
@@ -167,13 +167,13 @@ def readme(folder: str) -> str:
 
 
 def title(folder: str) -> tuple[str, str]:
-    """Return language and generator out of the README's heading, whose version must be the one that is pinned."""
+    """Return language and generator from the README's heading; its version must be the pinned one."""
     language, _, generator = readme(folder).partition("\n")[0].removeprefix("# ").partition(", ")
     pins = REQUIREMENTS.read_text(encoding="utf-8") + "".join(sections(folder).values())
     pins += "".join(path.read_text(encoding="utf-8") for path in sources(folder) if path.name != "README.md")
     for number in re.findall(r"\d+\.\d+\.\d+", generator):
         if number not in pins:
-            sys.exit(f"interop: {folder}/README.md names {generator}, and nothing in that folder pins {number}")
+            sys.exit(f"interop: {folder}/README.md names {generator}, but no file in that folder pins {number}")
     return language, generator
 
 
@@ -183,7 +183,7 @@ def sources(folder: str) -> list[Path]:
 
 
 def fingerprint(folder: str) -> str:
-    """Return one digest of all that a client is made from, the toolchain included."""
+    """Return a digest of everything a client is made from, including the toolchain."""
     digest = hashlib.sha256(version(CLIENTS[folder].check).encode())
     inputs = [CONTRACT, *sorted(RECORDINGS.glob("*.har")), REQUIREMENTS, Path(__file__), *sources(folder)]
     for path in inputs:
@@ -193,7 +193,7 @@ def fingerprint(folder: str) -> str:
 
 
 def prepare(folder: str) -> Path:
-    """Put the client's files and the contract into an empty folder, but for what its build tool keeps."""
+    """Copy the client's files and the contract into its folder, cleared except for build caches."""
     work = CACHE / folder
     work.mkdir(parents=True, exist_ok=True)
     for path in work.iterdir():
@@ -209,7 +209,7 @@ def prepare(folder: str) -> Path:
 def step(name: str, commands: str, work: Path, seconds: float, more: dict[str, str] | None = None) -> str:
     """Run one section; return what it printed. Raise CalledProcessError if it fails; its log is beside the folder."""
     log = work.with_name(f"{work.name}.log")
-    # Into files: a pipe that a grandchild holds open would keep us waiting after the time is up.
+    # Files, not pipes: a grandchild that holds a pipe open would outlast the timeout.
     with log.open("a", encoding="utf-8") as errors, (work / ".output").open("w+", encoding="utf-8") as output:
         print(f"== {name}", file=errors, flush=True)
         run = subprocess.run(
@@ -230,20 +230,20 @@ def step(name: str, commands: str, work: Path, seconds: float, more: dict[str, s
 
 
 class Runner:
-    """Runs the clients; what they share."""
+    """Runs the clients."""
 
     def __init__(self, sandbox: Sandbox, player: str, *, force: bool) -> None:
-        """Take the sandbox, and the URL of the server of answers."""
+        """Store the sandbox and the URL of the server of recordings."""
         self._sandbox = sandbox
         self._env = sandbox.env | {
             "DOMO_ERROR_URL": f"{player}/derived-401-full-authentication-required",
             "DOMO_HTML_URL": f"{player}/html",
         }
         self._force = force
-        self._alone = threading.Lock()  # programs run one at a time, so that the sandbox's counts are one program's
+        self._alone = threading.Lock()  # one program at a time, so that the sandbox's counts belong to it
 
     def __call__(self, folder: str) -> Result:
-        """Run one client, and say how it went. What it does wrong is in the result, and in no exception."""
+        """Run one client. Its failures are in the result; they raise nothing."""
         result = Result(folder, *title(folder))
         started = time.monotonic()
         try:
@@ -272,12 +272,12 @@ class Runner:
         self._compare(result, self._program(result, steps["run"], work))
 
     def _program(self, result: Result, commands: str, work: Path) -> list[str]:
-        """Run the program; return its lines. The sandbox says whether its requests kept to the contract."""
+        """Run the program and return its lines; note requests outside the contract."""
         with self._alone:
             self._sandbox.reset()
             printed = step("run", commands, work, PROGRAM_SECONDS, self._env)
             if outside := self._sandbox.stats().outside_contract:
-                result.note = f"{outside} of its requests are outside the contract"
+                result.note = f"{outside} requests outside the contract"
         return printed.splitlines()
 
     def _compare(self, result: Result, lines: list[str]) -> None:
@@ -286,12 +286,12 @@ class Runner:
         result.token = "yes" if as_expected else "no"
         result.errors = "yes" if lines[TOKEN_LINES:] == expected[TOKEN_LINES:] else "no"
         if lines != expected:
-            result.note = "it printed something else than expected.txt"
+            result.note = "its output differs from expected.txt"
             print("\n".join(difflib.unified_diff(expected, lines, "expected.txt", result.folder, lineterm="")))
 
 
 def install_generator() -> None:
-    """Install OpenAPI Generator into an environment of its own, if the one that is there is another."""
+    """Install OpenAPI Generator into its own environment, unless the pinned version is there."""
     wanted = REQUIREMENTS.read_bytes()
     stamp = TOOLS / "requirements.txt"
     if stamp.exists() and stamp.read_bytes() == wanted:
@@ -304,10 +304,10 @@ def install_generator() -> None:
 
 
 def chosen(names: list[str]) -> list[str]:
-    """Return the folders of these languages, of all if none is named. `go` stands for `go-openapi-generator`, too."""
+    """Return the folders of these languages, or all. `go` includes `go-openapi-generator`."""
     for name in names:
         if not any(is_of(folder, name) for folder in CLIENTS):
-            sys.exit(f"interop: no {name} here; there are {', '.join(CLIENTS)}")
+            sys.exit(f"interop: unknown language {name}; choose from {', '.join(CLIENTS)}")
     return [folder for folder in CLIENTS if not names or any(is_of(folder, name) for name in names)]
 
 
@@ -328,11 +328,11 @@ def table(results: list[Result], missing: list[str]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("languages", nargs="*", help="such as `go typescript`; all, if none is named")
-    parser.add_argument("--force", action="store_true", help="run all steps although nothing changed")
+    parser.add_argument("languages", nargs="*", help="such as `go typescript`; all by default")
+    parser.add_argument("--force", action="store_true", help="run all steps, even if nothing changed")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="languages at a time")
     parser.add_argument(
-        "--update-readme", action="store_true", help="run all steps, and put the table into openapi/README.md"
+        "--update-readme", action="store_true", help="run all steps and write the table to openapi/README.md"
     )
     arguments = parser.parse_args()
     if arguments.update_readme and arguments.languages:
@@ -346,7 +346,7 @@ def main() -> None:
         install_generator()
     with playing() as player, running(quiet=True) as sandbox, ThreadPoolExecutor(arguments.jobs) as pool:
         runner = Runner(sandbox, player, force=arguments.force or arguments.update_readme)
-        # The last first: C++ and Rust take longest.
+        # C++ and Rust take longest, so start with the last.
         results = list(pool.map(runner, reversed(there)))[::-1]
     failed = [one for one in results if one.failed]
     for one in failed:
@@ -361,7 +361,7 @@ def main() -> None:
         before, begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
         _, end, after = rest.partition(END)
         if not (begin and end):
-            sys.exit(f"interop: {PAGE.name} has no place for the table: {BEGIN}{END}")
+            sys.exit(f"interop: {PAGE.name} lacks the markers of the table: {BEGIN}{END}")
         PAGE.write_text(f"{before}{begin}{page}{end}{after}", encoding="utf-8")
     lacking = [folder for folder in missing if CLIENTS[folder].required and os.environ.get("CI")]
     if failed or lacking:
