@@ -20,6 +20,7 @@ from .errors import SHARED_REFUSALS, ConfigurationError, DomoOAuthError, require
 from .flight import Flight, as_ours
 from .scopes import scope_names
 from .state import Held, Pause, State, forget_tokens, import_lock, shared_state
+from .stores import store_from_env
 from .timing import DEFAULT_TIMEOUT, Budget, Clock
 from .token import Token
 
@@ -94,6 +95,7 @@ class TokenProvider:
         finally:
             del credentials, httpx_args  # secrets may be in them, and a traceback that shows locals shows this frame
         self._store, self._clock, self._from_env = store, clock or Clock(), False
+        self._given_store = store  # for the pickle
         self._monotonic, self._wall = self._clock.monotonic, self._clock.wall
         shared = clock is None and not self._httpx_args
         self._state = shared_state(self.base_url, self._credentials, self._scopes, store) if shared else State(store)
@@ -111,7 +113,8 @@ class TokenProvider:
     ) -> Self:
         """Make a provider with the credentials of ``DOMO_CLIENT_ID`` and ``DOMO_CLIENT_SECRET``.
 
-        Its pickle says that the credentials are in the environment, and holds none.
+        Unless a store is given, ``DOMO_STORE`` names it: a folder, the URL of a Redis or Valkey server, or ``none``
+        (see ``domo_oauth.stores.open_store``). The pickle of the provider holds neither; it reads them again.
 
         Raises:
             ConfigurationError: A variable is missing, or an argument makes no sense.
@@ -120,14 +123,14 @@ class TokenProvider:
             provider = cls(
                 ClientCredentials.from_env(),
                 scopes=scopes,
-                store=store,
+                store=store_from_env() if store is None else store,
                 base_url=base_url,
                 httpx_args=httpx_args,
                 clock=clock,
             )
         finally:
             del httpx_args  # see __init__
-        provider._from_env = True
+        provider._from_env, provider._given_store = True, store
         return provider
 
     def get_token(self, timeout: float | None = DEFAULT_TIMEOUT, min_lifetime: float | None = None) -> Token:
@@ -241,7 +244,7 @@ class TokenProvider:
                 "make the provider in each process."
             )
         credentials = None if self._from_env else self._credentials
-        return _unpickled, (credentials, self._scopes, self._store, self.base_url, self._httpx_args)
+        return _unpickled, (credentials, self._scopes, self._given_store, self.base_url, self._httpx_args)
 
     def _budget(self, timeout: float | None, min_lifetime: float | None) -> tuple[Budget, float]:
         if min_lifetime is not None:

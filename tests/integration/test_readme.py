@@ -45,7 +45,7 @@ def run(command: list[str], code: str, sandbox) -> str:
     return ended.stdout
 
 
-HTTPX, REQUESTS, AIOHTTP, HTTPX2, STORE, FLEET, WRAPPER, GENERATED, TEST = blocks("python")
+HTTPX, REQUESTS, AIOHTTP, HTTPX2, STORE, WRAPPER, GENERATED, FLEET, TEST = blocks("python")
 SCRIPT, CI, CURL = blocks("sh")
 
 

@@ -113,8 +113,9 @@ def results(seed):
     return {"seed": seed, "days": 1, "rows": rows}
 
 
-def test_the_report_shows_what_was_counted():
+def test_the_readme_shows_what_was_counted():
     counted = json.loads((ROOT / "benchmarks/fleet/results.json").read_text(encoding="utf-8"))
+    assert report.table(counted, 100_000) in (ROOT / "README.md").read_text(encoding="utf-8")
     assert report.table(counted) == (ROOT / "benchmarks/fleet/results.md").read_text(encoding="utf-8")
     assert report.plot(counted) == (ROOT / "benchmarks/fleet/fleet.svg").read_text(encoding="utf-8")
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from domo_oauth.errors import DomoOAuthError
+from domo_oauth.errors import ConfigurationError, DomoOAuthError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-__all__ = ["LARGEST_ENTRY", "Store", "StoreError", "missing_extra"]
+__all__ = ["LARGEST_ENTRY", "STORE_VARIABLE", "Store", "StoreError", "missing_extra", "open_store", "store_from_env"]
+
+STORE_VARIABLE = "DOMO_STORE"
+_SERVER = re.compile(r"((redis|valkey)s?|unix)://", re.IGNORECASE)
+_opened: dict[str, Store] = {}
 
 LARGEST_ENTRY = 65536
 """Bytes; most entries have less than 3,000. Longer ones are not read, so that nobody can fill the memory with them."""
@@ -56,6 +63,46 @@ class Store(Protocol):
     def clear(self) -> int:
         """Remove all entries, and return how many there were."""
         ...
+
+
+def open_store(where: str) -> Store | None:
+    """Open the store that `DOMO_STORE` or the option `--store` names. Does no I/O.
+
+    Args:
+        where: A folder as an absolute path, `~/...` or `./...`, the URL of a Redis or Valkey server, or `none`.
+
+    Returns:
+        The same object for the same place, so that providers share its token within a process; None for `none`.
+
+    Raises:
+        ConfigurationError: `where` is none of these, or the store's extra is not installed.
+    """
+    store: Store
+    where = where.strip()
+    try:
+        if where == "none":
+            return None
+        if where.startswith(("./", "~/")) or Path(where).is_absolute():
+            from .file import FileStore
+
+            store = FileStore(where)
+            return _opened.setdefault(str(store.path), store)
+        if _SERVER.match(where):
+            from .redis import RedisStore
+
+            store = RedisStore(where)
+            return _opened.setdefault(where, store)
+    finally:
+        del where  # it may hold a password, and a traceback that shows locals shows this frame
+    raise ConfigurationError(
+        "Invalid store. Give a folder as an absolute path, ~/... or ./..., a server as redis://, rediss://, valkey://, "
+        f"valkeys:// or unix://, or none, in {STORE_VARIABLE} or --store."
+    )
+
+
+def store_from_env() -> Store | None:
+    """Open the store that `DOMO_STORE` names; None if it is not set. See `open_store`."""
+    return open_store(os.getenv(STORE_VARIABLE, "").strip() or "none")
 
 
 def missing_extra(extra: str, *modules: str) -> str | None:

@@ -67,7 +67,8 @@ class RedisStore:
 
     Args:
         url: Where the server is: `redis://`, `rediss://` (TLS, the certificate is checked) or `unix://`, with user,
-            password and database as redis-py takes them. Or a client, for Sentinel and clusters:
+            password and database as redis-py takes them; `valkey://` and `valkeys://` mean the same. Or a client, for
+            Sentinel and clusters:
             `RedisStore(Sentinel([("host", 26379)], socket_timeout=1).master_for("main", socket_timeout=2))` or
             `RedisStore(RedisCluster.from_url(...))`. A client has its own time-outs and retries: keep them short.
         prefix: What the names of all keys begin with.
@@ -177,6 +178,8 @@ def _connect(url: object, redis_args: dict[str, Any]) -> _Server | str:
         return "Pass arguments for redis-py to the client: they have no effect here." if redis_args else _Server(url)
     if not isinstance(url, str):
         return f"A RedisStore is made from a URL, a redis.Redis or a redis.RedisCluster, not {type(url).__name__}."
+    scheme, separator, rest = url.partition("://")
+    url = f"{scheme.lower().replace('valkey', 'redis')}{separator}{rest}"  # redis-py does not know valkey://
     # RESP 2 does all that is needed, on every server. There are no retries unless asked for: they multiply time-outs.
     times = {"socket_connect_timeout": timing.REDIS_CONNECT_TIMEOUT, "socket_timeout": timing.REDIS_TIMEOUT}
     args: dict[str, Any] = {**times, "protocol": 2, **redis_args}

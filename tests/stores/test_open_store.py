@@ -1,0 +1,142 @@
+"""`DOMO_STORE` and `--store`: what names a store, and what is refused."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import traceback
+from pathlib import Path
+
+import pytest
+from redis import SSLConnection
+
+from domo_oauth import ConfigurationError, FileStore, RedisStore, TokenProvider
+from domo_oauth.adapters.aiohttp import DomoAuth as AiohttpAuth
+from domo_oauth.adapters.httpx import DomoAuth as HttpxAuth
+from domo_oauth.adapters.requests import DomoAuth as RequestsAuth
+from domo_oauth.stores import open_store
+
+
+@pytest.fixture(autouse=True)
+def places(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/somebody")
+
+
+@pytest.mark.parametrize(
+    ("where", "path"),
+    [
+        ("/var/lib/tokens", "/var/lib/tokens"),
+        ("~/tokens", "/home/somebody/tokens"),
+        ("./tokens", "tokens"),
+        (" /var/lib/my tokens\n", "/var/lib/my tokens"),
+        ("/var/redis://x", "/var/redis:/x"),
+    ],
+)
+def test_a_path_is_a_folder(where, path):
+    store = open_store(where)
+    assert isinstance(store, FileStore)
+    assert store.path == Path(path).absolute()
+
+
+@pytest.mark.parametrize(
+    ("where", "shown"),
+    [
+        ("redis://user:canary@redis.example:6380/3", "redis.example:6380/3"),
+        ("rediss://:canary@redis.example", "redis.example:6379/0"),
+        ("valkey://valkey.example/1", "valkey.example:6379/1"),
+        ("valkeys://:canary@valkey.example", "valkey.example:6379/0"),
+        ("REDIS://redis.example", "redis.example:6379/0"),
+        ("unix:///run/redis.sock?db=2", "/run/redis.sock/2"),
+    ],
+)
+def test_a_url_is_a_server(where, shown):
+    store = open_store(where)
+    assert repr(store) == f"RedisStore({shown!r}, prefix='domo-oauth:')"
+    encrypted = store._server.client.connection_pool.connection_class is SSLConnection
+    assert encrypted == where.startswith(("rediss", "valkeys"))
+
+
+def test_none_is_no_store():
+    assert open_store("none") is None
+
+
+INVALID = ["", " ", ".", "~", "tokens", "a/b", "../tokens", "None", "~user/tokens", "canary-password@host"]
+INVALID += ["redis:/canary", "redis:canary", "http://:canary@host", "file:///tmp/canary", "postgres://u:canary@host"]
+
+
+@pytest.mark.parametrize("where", INVALID)
+def test_anything_else_is_an_error_that_says_what_is_accepted(where, tmp_path):
+    with pytest.raises(
+        ConfigurationError, match=r"absolute path, ~/\.\.\. or \./.*redis://.*valkeys://.*none"
+    ) as caught:
+        open_store(where)
+    assert "canary" not in shown(caught)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_invalid_url_is_not_echoed():
+    with pytest.raises(ConfigurationError, match="Invalid URL of a Redis server") as caught:
+        open_store("redis://user:can/ary@host")
+    assert "can/ary" not in shown(caught)
+
+
+def shown(caught):
+    """The traceback with locals, without the frame of the test."""
+    error = caught.value.with_traceback(caught.tb.tb_next)
+    return "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+
+
+@pytest.mark.parametrize(
+    ("where", "module", "extra"), [("/tmp/tokens", "filelock", "file"), ("redis://:canary@host", "redis", "redis")]
+)
+def test_without_the_extra_it_says_what_to_install(where, module, extra, monkeypatch):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ConfigurationError, match=rf"needs {module}: pip install 'domo-oauth\[{extra}\]'"):
+        open_store(where)
+
+
+@pytest.mark.parametrize("where", ["./tokens", "redis://127.0.0.1:1"])
+def test_the_same_place_is_the_same_store(where, monkeypatch):
+    assert open_store(where) is open_store(f" {where}")
+    first = open_store("./tokens")
+    monkeypatch.chdir("/")
+    assert open_store("./tokens") is not first
+
+
+MAKERS = {"provider": TokenProvider.from_env} | {
+    adapter.__module__: lambda adapter=adapter, **args: adapter.from_env(**args).provider
+    for adapter in (HttpxAuth, RequestsAuth, AiohttpAuth)
+}
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    monkeypatch.setenv("DOMO_CLIENT_ID", "canary-client")
+    monkeypatch.setenv("DOMO_CLIENT_SECRET", "canary-secret")
+    return monkeypatch
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_from_env_uses_the_store_that_domo_store_names(make, environment, tmp_path):
+    for unset in ("", "none"):
+        environment.setenv("DOMO_STORE", unset)
+        assert make()._store is None
+    environment.setenv("DOMO_STORE", "redis://redis.example")
+    assert isinstance(make()._store, RedisStore)
+    assert make()._state is make()._state, "providers for the same place share a token"
+    given = FileStore(tmp_path)
+    assert make(store=given)._store is given
+    environment.setenv("DOMO_STORE", "tokens")
+    with pytest.raises(ConfigurationError, match="Invalid store"):
+        make()
+
+
+def test_a_pickle_takes_no_store_of_the_environment_along(environment, tmp_path):
+    environment.setenv("DOMO_STORE", "redis://:canary@redis.example")
+    pickled = pickle.dumps(TokenProvider.from_env())
+    assert b"canary" not in pickled
+    environment.setenv("DOMO_STORE", str(tmp_path))
+    assert pickle.loads(pickled)._store.path == tmp_path
+    given = pickle.loads(pickle.dumps(TokenProvider.from_env(store=FileStore("/elsewhere"))))
+    assert given._store.path == Path("/elsewhere")
