@@ -7,22 +7,15 @@ import re
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from http.client import responses
+from typing import TYPE_CHECKING, Any, cast
 
 from attrs import frozen
 
-from domo_oauth_client.models import AccessTokenResponse, TokenError
-from domo_oauth_client.types import Unset
+from domo_oauth_client.models import AccessTokenResponse
 
+from . import errors
 from .credentials import CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE
-from .errors import (
-    InvalidClientError,
-    InvalidScopeError,
-    RateLimitedError,
-    ServerError,
-    TokenRequestError,
-    UnexpectedResponseError,
-)
 from .redact import clean
 from .token import Token
 
@@ -33,203 +26,142 @@ if TYPE_CHECKING:
 
     from .credentials import ClientCredentials
 
-_T = TypeVar("_T")
-
-__all__ = ["Sent", "broken_answer", "read_answer"]
-
 _RETRYABLE = frozenset({429, 500, 502, 503, 504})
-_TOE = re.compile(r"[A-Z0-9]{1,20}(-[A-Z0-9]{1,20}){1,4}")
-"""The shape of Domo's `toe` (recorded). It is shown whole, so nothing else may pass for one."""
-_LONGEST_DATE = 64
-"""Characters of a date that are read."""
+_TOE = re.compile(r"[A-Z0-9]{1,20}(-[A-Z0-9]{1,20}){1,4}")  # of Domo's shape (recorded), as it is shown whole
+_CENTURY = 100 * 365 * 86400  # seconds; a longer lifetime may end beyond the calendar
 
 
 @frozen
 class Sent:
-    """The request that an answer belongs to.
-
-    Attributes:
-        url: Where it was sent, for messages.
-        credentials: Whose it is.
-        scopes: What was asked for; None for all scopes of the client.
-        at: When it was sent, in UTC.
-    """
+    """The request that an answer belongs to."""
 
     url: str
     credentials: ClientCredentials
-    scopes: tuple[str, ...] | None
-    at: datetime
+    scopes: tuple[str, ...] | None  # None for all scopes of the client
+    at: datetime  # in UTC
 
-    @property
-    def request(self) -> str:
-        """Method and URL, for messages."""
-        return f"GET {self.url}"
-
-    def clean(self, text: str) -> str:
-        """A server's text, fit for a message."""
-        return clean(text, self.credentials, (self.url, *(self.scopes or ())))
+    def clean(self, text: str, *shown: str) -> str:
+        """Return a server's text, fit for a message. `shown` may be in it."""
+        return clean(text, self.credentials, (self.url, *(self.scopes or ()), *shown))
 
 
-@frozen
-class _Details:
-    error: str | None
-    description: str | None
-    toe: str | None
-    timestamp: datetime | None
-    scope: str | None
-
-
-def read_answer(response: Response[Any], sent: Sent) -> Token | TokenRequestError:
-    """A 200 as a token, anything else as the error to raise."""
-    if isinstance(response.parsed, AccessTokenResponse):
-        return _token(response.parsed, sent)
-    return _error(response, sent)
-
-
-def broken_answer(status: int | None, reason: str, sent: Sent, content: bytes = b"") -> UnexpectedResponseError:
-    """The error for an answer that cannot be a token although its status may say so."""
-    said = _html_title(content)
-    page = f" It is a page titled {sent.clean(said)!r}." if said else ""
-    answered = "gave a broken answer" if status is None else f"answered {_status(status)} with a broken answer"
-    return UnexpectedResponseError(
-        f"{sent.request} {answered}: {sent.clean(reason)}.{page} Something other than Domo may have answered "
-        "(a proxy, a sign-in page, an allow list), or Domo has changed its answers: open the URL from this machine, "
-        "and look for a newer version of this package.",
-        status=status,
-        description=sent.clean(said) if said else None,
-    )
-
-
-def _token(granted: AccessTokenResponse, sent: Sent) -> Token:
-    scope = granted.scope
+def read_answer(response: Response[Any], sent: Sent) -> Token | errors.TokenRequestError:
+    """Return a 200 as a token, anything else as the error to raise."""
+    granted = response.parsed
+    if not isinstance(granted, AccessTokenResponse):
+        return _error(response.status_code, response.headers, response.content, sent)
+    fields = granted.to_dict()
     return Token(
         granted.access_token,
         token_type=granted.token_type,
         expires_in=granted.expires_in,
-        expires_at=_later(sent.at, granted.expires_in),
-        scopes=frozenset(sent.scopes or ()) if isinstance(scope, Unset) else frozenset(scope.split()),
-        customer=_known(granted.customer),
-        role=_known(granted.role),
-        user_id=_known(granted.user_id),
-        jti=_known(granted.jti),
+        expires_at=sent.at + timedelta(seconds=min(granted.expires_in, _CENTURY)),
+        scopes=frozenset(fields["scope"].split() if "scope" in fields else sent.scopes or ()),
+        customer=fields.get("customer"),
+        role=fields.get("role"),
+        user_id=fields.get("userId"),
+        jti=fields.get("jti"),
         extra=dict(granted.additional_properties),
     )
 
 
-def _later(moment: datetime, seconds: int) -> datetime:
-    try:
-        return moment + timedelta(seconds=seconds)
-    except OverflowError:
-        return datetime.max.replace(tzinfo=UTC)
-
-
-def _known(value: _T | Unset) -> _T | None:
-    return None if isinstance(value, Unset) else value
-
-
-def _error(response: Response[Any], sent: Sent) -> TokenRequestError:
-    status = response.status_code
-    details = _details(response, sent)
-    retry_after = _retry_after(response.headers, sent.at)
-    kind, advice = _diagnosis(status, details, retry_after, sent)
-    said = f": {details.description or details.error}" if details.description or details.error else ""
-    message = f"{sent.request} answered {_status(status)}{said.rstrip('.')}. {advice}"
-    if details.toe:
-        at = f", at {details.timestamp.isoformat()}" if details.timestamp else ""
-        message += f" Domo's support finds this request by its toe: {details.toe}{at}."
-    return kind(
-        message,
+def broken_answer(status: int | None, reason: str, sent: Sent, content: bytes = b"") -> errors.UnexpectedResponseError:
+    """The error for an answer that is no token, although its status may say so."""
+    title = _html_title(content, sent)
+    page = f" It is a page titled {title!r}." if title else ""
+    answered = "gave a broken answer" if status is None else f"answered {_status(status)} with a broken answer"
+    return errors.UnexpectedResponseError(
+        f"GET {sent.url} {answered}: {sent.clean(reason)}.{page} Something other than Domo may have answered "
+        "(a proxy, a sign-in page, an allow list), or Domo has changed its answers: open the URL from this machine, "
+        "and look for a newer version of this package.",
         status=status,
-        error=details.error,
-        description=details.description,
-        toe=details.toe,
-        timestamp=details.timestamp,
-        retryable=status in _RETRYABLE,
-        retry_after=retry_after,
+        description=title,
     )
 
 
-def _diagnosis(
-    status: int, details: _Details, retry_after: float | None, sent: Sent
-) -> tuple[type[TokenRequestError], str]:
-    """The error's class, and what to do."""
-    # An error code beside one of these statuses does not change that the same request may succeed later.
-    error = None if status in _RETRYABLE else details.error
-    if error == "invalid_scope":
-        asked = " ".join(sent.scopes or ()) or "all scopes of the client"
-        has = f" The client has: {details.scope}." if details.scope else ""
-        return InvalidScopeError, (
-            f"Asked for: {asked}.{has} Ask for fewer scopes, or add the missing one to the client in Domo's developer "
-            "portal. Repeating the request does not help."
-        )
-    if status == HTTPStatus.UNAUTHORIZED or error in {"invalid_client", "unauthorized_client"}:
-        client_id = sent.credentials.masked_client_id
-        if error == "unauthorized_client":
-            what = f"Domo does not let the client ({client_id}) use the client credentials grant: look at it in"
-        else:
-            what = (
-                f"Domo does not accept the client id ({client_id}) and its secret: one of them is wrong, or the client "
-                f"was deleted. Compare {CLIENT_ID_VARIABLE} and {CLIENT_SECRET_VARIABLE} with"
-            )
-        return InvalidClientError, f"{what} Domo's developer portal. Repeating the request does not help."
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        wait = "a while" if retry_after is None else f"{retry_after:g} s"
-        return RateLimitedError, (
-            f"Too many requests: wait {wait} before the next one. Share one token between all callers; a token for "
-            "every call is not needed."
-        )
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        again = "Repeat the request after a pause" if status in _RETRYABLE else "Repeating it at once does not help"
-        return ServerError, f"The fault is Domo's, or a proxy's in between, not yours. {again}."
-    if status == HTTPStatus.FORBIDDEN:
-        return TokenRequestError, (
-            "Domo refuses this client here: it may not have the token, or this machine's network is not on the allow "
-            "list of the Domo instance. Ask the instance's administrator. Repeating the request does not help."
-        )
-    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-        return UnexpectedResponseError, (
-            "It redirects, and no redirect is followed with a client secret. Domo's endpoint has no reason to "
-            "redirect: check the base URL (DOMO_API_URL), and whether a proxy or sign-in page stands in between."
-        )
-    if status == HTTPStatus.BAD_REQUEST:
-        return TokenRequestError, (
-            "Domo did not understand the request. Either Domo has changed the endpoint, or this package is at fault: "
-            "look for a newer version, and report it. Repeating the request does not help."
-        )
-    return UnexpectedResponseError, (
-        "The contract does not know this status. Something other than Domo may have answered: check the base URL "
-        "(DOMO_API_URL) and any proxy in between."
-    )
-
-
-def _details(response: Response[Any], sent: Sent) -> _Details:
-    """What the error body says, in whichever of the known shapes, or the title where it is a page."""
-    body: Mapping[str, object]
-    body = response.parsed.to_dict() if isinstance(response.parsed, TokenError) else _json_object(response.content)
+def _error(status: int, headers: Mapping[str, str], content: bytes, sent: Sent) -> errors.TokenRequestError:
+    body, retry_after = _json_object(content), _retry_after(headers, sent.at)
 
     def text(*names: str) -> str | None:
         found = (body.get(name) for name in names)
         return next((sent.clean(value) for value in found if isinstance(value, str) and value.strip()), None)
 
-    title = _html_title(response.content)
-    return _Details(
-        error=text("error"),
-        description=text("error_description", "message", "statusReason") or (sent.clean(title) if title else None),
-        toe=_toe(body.get("toe"), sent) or text("toe"),
-        timestamp=_timestamp(body.get("timestamp")),
-        scope=text("scope"),
+    error, toe, timestamp = text("error"), text("toe"), _timestamp(body.get("timestamp"))
+    description = text("error_description", "message", "statusReason") or _html_title(content, sent)
+    if _TOE.fullmatch(unchecked := str(body.get("toe"))):
+        toe = sent.clean(unchecked, unchecked)
+    kind, advice = _diagnosis(status, error, retry_after, text("scope"), sent)
+    retryable, said = status in _RETRYABLE, (description or error or "").rstrip(".")
+    again = "Repeat the request after a pause." if retryable else "Repeating the request does not help."
+    message = f"GET {sent.url} answered {_status(status)}{said and f': {said}'}. {advice} {again}"
+    if toe:
+        at = f", at {timestamp.isoformat()}" if timestamp else ""
+        message += f" Domo's support finds this request by its toe: {toe}{at}."
+    return kind(
+        message,
+        status=status,
+        error=error,
+        description=description,
+        toe=toe,
+        timestamp=timestamp,
+        retryable=retryable,
+        retry_after=retry_after,
     )
 
 
-def _toe(value: object, sent: Sent) -> str | None:
-    """A `toe` of Domo's shape, which is shown although it is long and has digits."""
-    if not isinstance(value, str) or not _TOE.fullmatch(value):
-        return None
-    return value if clean(value, sent.credentials, (value,)) == value else None
+def _diagnosis(
+    status: int, error: str | None, retry_after: float | None, scope: str | None, sent: Sent
+) -> tuple[type[errors.TokenRequestError], str]:
+    """The error's class, and what to do."""
+    client_id = sent.credentials.masked_client_id
+    # The same request may succeed after one of the retryable statuses, whatever error code comes with it.
+    match status, None if status in _RETRYABLE else error:
+        case _, "invalid_scope":
+            asked = " ".join(sent.scopes or ()) or "all scopes of the client"
+            has = f" The client has: {scope}." if scope else ""
+            return errors.InvalidScopeError, (
+                f"Asked for: {asked}.{has} Ask for fewer scopes, or add the missing one to the client in Domo's "
+                "developer portal."
+            )
+        case _, "unauthorized_client":
+            return errors.InvalidClientError, (
+                f"Domo does not let the client ({client_id}) use the client credentials grant: look at it in Domo's "
+                "developer portal."
+            )
+        case (401, _) | (_, "invalid_client"):
+            return errors.InvalidClientError, (
+                f"Domo does not accept the client id ({client_id}) and its secret: one of them is wrong, or the client "
+                f"was deleted. Compare {CLIENT_ID_VARIABLE} and {CLIENT_SECRET_VARIABLE} with Domo's developer portal."
+            )
+        case 429, _:
+            wait = "a while" if retry_after is None else f"{retry_after:g} s"
+            return errors.RateLimitedError, (
+                f"Too many requests: wait {wait} before the next one. Share one token between all callers; a token for "
+                "every call is not needed."
+            )
+        case _ if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return errors.ServerError, "The fault is Domo's, or a proxy's in between, not yours."
+        case 403, _:
+            return errors.TokenRequestError, (
+                "Domo refuses this client here: it may not have the token, or this machine's network is not on the "
+                "allow list of the Domo instance. Ask the instance's administrator."
+            )
+        case 400, _:
+            return errors.TokenRequestError, (
+                "Domo did not understand the request. Either Domo has changed the endpoint, or this package is at "
+                "fault: look for a newer version, and report it."
+            )
+        case _:
+            what = "The contract does not know this status. Something other than Domo may have answered"
+            if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+                what = "It redirects, and no redirect is followed with a client secret"
+            return errors.UnexpectedResponseError, (
+                f"{what}: check the base URL (DOMO_API_URL), and whether a proxy or sign-in page stands in between."
+            )
 
 
 def _json_object(content: bytes) -> Mapping[str, object]:
-    """An error body outside the contract, as far as it can be read: it may still hold the toe."""
+    """An error body of any shape; it may hold the toe even if it breaks the contract."""
     try:
         body: object = json.loads(content)
     except (ValueError, RecursionError):
@@ -237,50 +169,41 @@ def _json_object(content: bytes) -> Mapping[str, object]:
     return cast("Mapping[str, object]", body) if isinstance(body, dict) else {}
 
 
-def _html_title(content: bytes) -> str | None:
-    # To its end, as half a secret would not be found; and only at the top, as a whole page may take minutes.
+def _html_title(content: bytes, sent: Sent) -> str | None:
+    # Up to its end, as half a secret would not be found; and only near the top, as a whole page may take minutes.
     found = re.search(rb"<title[^>]*>([^<]+)<", content[:4096], re.IGNORECASE)
-    return found[1].decode("utf-8", "replace").strip() if found else None
+    return sent.clean(found[1].decode("utf-8", "replace")) or None if found else None
 
 
 def _status(status: int) -> str:
-    try:
-        return f"{status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        return str(status)
+    return f"{status} {responses.get(status, '')}".rstrip()
 
 
-def _timestamp(value: object) -> datetime | None:
+def _timestamp(value: Any) -> datetime | None:
     """When an error occurred: ISO 8601, or milliseconds since 1970; None if it is something else."""
     from dateutil.parser import isoparse  # slow to import, and needed for errors only
 
     try:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return datetime.fromtimestamp(value / 1000, UTC)
-        return _aware(isoparse(value)) if isinstance(value, str) and len(value) <= _LONGEST_DATE else None
-    except (ValueError, ArithmeticError, OSError):
+        if isinstance(value, str):
+            moment = isoparse(value)
+            return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return datetime.fromtimestamp(value / 1000, UTC)
+    except (ValueError, TypeError, ArithmeticError, OSError):
         return None
 
 
 def _retry_after(headers: Mapping[str, str], sent_at: datetime) -> float | None:
-    """Retry-After in seconds (RFC 9110, section 10.2.3); None if it is missing or makes no sense."""
+    """Retry-After in seconds (RFC 9110, section 10.2.3); None if it is missing or invalid."""
     value = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"[0-9]{1,9}", value):
         return float(value)
-    until = _http_date(value)
-    if until is None:
-        return None
-    # By the server's own clock, if it sends its time, as ours may differ.
-    return max(0.0, (until - (_http_date(headers.get("Date", "")) or sent_at)).total_seconds())
+    until, now = _http_date(value), _http_date(headers.get("Date", "")) or sent_at  # by the server's clock if possible
+    return None if until is None else max(0.0, (until - now).total_seconds())
 
 
 def _http_date(value: str) -> datetime | None:
-    """The date of a header field (RFC 9110, section 5.6.7); None if it makes no sense."""
+    """The date of a header field, always in GMT (RFC 9110, section 5.6.7); None if it is invalid."""
     try:
-        return _aware(parsedate_to_datetime(value[:_LONGEST_DATE]))
+        return parsedate_to_datetime(value[:64]).replace(tzinfo=UTC)
     except (ValueError, ArithmeticError):
         return None
-
-
-def _aware(moment: datetime) -> datetime:
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

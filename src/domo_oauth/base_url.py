@@ -8,8 +8,6 @@ from urllib.parse import urlsplit
 
 from .errors import ConfigurationError, require
 
-__all__ = ["BASE_URL_VARIABLE", "DEFAULT_BASE_URL", "is_loopback", "resolve_base_url"]
-
 DEFAULT_BASE_URL = "https://api.domo.com"
 BASE_URL_VARIABLE = "DOMO_API_URL"
 _AUTHORITY = re.compile(r"(\[[^\[\]]+\]|[\w.-]+)(:[0-9]*)?", re.ASCII)
@@ -17,29 +15,26 @@ _AUTHORITY = re.compile(r"(\[[^\[\]]+\]|[\w.-]+)(:[0-9]*)?", re.ASCII)
 
 
 def resolve_base_url(base_url: str | None = None) -> str:
-    """The base URL to use: the given one, else ``DOMO_API_URL``, else Domo's.
-
-    Returns:
-        The URL without a trailing slash.
+    """Return the given base URL, else ``DOMO_API_URL``, else Domo's, without a trailing slash.
 
     Raises:
-        ConfigurationError: It is not an absolute URL, it carries credentials or a query, or it would send the client
+        ConfigurationError: It is not an absolute URL, it has credentials or a query, or it would send the client
             secret unencrypted: ``http://`` is for loopback only (RFC 6749, section 2.3.1 requires TLS).
     """
     require("The base URL", base_url or "", str)
-    variable = os.getenv(BASE_URL_VARIABLE, "").strip()  # some tools would show all variables if this line named them
+    variable = os.getenv(BASE_URL_VARIABLE, "").strip()  # tracebacks that look names up would show all variables
     given = base_url or variable or DEFAULT_BASE_URL
     name = BASE_URL_VARIABLE if variable and not base_url else "The base URL"
     problem = _problem(given)
     if problem is not None:
-        del given, base_url, variable  # it may carry a password, and a traceback that shows locals shows this frame
+        del given, base_url, variable  # may have a password, and tracebacks can show locals
         raise ConfigurationError(f"{name} {problem}")
     parts = urlsplit(given)
     return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host in a URL is this machine, without asking a name server."""
+    """Whether a host in a URL is this machine, without a DNS lookup."""
     if host in {"localhost", "127.0.0.1", "::1"}:
         return True
     from ipaddress import ip_address  # slow to import, and seldom needed

@@ -11,35 +11,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
-
-__all__ = [
-    "SHARED_REFUSALS",
-    "ConfigurationError",
-    "DomoOAuthError",
-    "InvalidClientError",
-    "InvalidScopeError",
-    "RateLimitedError",
-    "ServerError",
-    "TokenRequestError",
-    "TransportError",
-    "UnexpectedResponseError",
-    "chain",
-    "require",
-]
+    from typing import Self
 
 
 class DomoOAuthError(Exception):
-    """Base of all errors of this package.
-
-    It can be copied and pickled: everybody who waited for a request gets an exception of their own.
-    """
+    """Base class of all errors of this package. They can be pickled."""
 
     retryable: bool = False
     """Whether the same request may succeed later, without a change."""
 
+    def __copy__(self) -> Self:
+        """The error without its traceback, cause and context: everybody who waited for a request gets a copy."""
+        twin = type(self).__new__(type(self), *self.args)
+        twin.__dict__.update(self.__dict__)
+        return twin
+
 
 class ConfigurationError(DomoOAuthError):
-    """Nothing was sent: the arguments or the environment make no sense."""
+    """Nothing was sent: an argument or the environment is invalid."""
 
 
 class TransportError(DomoOAuthError):
@@ -51,7 +40,7 @@ class TransportError(DomoOAuthError):
 
 
 class TokenRequestError(DomoOAuthError):
-    """The endpoint answered, and granted no token (RFC 6749, section 5.2).
+    """The endpoint answered without granting a token (RFC 6749, section 5.2).
 
     Attributes:
         status: The HTTP status code; None if the answer broke off before it.
@@ -90,11 +79,11 @@ class InvalidClientError(TokenRequestError):
 
 
 class InvalidScopeError(TokenRequestError):
-    """400 ``invalid_scope``: a scope was asked for that the client does not have."""
+    """400 ``invalid_scope``: the client does not have a scope that was asked for."""
 
 
 class RateLimitedError(TokenRequestError):
-    """429: too many requests. ``retry_after`` says how many seconds to wait, where the server says so."""
+    """429: too many requests. ``retry_after`` says how many seconds to wait, if the server says so."""
 
 
 class ServerError(TokenRequestError):
@@ -106,12 +95,12 @@ class UnexpectedResponseError(TokenRequestError):
 
 
 SHARED_REFUSALS = (InvalidClientError, InvalidScopeError, RateLimitedError, ServerError)
-"""Answers that everybody who asks for the same would get, so that other processes need not ask. Connection errors, and
-a 403 of an allow list, concern one machine only."""
+"""Answers that every process would get, so other processes need not ask. Connection errors, and a 403 from an allow
+list, may concern one machine only."""
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """An error, its cause, the cause of that and so on; each once, as an error may be its own cause."""
+    """Yield an error, its cause or context, the cause of that and so on. Stops at a cycle."""
     seen = set[int]()
     current: BaseException | None = error
     while current is not None and id(current) not in seen:
@@ -121,12 +110,12 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def require(name: str, value: object, kind: type) -> None:
-    """Refuse an argument of another type, without showing it: it may be a secret.
+    """Check the type of an argument, without showing its value: it may be a secret.
 
     Raises:
-        ConfigurationError: It is of another type.
+        ConfigurationError: It has another type.
     """
     if not isinstance(value, kind):
         given = type(value).__name__
-        del value  # a traceback that shows locals shows this frame
+        del value  # tracebacks can show locals
         raise ConfigurationError(f"{name} must be of the type {kind.__name__}, not {given}.")

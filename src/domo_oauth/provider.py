@@ -1,8 +1,7 @@
 """A token that is always valid: when to fetch, and what each caller gets.
 
-A token is fresh, then stale for the last part of its life, then spent shortly before it expires. While it is fresh,
-callers get it from memory. While it is stale, they still get it, and one flight fetches the next. When it is spent, or
-there is none, they wait for that flight.
+Fresh: callers get the token from memory. Stale: they still get it, and one flight fetches the next. Spent, or none:
+they wait for that flight.
 """
 
 from __future__ import annotations
@@ -10,7 +9,8 @@ from __future__ import annotations
 import copy
 import logging
 import threading
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import timing
@@ -19,7 +19,7 @@ from .credentials import ClientCredentials, HttpxArgs
 from .errors import SHARED_REFUSALS, ConfigurationError, DomoOAuthError, require
 from .flight import Flight, as_ours
 from .scopes import scope_names
-from .state import Held, Pause, State, forget_tokens, import_lock, shared_state
+from .state import Held, Pause, State, forget_tokens, import_lock, next_pause, shared_state
 from .stores import store_from_env
 from .timing import DEFAULT_TIMEOUT, Budget, Clock
 from .token import Token
@@ -37,34 +37,32 @@ __all__ = ["Clock", "Stats", "TokenProvider", "forget_tokens"]
 
 logger = logging.getLogger(__name__)
 
-_OWN_FETCH = (
-    "A token was requested by code that runs inside its own fetch, such as a log handler, a transport or a store, and "
-    "would wait for itself. Do not request one there."
-)
-
 
 class Stats(NamedTuple):
-    """What a provider has done since it was made; for metrics."""
+    """What a provider has done since it was made; for metrics.
+
+    Attributes:
+        requests: Requests to the token endpoint, retries included.
+        refreshes: Tokens fetched while the one before was still good.
+        stored: Tokens taken from the store, where another process had left them.
+        waits: Callers that waited for a fetch.
+        failures: Fetches that ended with an error.
+        expires_in: Seconds until the token at hand expires; None if there is none.
+    """
 
     requests: int
-    """Requests to the token endpoint, retries included."""
     refreshes: int
-    """Tokens fetched while the one before was still good."""
     stored: int
-    """Tokens taken from the store, where another process had left them."""
     waits: int
-    """Callers that waited for a fetch."""
     failures: int
-    """Fetches that ended with an error."""
     expires_in: float | None
-    """Seconds until the token at hand expires; None if there is none."""
 
 
 class TokenProvider:
     """Gives a valid token to everybody who asks, on threads, asyncio and trio at once. Making one costs no I/O.
 
     Providers with the same base URL, credentials, scopes and store object, and without ``httpx_args`` and ``clock``,
-    share one token within a process. A provider can be pickled: the pickle carries the credentials and never a token.
+    share one token within a process. A pickled provider carries the credentials, and never a token.
 
     Args:
         credentials: Who asks.
@@ -75,7 +73,7 @@ class TokenProvider:
         clock: Time, chance, threads and waits, for tests.
 
     Raises:
-        ConfigurationError: An argument makes no sense, or what the store needs is not installed.
+        ConfigurationError: An argument is invalid.
     """
 
     def __init__(
@@ -93,9 +91,9 @@ class TokenProvider:
             self._credentials, self.base_url = credentials, resolve_base_url(base_url)
             self._scopes, self._httpx_args = scope_names(scopes), HttpxArgs.checked(httpx_args)
         finally:
-            del credentials, httpx_args  # secrets may be in them, and a traceback that shows locals shows this frame
-        self._store, self._clock, self._from_env = store, clock or Clock(), False
-        self._given_store = store  # for the pickle
+            del credentials, base_url, httpx_args  # may hold secrets, and tracebacks can show locals
+        self._store, self._clock = store, clock or Clock()
+        self._given_store, self._from_env = store, False  # for the pickle
         self._monotonic, self._wall = self._clock.monotonic, self._clock.wall
         shared = clock is None and not self._httpx_args
         self._state = shared_state(self.base_url, self._credentials, self._scopes, store) if shared else State(store)
@@ -111,13 +109,13 @@ class TokenProvider:
         httpx_args: Mapping[str, Any] | None = None,
         clock: Clock | None = None,
     ) -> Self:
-        """Make a provider with the credentials of ``DOMO_CLIENT_ID`` and ``DOMO_CLIENT_SECRET``.
+        """Make a provider with the credentials in ``DOMO_CLIENT_ID`` and ``DOMO_CLIENT_SECRET``.
 
         Unless a store is given, ``DOMO_STORE`` names it: a folder, the URL of a Redis or Valkey server, or ``none``
         (see ``domo_oauth.stores.open_store``). The pickle of the provider holds neither; it reads them again.
 
         Raises:
-            ConfigurationError: A variable is missing, or an argument makes no sense.
+            ConfigurationError: A variable is missing, or an argument is invalid.
         """
         try:
             provider = cls(
@@ -129,16 +127,16 @@ class TokenProvider:
                 clock=clock,
             )
         finally:
-            del httpx_args  # see __init__
+            del base_url, httpx_args  # see __init__
         provider._from_env, provider._given_store = True, store
         return provider
 
     def get_token(self, timeout: float | None = DEFAULT_TIMEOUT, min_lifetime: float | None = None) -> Token:
-        """A valid token. Waits only if there is none at hand, or the one at hand is about to expire.
+        """Return a valid token. Waits only if there is none at hand, or the one at hand is about to expire.
 
         Args:
             timeout: Seconds to wait at most; 0 for what is at hand, None for the default.
-            min_lifetime: Seconds for which the token must be good. If Domo grants a shorter one, that is returned and a
+            min_lifetime: Seconds for which the token must be good. If Domo grants less, the new token is returned and a
                 warning logged.
 
         Raises:
@@ -149,12 +147,12 @@ class TokenProvider:
         held = self._state.held
         if held and min_lifetime is None and self._monotonic() < held.stale_at and self._wall() < held.stale_at_wall:
             return held.token
-        budget, began = self._budget(timeout, min_lifetime)
-        while isinstance(found := self._token_or_flight(min_lifetime, began), Flight):
+        budget = Budget(timeout, self._monotonic)
+        while isinstance(found := self._token_or_flight(min_lifetime, budget), Flight):
             if self._store is None:
                 with suppress(ImportError):  # as the fetch tells all who ask
                     _import_request()  # here, as gevent's patches break some imports on other threads
-            token = self._landed(found, found.wait(budget), timeout, min_lifetime, began)
+            token = self._landed(found, found.wait(budget), min_lifetime, budget)
             if token is not None:
                 return token
         return found
@@ -164,22 +162,22 @@ class TokenProvider:
         timeout: float | None = DEFAULT_TIMEOUT,  # noqa: ASYNC109 -- the same as in get_token
         min_lifetime: float | None = None,
     ) -> Token:
-        """A valid token, under asyncio or trio. See :meth:`get_token`."""
+        """Return a valid token, under asyncio or trio. See :meth:`get_token`."""
         held = self._state.held
         if held and min_lifetime is None and self._monotonic() < held.stale_at and self._wall() < held.stale_at_wall:
             return held.token
-        budget, began = self._budget(timeout, min_lifetime)
-        while isinstance(found := self._token_or_flight(min_lifetime, began), Flight):
-            token = self._landed(found, await found.arrive(budget), timeout, min_lifetime, began)
+        budget = Budget(timeout, self._monotonic)
+        while isinstance(found := self._token_or_flight(min_lifetime, budget), Flight):
+            token = self._landed(found, await found.arrive(budget), min_lifetime, budget)
             if token is not None:
                 return token
         return found
 
     def invalidate(self, token: Token) -> None:
-        """Do not hand out this token any more, as an API refused it. Nothing happens if there is another by now.
+        """Do not hand out this token any more, as an API refused it. Does nothing if there is another by now.
 
-        An API that refuses one token after the other has another problem: for a growing pause the token stays, so that
-        refused calls do not become as many token requests.
+        If an API refuses one token after the other, something else is wrong. The token is then kept for a growing
+        pause, so that refused calls do not become as many token requests.
 
         Raises:
             ConfigurationError: It is not a Token.
@@ -187,7 +185,7 @@ class TokenProvider:
         try:
             require("The argument of invalidate()", token, Token)
         except ConfigurationError:
-            del token  # it may be the secret itself, and a traceback that shows locals shows this frame
+            del token  # it may be the secret itself, and tracebacks can show locals
             raise
         held, before, now = self._state.held, self._state.rejected, self._monotonic()
         if held is None or held.rejected or held.token != token:
@@ -195,22 +193,22 @@ class TokenProvider:
         if before is not None and now < before.until:
             logger.debug("A token was refused soon after another; kept for %.1f s", before.until - now)
             return
-        again = before is not None and now < before.until + timing.REFUSALS_FORGOTTEN
-        pause = before.next if before is not None and again else timing.FIRST_PAUSE
-        self._state.rejected = Pause(token, pause, now + pause)
-        held.reject()
+        if before is not None and now >= before.until + timing.REFUSALS_FORGOTTEN:
+            before = None
+        self._state.rejected = next_pause(before, token, now)
+        held.rejected, held.stale_at = True, float("-inf")
 
     def reset(self) -> None:
-        """Forget the token, and the error that callers get for a pause. What is in the store stays there.
+        """Forget the token, and the error that callers get for a pause.
 
         The next call takes a token from the store, or requests one.
         """
-        self._state.forget(anew=True)
+        self._state.forget()
 
     def stats(self) -> Stats:
         """What this provider has done so far."""
         held = self._state.held
-        left = None if held is None or held.rejected else held.left(self._clock)
+        left = None if held is None or held.rejected else held.left
         return Stats(self._requests, self._refreshes, self._stored, self._waits, self._failures, left)
 
     def close(self) -> None:
@@ -233,29 +231,22 @@ class TokenProvider:
 
     def __repr__(self) -> str:
         if not hasattr(self, "_scopes"):
-            return "TokenProvider()"  # refused by __init__
+            return "TokenProvider()"  # rejected by __init__; Python 3.11 cannot show locals without a repr
         scopes = "all" if self._scopes is None else " ".join(self._scopes)
         return f"TokenProvider({self._credentials!r}, scopes={scopes!r}, base_url={self.base_url!r})"
 
     def __reduce__(self) -> tuple[object, ...]:
-        if any(type(value).__name__ == "SSLContext" for value in self._httpx_args.values()):
-            raise ConfigurationError(
-                "A provider with an ssl.SSLContext in its httpx_args cannot be pickled: set SSL_CERT_FILE instead, or "
-                "make the provider in each process."
-            )
-        credentials = None if self._from_env else self._credentials
-        return _unpickled, (credentials, self._scopes, self._given_store, self.base_url, self._httpx_args)
+        make = TokenProvider.from_env if self._from_env else partial(TokenProvider, self._credentials)
+        store, base_url, httpx_args = self._given_store, self.base_url, self._httpx_args
+        return partial(make, scopes=self._scopes, store=store, base_url=base_url, httpx_args=httpx_args), ()
 
-    def _budget(self, timeout: float | None, min_lifetime: float | None) -> tuple[Budget, float]:
-        if min_lifetime is not None:
-            timing.seconds("min_lifetime", min_lifetime)
-        return Budget(timing.seconds("timeout", timeout), self._monotonic), self._monotonic()
-
-    def _token_or_flight(self, min_lifetime: float | None, began: float) -> Token | Flight[Held]:
+    def _token_or_flight(self, min_lifetime: float | None, budget: Budget) -> Token | Flight[Held]:
         """The token at hand, or the flight to wait for."""
+        if min_lifetime is not None:
+            timing.checked_seconds("min_lifetime", min_lifetime)
         state, held, pause = self._state, self._state.held, self._pause()
-        if held is not None and self._is_usable(held, min_lifetime, paused=pause is not None, began=began):
-            if pause is None and held.is_stale(self._clock):
+        if held is not None and self._is_usable(held, min_lifetime, budget.began, paused=pause is not None):
+            if pause is None and held.is_stale:
                 self._join(None).start()
             return held.token
         if pause is not None:
@@ -267,7 +258,10 @@ class TokenProvider:
             raise copy.copy(pause.cause)
         flight = self._join(min_lifetime)
         if flight.is_current:
-            raise ConfigurationError(_OWN_FETCH)
+            raise ConfigurationError(
+                "A token was requested by code that runs inside its own fetch, such as a log handler, a transport or a "
+                "store, and would wait for itself. Do not request one there."
+            )
         self._waits += 1
         return flight
 
@@ -276,15 +270,15 @@ class TokenProvider:
         failure = self._state.failure
         return failure if failure is not None and self._monotonic() < failure.until else None
 
-    def _is_usable(self, held: Held, min_lifetime: float | None, *, paused: bool, began: float) -> bool:
-        left, lifetime = held.left(self._clock), float(held.token.expires_in)
+    def _is_usable(self, held: Held, min_lifetime: float | None, began: float, *, paused: bool = False) -> bool:
+        left, lifetime = held.left, held.token.expires_in
         if min_lifetime is None:
             return left > (0 if paused else lifetime - timing.spent_after(lifetime))
         if left >= min_lifetime and left > 0:
             return True
-        if not held.fetched or held.sent < began or held.rejected:
+        if held.rejected or not held.fetched or held.sent < began:
             return False
-        # It was fetched for this call, so Domo grants no longer one.
+        # It was fetched for this call, so Domo does not grant a longer one.
         logger.warning("Domo grants tokens for %d s, less than min_lifetime=%g", lifetime, min_lifetime)
         return True
 
@@ -293,7 +287,7 @@ class TokenProvider:
         state, generation = self._state, self._state.generation
         flight = self._flight(generation, min_lifetime)
         if self._monotonic() - flight.began > timing.FETCH_SECONDS and len(state.flights) == 1:
-            # It may never end, as when a name server does not answer. One other may be under way, and no more.
+            # It may never end, for example if a DNS server does not answer. Leave it behind for one other, and no more.
             state.generation = max(state.generation, generation + 1)  # += would count each caller who comes here
             flight = self._flight(generation + 1, min_lifetime)
         return flight
@@ -305,58 +299,52 @@ class TokenProvider:
         )
 
     def _landed(
-        self,
-        flight: Flight[Held],
-        outcome: Held | DomoOAuthError | None,
-        timeout: float | None,
-        min_lifetime: float | None,
-        began: float,
+        self, flight: Flight[Held], outcome: Held | DomoOAuthError | None, min_lifetime: float | None, budget: Budget
     ) -> Token | None:
         """What a caller gets who has waited for a flight; None if it has to look again."""
-        if isinstance(outcome, Held):  # judge what it brought, as the token at hand may last longer
-            usable = min_lifetime is None or self._is_usable(outcome, min_lifetime, paused=False, began=began)
+        if isinstance(outcome, Held):
+            usable = min_lifetime is None or self._is_usable(outcome, min_lifetime, budget.began)
             return outcome.token if usable else None
         held = self._state.held
-        if min_lifetime is None and held is not None and held.left(self._clock) > 0:
+        if min_lifetime is None and held is not None and held.left > 0:
             return held.token
-        return flight.result(outcome, timeout).token
+        return flight.result(outcome, budget).token
 
     def _work(self, flight: Flight[Held], generation: int, min_lifetime: float | None) -> Held | DomoOAuthError:
-        """Get a token, and keep it, or why there is none, for all who ask from now on. Runs on the flight's thread."""
+        """Get a token, and record it or the failure. Runs on the flight's thread."""
         state, before = self._state, self._state.failure
         try:
             got = self._get(flight, min_lifetime)
-        except BaseException as error:  # noqa: BLE001 -- or all who wait would try again at once
+        except BaseException as error:  # noqa: BLE001 -- record a failure, or all waiters retry at once
             got = self._pause_after(error)
         if isinstance(got, Held):
             held, state.failure = state.held, None
-            if held is None or held.left(self._clock) < got.left(self._clock):
+            if held is None or held.left < got.left:
                 state.held = got
         elif generation == state.generation:  # otherwise it was left behind, and says nothing about now
             state.failure = got
-        state.generation = max(state.generation, generation + 1)
+        state.anew, state.generation = False, max(state.generation, generation + 1)
         state.flights.pop(generation, None)
         if isinstance(got, Held):
             return got
         if got is not before:
             log = logger.warning if before is None else logger.debug
-            log("No token; nobody asks again for %.1f s: %s", got.until - self._monotonic(), got.cause)
+            log("No token; no request for %.1f s: %s", got.until - self._monotonic(), got.cause)
         return got.cause
 
     def _get(self, flight: Flight[Held], min_lifetime: float | None) -> Held | Pause[DomoOAuthError]:
         """Take the token at hand or in the store, or fetch one as the only process that does."""
-        state, held, pause = self._state, self._state.held, self._pause()
-        if held is not None and not held.is_stale(self._clock) and held.left(self._clock) >= (min_lifetime or 0):
+        held, pause = self._state.held, self._pause()
+        if held is not None and not held.is_stale and held.left >= (min_lifetime or 0):
             return held  # the flight before landed while this one was made
         if self._store is None:
             return pause or self._fetch(flight)
         flight.note = f"the store {self._store!r} has not answered"
-        with import_lock():
+        with import_lock:
             from .stores.sealing import SealedStore
 
             sealed = SealedStore(self._store, self._credentials, self._scopes, self.base_url)
-        anew, state.anew = state.anew, False
-        known = self._from_entry(sealed.load(self._wall()), min_lifetime, anew=anew)
+        known = self._from_entry(sealed.load(self._wall()), min_lifetime)
         if pause is not None and not isinstance(known, Held):
             return pause
         flight.note = "another process holds the lock of the store, or it has not answered"
@@ -365,101 +353,75 @@ class TokenProvider:
             tries -= 1
             with sealed.lock() as locked:
                 entry = sealed.load(self._wall())
-                known = self._from_entry(entry, min_lifetime, anew=anew)
+                known = self._from_entry(entry, min_lifetime)
                 if known is None and (locked or tries == 0):
                     known = self._fetch(flight)
                     self._save(sealed, known, entry)
         return known
 
     def _save(self, sealed: SealedStore, got: Held | Pause[DomoOAuthError], before: Entry) -> None:
-        """Leave to other processes what came of a fetch: a token, or a refusal that holds for them, too."""
+        """Leave a token for other processes, or a refusal that holds for them, too."""
         from .stores.sealing import Entry, Refusal
 
         now = self._wall()
         if isinstance(got, Held):
-            sealed.save(Entry(got.token, now + got.left(self._clock)), now)
+            sealed.save(Entry(got.token, now + got.left), now)
         elif isinstance(got.cause, SHARED_REFUSALS):
             refusal = Refusal(got.cause, got.seconds, now + got.until - self._monotonic())
             sealed.save(Entry(before.token, before.expires_at, refusal), now)
 
-    def _from_entry(
-        self, entry: Entry, min_lifetime: float | None, *, anew: bool
-    ) -> Held | Pause[DomoOAuthError] | None:
-        """What another process has left in the store, if it is worth taking: a token, or a refusal."""
+    def _from_entry(self, entry: Entry, min_lifetime: float | None) -> Held | Pause[DomoOAuthError] | None:
+        """What another process left in the store, if it is worth taking: a token, or a refusal."""
         state, token = self._state, entry.token
         now, now_wall = self._monotonic(), self._wall()
-        if token is not None:
-            left, rejected, held = entry.expires_at - now_wall, state.rejected, state.held
-            wanted = left > token.expires_in - timing.spent_after(token.expires_in) and left >= (min_lifetime or 0)
-            wanted = wanted and (rejected is None or rejected.cause != token)
-            if wanted and (held is None or left > held.left(self._clock) + timing.WORTH_TAKING):
+        if token is not None and (state.rejected is None or state.rejected.cause != token):
+            left, age, held = entry.expires_at - now_wall, token.expires_in - entry.expires_at + now_wall, state.held
+            lasts = age < timing.spent_after(token.expires_in) and left >= (min_lifetime or 0)
+            if lasts and (held is None or left > held.left + timing.WORTH_TAKING):
                 logger.info("Took a token from the store, good for %d s", left)
                 self._stored += 1
-                age = token.expires_in - left
-                return self._to_held(token, now - age, now_wall - age, fetched=False)
-        if entry.refusal is not None and not anew:
+                return Held(token, self._clock, now - age, now_wall - age, fetched=False)
+        if entry.refusal is not None and not state.anew:
             logger.info("No request: another process was refused, which holds for this one, too")
             left = min(entry.refusal.until - now_wall, timing.LONGEST_RETRY_AFTER)
             return Pause(entry.refusal.error, entry.refusal.pause, now + left)
         return None
 
     def _fetch(self, flight: Flight[Held]) -> Held | Pause[DomoOAuthError]:
-        """Request a token from the endpoint."""
+        """Request a token from the endpoint, and again if that may help."""
         request = _import_request().Request(self._credentials, self._scopes, self.base_url, self._httpx_args)
-        sent = sent_wall = 0.0
-
-        def on_attempt(failure: DomoOAuthError | None) -> None:
-            nonlocal sent, sent_wall
+        budget, clock, attempt = Budget(timing.FETCH_SECONDS, self._monotonic), self._clock, 0
+        flight.note = f"GET {request.url} has not been answered"
+        while True:
+            attempt += 1
             sent, sent_wall = self._monotonic(), self._wall()
             self._requests += 1
-            flight.note = f"{request.name} has not been answered"
-            if failure is not None:
-                flight.note += f"; the attempt before failed: {failure}"
-                logger.info("Trying again, as an attempt failed: %s", failure)
-
-        try:
-            token = request.fetch(self._clock, on_attempt)
-        except DomoOAuthError as error:
-            return self._pause_after(error)
+            try:
+                token = request.send(budget)
+                break
+            except DomoOAuthError as error:
+                backoff = clock.random() * timing.FIRST_BACKOFF * 2 ** (attempt - 1)
+                pause = max(backoff, getattr(error, "retry_after", None) or 0.0)
+                if not error.retryable or attempt == timing.FETCH_ATTEMPTS or pause >= budget.spend():
+                    return self._pause_after(error)
+                logger.info("Trying again in %.1f s: %s", pause, error)
+                flight.note = f"GET {request.url} has not been answered; the attempt before failed: {error}"
+            clock.sleep(budget.slice(pause))
         logger.info("Fetched a token for %d s in %.3f s", token.expires_in, self._monotonic() - sent)
         held = self._state.held
-        self._refreshes += held is not None and held.left(self._clock) > 0
-        return self._to_held(token, sent, sent_wall, fetched=True)
-
-    def _to_held(self, token: Token, sent: float, sent_wall: float, *, fetched: bool) -> Held:
-        stale = timing.stale_after(token.expires_in, self._clock.random())
-        return Held(token, sent, sent_wall, sent + stale, sent_wall + stale, fetched)
+        self._refreshes += held is not None and held.left > 0
+        return Held(token, clock, sent, sent_wall, fetched=True)
 
     def _pause_after(self, error: BaseException) -> Pause[DomoOAuthError]:
         """An error and its pause, which grows, so that no loop of callers can hammer the endpoint."""
         self._failures += 1
-        before = self._state.failure
-        pause = timing.FIRST_PAUSE if before is None else before.next
         asked = min(getattr(error, "retry_after", None) or 0.0, timing.LONGEST_RETRY_AFTER)
-        return Pause(as_ours(error), pause, self._monotonic() + max(pause, asked))
+        return next_pause(self._state.failure, as_ours(error), self._monotonic(), at_least=asked)
 
 
 def _import_request() -> ModuleType:
-    """Import what a fetch needs, which loads httpx: the command does without, if the store has a token."""
-    if threading.current_thread() is threading.main_thread():
-        from . import request  # without the lock, as an interrupt could leave it locked
-
-        return request
-    with import_lock():
+    """Import what a fetch needs. This loads httpx, which the command does without if the store has a token."""
+    on_main_thread = threading.current_thread() is threading.main_thread()
+    with nullcontext() if on_main_thread else import_lock:  # an interrupt of the main thread could leave it locked
         from . import request
     return request
-
-
-def _unpickled(
-    credentials: ClientCredentials | None,
-    scopes: Scopes | None,
-    store: Store | None,
-    base_url: str,
-    httpx_args: Mapping[str, Any],
-) -> TokenProvider:
-    try:
-        if credentials is None:
-            return TokenProvider.from_env(scopes=scopes, store=store, base_url=base_url, httpx_args=httpx_args)
-        return TokenProvider(credentials, scopes=scopes, store=store, base_url=base_url, httpx_args=httpx_args)
-    finally:
-        del credentials, httpx_args  # see TokenProvider.__init__

@@ -1,7 +1,7 @@
 """Requests to the token endpoint: credentials in, a token or one typed error out. Nothing is kept.
 
-Every request has an `httpx.Client` of its own, which is closed after it: tokens last an hour, and idle connections do
-not. The TLS context is shared by the process, as certificate authorities take long to load.
+Each request makes its own `httpx.Client` and closes it: tokens last an hour, idle connections do not. The process
+shares one TLS context, as loading certificate authorities takes long.
 """
 
 from __future__ import annotations
@@ -26,19 +26,16 @@ from ._version import __version__
 from .answer import Sent, broken_answer, read_answer
 from .base_url import resolve_base_url
 from .credentials import ClientCredentials, HttpxArgs
-from .errors import ConfigurationError, DomoOAuthError, TransportError, chain, require
+from .errors import ConfigurationError, DomoOAuthError, TransportError, require
 from .flight import Flight
 from .scopes import scope_names, scope_parameter
 from .timing import Budget
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Mapping
 
     from .scopes import Scopes
     from .token import Token
-
-__all__ = ["Request", "arequest_token", "request_token"]
 
 _CLOCK = timing.Clock()
 
@@ -63,18 +60,16 @@ def request_token(
         timeout: Seconds to wait for the token; None for the default of 60.
 
     Raises:
-        ConfigurationError: Nothing was sent, because an argument makes no sense.
+        ConfigurationError: Nothing was sent, because an argument is invalid.
         TransportError: No answer came, or not in time.
-        TokenRequestError: The endpoint answered, and granted no token; its subclasses tell the common cases apart.
+        TokenRequestError: The endpoint answered without granting a token; its subclasses are the common cases.
     """
     try:
-        flight, budget = (
-            _flight(credentials, scopes, base_url, httpx_args),
-            Budget(timing.seconds("timeout", timeout), _CLOCK.monotonic),
-        )
+        flight = _flight(credentials, scopes, base_url, httpx_args)
     finally:
-        del credentials, httpx_args  # secrets may be in them, and a traceback that shows locals shows this frame
-    return flight.result(flight.wait(budget), timeout)
+        del credentials, base_url, httpx_args  # may hold secrets, and tracebacks can show locals
+    budget = Budget(timeout, _CLOCK.monotonic)
+    return flight.result(flight.wait(budget), budget)
 
 
 async def arequest_token(
@@ -87,13 +82,11 @@ async def arequest_token(
 ) -> Token:
     """Request an access token once, under asyncio or trio. See :func:`request_token`."""
     try:
-        flight, budget = (
-            _flight(credentials, scopes, base_url, httpx_args),
-            Budget(timing.seconds("timeout", timeout), _CLOCK.monotonic),
-        )
+        flight = _flight(credentials, scopes, base_url, httpx_args)
     finally:
-        del credentials, httpx_args  # see request_token
-    return flight.result(await flight.arrive(budget), timeout)
+        del credentials, base_url, httpx_args  # see request_token
+    budget = Budget(timeout, _CLOCK.monotonic)
+    return flight.result(await flight.arrive(budget), budget)
 
 
 def _flight(
@@ -103,10 +96,10 @@ def _flight(
         require("The first argument", credentials, ClientCredentials)
         request = Request(credentials, scope_names(scopes), resolve_base_url(base_url), HttpxArgs.checked(httpx_args))
     finally:
-        del credentials, httpx_args  # see request_token
+        del credentials, base_url, httpx_args  # see request_token
 
     def work(flight: Flight[Token]) -> Token:
-        flight.note = f"{request.name} has not been answered"
+        flight.note = f"GET {request.url} has not been answered"
         return request.send(Budget(timing.FETCH_SECONDS, _CLOCK.monotonic))
 
     return Flight(work, _CLOCK)
@@ -114,14 +107,7 @@ def _flight(
 
 @frozen
 class Request:
-    """A request for a token, to be sent any number of times.
-
-    Attributes:
-        credentials: Who asks.
-        scopes: What the token is for; None for all scopes of the client.
-        base_url: Where Domo's API is, without a trailing slash.
-        httpx_args: See `request_token`.
-    """
+    """A request for a token, to be sent any number of times. See `request_token` for its attributes."""
 
     credentials: ClientCredentials
     scopes: tuple[str, ...] | None
@@ -129,33 +115,9 @@ class Request:
     httpx_args: Mapping[str, Any] = field(repr=False)
 
     @property
-    def name(self) -> str:
-        """Method and URL, for messages."""
-        return f"GET {self.base_url}/oauth/token"
-
-    def fetch(self, clock: timing.Clock, on_attempt: Callable[[DomoOAuthError | None], object]) -> Token:
-        """Send the request, and again where that may help.
-
-        Args:
-            clock: Time and chance.
-            on_attempt: Called before each attempt, with the error of the one before.
-
-        Raises:
-            DomoOAuthError: No token was granted, and no other attempt would help or has any time left.
-        """
-        budget, failure, attempt = Budget(timing.FETCH_SECONDS, clock.monotonic), None, 1
-        while True:
-            on_attempt(failure)
-            try:
-                return self.send(budget)
-            except DomoOAuthError as error:
-                failure = error
-                backoff = timing.FIRST_BACKOFF * 2 ** (attempt - 1)
-                pause = max(clock.random() * backoff, getattr(error, "retry_after", None) or 0.0)
-                if not error.retryable or attempt == timing.FETCH_ATTEMPTS or pause >= budget.spend():
-                    raise
-            clock.sleep(budget.slice(pause))
-            attempt += 1
+    def url(self) -> str:
+        """Where the request is sent."""
+        return f"{self.base_url}/oauth/token"
 
     def send(self, budget: Budget) -> Token:
         """Send the request once. The generated client follows no redirect, whatever `httpx_args` say.
@@ -163,14 +125,14 @@ class Request:
         Raises:
             DomoOAuthError: No token was granted.
         """
-        sent = Sent(f"{self.base_url}/oauth/token", self.credentials, self.scopes, datetime.now(UTC))
+        sent = Sent(self.url, self.credentials, self.scopes, datetime.now(UTC))
         with self._open(budget, sent) as client:
             try:
                 response = get_access_token.sync_detailed(client=client, scope=scope_parameter(self.scopes) or UNSET)
             except ResponseValidationError as error:
                 place = f"{error.field}: " if error.field else ""
                 raise broken_answer(error.status_code, f"{place}{error.reason}", sent, error.content) from None
-            except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+            except httpx.HTTPError as error:
                 raise _failure(error, sent) from None
         answer = read_answer(response, sent)
         if isinstance(answer, DomoOAuthError):
@@ -179,24 +141,23 @@ class Request:
 
     def _open(self, budget: Budget, sent: Sent) -> AuthenticatedClient:
         try:
-            url = httpx.URL(self.base_url)
-            url.host  # noqa: B018 -- decoded only now
-        except (httpx.InvalidURL, ValueError):
-            raise ConfigurationError("The base URL is not valid: httpx cannot read it, or its host name.") from None
-        try:
             client = AuthenticatedClient(
-                base_url=url,
+                base_url=self.base_url,
                 username=self.credentials.client_id,
                 password=self.credentials.client_secret,
                 httpx_args=_httpx_args(self.base_url, self.httpx_args, budget),
             )
             client.get_httpx_client()
-        except ConfigurationError:
-            raise
         except Exception as error:  # noqa: BLE001 -- httpx, ssl and the caller's objects raise different types
-            what = "these httpx_args" if self.httpx_args else "the proxy that the environment names"
-            raise ConfigurationError(f"httpx cannot be set up with {what}: {_text(error, sent)}.") from None
+            suspects = "httpx_args and " if self.httpx_args else ""
+            raise ConfigurationError(
+                f"httpx cannot be set up: {_text(error, sent)}. Check {suspects}the base URL, and in the environment "
+                "HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR."
+            ) from None
         return client
+
+
+_tls_context = cache(httpx.create_ssl_context)
 
 
 def _httpx_args(url: str, given: Mapping[str, Any], budget: Budget) -> dict[str, Any]:
@@ -206,12 +167,8 @@ def _httpx_args(url: str, given: Mapping[str, Any], budget: Budget) -> dict[str,
     headers["User-Agent"] = f"domo-oauth/{__version__} python-httpx/{httpx.__version__}"
     headers.update(args.get("headers"))
     hooks: dict[str, list[Any]] = dict(args.get("event_hooks") or {})
-    bounded = [*hooks.get("request", ()), _Bounds(budget)]
-    args |= {
-        "timeout": args.get("timeout", timing.NETWORK_TIMEOUT),
-        "headers": headers,
-        "event_hooks": {**hooks, "request": bounded},
-    }
+    hooks["request"] = [*hooks.get("request", ()), _Bounds(budget)]
+    args |= {"timeout": args.get("timeout", timing.NETWORK_TIMEOUT), "headers": headers, "event_hooks": hooks}
     if args.get("transport") is not None:
         args["transport"] = _Kept(args["transport"])
     if args.get("mounts"):
@@ -229,25 +186,27 @@ class _Kept(httpx.BaseTransport):
 
 
 class _Bounds:
-    """Bounds a request as a whole, whatever a server does: httpx bounds each read, which one byte may satisfy.
+    """Ends a request when the budget is spent: httpx only bounds each read, and a single byte satisfies that.
 
-    An httpx event hook for requests. httpcore's `trace` extension hands it each new connection, whose reads, writes and
-    TLS handshakes then get at most the time that is left. Looking up a host name cannot be bounded, nor can the number
-    of a host's addresses, each of which may take the time-out for connections.
+    An httpx event hook for requests. httpcore's `trace` extension reports each new connection, whose reads, writes and
+    TLS handshakes then get at most the time that is left. Nothing bounds a DNS lookup, nor the number of a host's
+    addresses, each of which may take the time-out for connections.
     """
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
+        self._then: Callable[[str, Mapping[str, Any]], object] | None = None
 
     def __call__(self, request: httpx.Request) -> None:
-        timeouts: dict[str, float | None] = request.extensions.get("timeout") or {}
-        left = self._seconds(None)
-        bounded = {name: min(timeouts.get(name) or left, left) for name in ("connect", "read", "write", "pool")}
-        self._seconds(bounded["connect"])  # the connection is made outside of what `_trace` hears of
-        request.extensions["timeout"] = bounded
+        left, timeouts = self._seconds(None), request.extensions["timeout"]
+        request.extensions["timeout"] = {name: min(timeout or left, left) for name, timeout in timeouts.items()}
+        self._then = request.extensions.get("trace")  # the caller's own, set by a hook
         request.extensions["trace"] = self._trace
+        self._seconds(request.extensions["timeout"]["connect"])  # connecting itself is not traced
 
     def _trace(self, event: str, info: Mapping[str, Any]) -> None:
+        if self._then is not None:
+            self._then(event, info)
         if event.endswith(("connect_tcp.complete", "connect_unix_socket.complete")):
             self._bound(info["return_value"])
 
@@ -275,24 +234,14 @@ class _Bounds:
         return seconds
 
 
-@cache
-def _tls_context(*, trust_env: bool) -> ssl.SSLContext:
-    try:
-        return httpx.create_ssl_context(trust_env=trust_env)
-    except OSError as error:
-        raise ConfigurationError(
-            f"The certificate authorities cannot be loaded ({error}): check SSL_CERT_FILE and SSL_CERT_DIR."
-        ) from None
-
-
-def _failure(error: Exception, sent: Sent) -> DomoOAuthError:
+def _failure(error: httpx.HTTPError, sent: Sent) -> DomoOAuthError:
     """The error to raise in place of one of httpx's."""
-    # httpx reads the Location of a redirect even if it does not follow it.
-    if isinstance(error, httpx.InvalidURL | UnicodeError) or "location header" in str(error):
+    text = _text(error, sent)
+    if "location header" in text:  # httpx reads the Location of a redirect even if it does not follow it
         return broken_answer(None, "invalid Location header", sent)
     if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
-        return ConfigurationError(f"{sent.request} cannot be sent: {_text(error, sent)}.")
-    text, retryable = _text(error, sent), True
+        return ConfigurationError(f"GET {sent.url} cannot be sent: {text}.")
+    retryable = True
     match error:
         case _ if "CERTIFICATE_VERIFY_FAILED" in text:
             retryable = False
@@ -305,7 +254,7 @@ def _failure(error: Exception, sent: Sent) -> DomoOAuthError:
         case httpx.ProxyError():
             retryable = "407" not in text  # wrong credentials, repeated, may lock an account
             what, advice = "the proxy refused", "Check HTTPS_PROXY or httpx_args={'proxy': ...}, and its credentials"
-        case httpx.ConnectTimeout() | httpx.PoolTimeout():
+        case httpx.ConnectTimeout():
             what = "no connection in time"
             advice = "Check the network, the firewall and the proxy; httpx_args={'timeout': seconds} allows more time"
         case httpx.TimeoutException():
@@ -315,15 +264,15 @@ def _failure(error: Exception, sent: Sent) -> DomoOAuthError:
             what, advice = "no connection", "Check the host name (DOMO_API_URL), the network, DNS, firewall and proxy"
         case _:
             what, advice = "the connection was lost", "This happens once in a while: try again"
-    return TransportError(f"{sent.request} had no answer: {what} ({text}). {advice}.", retryable=retryable)
+    return TransportError(f"GET {sent.url} had no answer: {what} ({text}). {advice}.", retryable=retryable)
 
 
 def _text(error: Exception, sent: Sent) -> str:
-    """Type and text of an error; if it has no text, that of its cause."""
-    text = next((text for each in chain(error) if (text := str(each))), "")
+    """Type and text of an error, without secrets."""
+    text = str(error)
     if isinstance(error, httpx.InvalidURL):
-        text = "the URL is not valid"  # httpx would show what may be a part of a proxy's password
+        text = "the URL is not valid"  # httpx would show a part of it, which may be a proxy's password
     if isinstance(error, httpx.ProtocolError):
-        text = re.split(r":| b['\"]", text)[0]  # the rest are bytes of the server's or of a header
-    text = sent.clean(text.partition(" URL(")[0]).rstrip(".")  # the rest may hold a proxy's password
+        text = re.split(r":| b['\"]", text)[0]  # what follows are bytes from the server or of a header
+    text = sent.clean(text.partition(" URL(")[0]).rstrip(".")  # what follows may be a proxy's password
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import TypeAlias
 
 from .errors import ConfigurationError, require
-
-__all__ = ["CustomScope", "Scope", "Scopes", "scope_names", "scope_parameter"]
 
 
 class CustomScope(str):
@@ -19,7 +17,7 @@ class CustomScope(str):
 
 
 class Scope(StrEnum):
-    """The scopes that the contract lists (its ``oauth2`` security scheme describes each)."""
+    """The scopes that the contract lists; its ``oauth2`` security scheme describes each."""
 
     ACCOUNT = "account"
     AUDIT = "audit"
@@ -31,7 +29,7 @@ class Scope(StrEnum):
 
     @staticmethod
     def custom(name: str) -> CustomScope:
-        """A scope that Domo has and the contract does not list yet. It is sent as it stands.
+        """A scope that Domo has and the contract does not list yet. It is sent as it is.
 
         Raises:
             ConfigurationError: The name has characters that a scope cannot have (RFC 6749, section 3.3).
@@ -49,16 +47,13 @@ Scopes: TypeAlias = str | Iterable[str]
 
 
 def scope_names(scopes: Scopes | None) -> tuple[str, ...] | None:
-    """The scopes without duplicates and in a fixed order, so that equal sets give equal requests.
+    """Return the scopes sorted and without duplicates; None for all scopes of the client.
 
     Args:
         scopes: Names separated by spaces or commas, or an iterable of them; None for all scopes of the client.
 
-    Returns:
-        The names; None for all scopes of the client.
-
     Raises:
-        ConfigurationError: A name is unknown, or there is none at all.
+        ConfigurationError: A name is unknown, or there is none.
     """
     if scopes is None:
         return None
@@ -67,7 +62,7 @@ def scope_names(scopes: Scopes | None) -> tuple[str, ...] | None:
     names = {name for item in given for name in _split(item)}
     if not names:
         raise ConfigurationError(
-            "No scope was given. An empty list would grant every scope of the client: pass None if that is meant."
+            "No scope was given. An empty list would grant every scope of the client: pass None if you mean that."
         )
     return tuple(sorted(names))
 
@@ -77,7 +72,7 @@ def scope_parameter(names: tuple[str, ...] | None) -> str | None:
     return None if names is None else " ".join(names)
 
 
-def _split(item: object) -> Sequence[str]:
+def _split(item: object) -> list[str]:
     if isinstance(item, CustomScope):
         return [item]
     if not isinstance(item, str):
@@ -96,5 +91,5 @@ def _unknown(name: str) -> str:
     meant = f" Did you mean '{near[0]}'?" if near else ""
     return (
         f"{name!r} is not a scope that the contract lists ({', '.join(Scope)}).{meant} "
-        f"If Domo has it all the same, pass Scope.custom({name!r})."
+        f"If Domo has it, pass Scope.custom({name!r})."
     )
