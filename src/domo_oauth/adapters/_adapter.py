@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 from domo_oauth.credentials import ClientCredentials
 from domo_oauth.errors import ConfigurationError, require
@@ -13,13 +13,13 @@ from domo_oauth.provider import TokenProvider
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import Self
+    from typing import Self, Unpack
 
     from domo_oauth.scopes import Scopes
     from domo_oauth.stores import Store
     from domo_oauth.token import Token
 
-__all__ = ["PORTS", "UNAUTHORIZED", "Adapter", "Origin", "bearer"]
+__all__ = ["PORTS", "UNAUTHORIZED", "Adapter", "Origin", "ProviderArgs", "bearer"]
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +29,15 @@ _MAX_FOREIGN = 1000  # origins remembered as logged; a crawler can visit any num
 
 Origin: TypeAlias = tuple[str, str, int | None]
 """Scheme, host and port (RFC 6454), as the HTTP client parses them; the port is that of the scheme by default."""
+
+
+class ProviderArgs(TypedDict, total=False):
+    """Keyword arguments of a ``TokenProvider``."""
+
+    scopes: Scopes | None
+    store: Store | None
+    base_url: str | None
+    httpx_args: Mapping[str, Any] | None
 
 
 class Adapter:
@@ -46,7 +55,7 @@ class Adapter:
         hosts: More hosts that may get the token, over HTTPS: ``"example.domo.com"``, ``"gateway.example.com:8443"``.
 
     Raises:
-        ConfigurationError: A host is invalid, or the provider is not a ``TokenProvider``.
+        ConfigurationError: A host is invalid, the base URL is on port 80, or the provider is not a ``TokenProvider``.
     """
 
     def __init__(self, provider: TokenProvider, *, hosts: Iterable[str] = ()) -> None:
@@ -59,42 +68,29 @@ class Adapter:
         urls = [f"https://{_checked(host)}" for host in ([hosts] if isinstance(hosts, str) else hosts)]
         self._origins = frozenset(self._origin(url) for url in (provider.base_url, *urls))
         self._foreign: set[Origin] = set()
+        if any(scheme == "http" and port == PORTS["http"] for scheme, _, port in self._origins):
+            raise ConfigurationError(  # requests and httpx do, although it is another origin
+                "HTTP clients keep the token when port 80 redirects to https:// on the same host. Use another port."
+            )
 
     @classmethod
-    def from_env(
-        cls,
-        *,
-        scopes: Scopes | None = None,
-        store: Store | None = None,
-        base_url: str | None = None,
-        httpx_args: Mapping[str, Any] | None = None,
-        hosts: Iterable[str] = (),
-    ) -> Self:
+    def from_env(cls, *, hosts: Iterable[str] = (), **provider_args: Unpack[ProviderArgs]) -> Self:
         """Use the credentials in ``DOMO_CLIENT_ID`` and ``DOMO_CLIENT_SECRET``; see ``TokenProvider.from_env``."""
         try:
-            provider = TokenProvider.from_env(scopes=scopes, store=store, base_url=base_url, httpx_args=httpx_args)
+            provider = TokenProvider.from_env(**provider_args)
         finally:
-            del httpx_args  # may hold a proxy's password, and tracebacks can show locals
+            del provider_args  # httpx_args may hold a proxy's password, and tracebacks can show locals
         return cls(provider, hosts=hosts)
 
     @classmethod
     def from_client(
-        cls,
-        client_id: str,
-        client_secret: str,
-        *,
-        scopes: Scopes | None = None,
-        store: Store | None = None,
-        base_url: str | None = None,
-        httpx_args: Mapping[str, Any] | None = None,
-        hosts: Iterable[str] = (),
+        cls, client_id: str, client_secret: str, *, hosts: Iterable[str] = (), **provider_args: Unpack[ProviderArgs]
     ) -> Self:
         """Use a client id and its secret. For the other arguments see ``TokenProvider``."""
         try:
-            credentials = ClientCredentials(client_id, client_secret)
-            provider = TokenProvider(credentials, scopes=scopes, store=store, base_url=base_url, httpx_args=httpx_args)
+            provider = TokenProvider(ClientCredentials(client_id, client_secret), **provider_args)
         finally:
-            del client_id, client_secret, httpx_args  # tracebacks can show locals
+            del client_id, client_secret, provider_args
         return cls(provider, hosts=hosts)
 
     @property

@@ -26,8 +26,7 @@ class AuthFlow(Adapter):
     """The auth flow for httpx and httpx2, which have the same interface. See ``Adapter``.
 
     If a response hook raises on a 401, as ``raise_for_status()`` does, the caller gets its error, and the next request
-    a new token. The flow finds the response in the error, or in one that caused it, as attribute ``response``. Errors
-    without it leave the token in use.
+    gets a new token. That takes an error with the attribute ``response``, or one that such an error caused.
     """
 
     _library: Any
@@ -80,15 +79,9 @@ class AuthFlow(Adapter):
 
     def _origin(self, url: str) -> Origin:
         try:
-            origin = _origin(self._library.URL(url))
+            return _origin(self._library.URL(url))
         except self._library.InvalidURL as error:
             raise ConfigurationError(f"{self._library.__name__} does not accept {url}: {error}") from None
-        if origin[::2] == ("http", 80):
-            raise ConfigurationError(
-                f"{self._library.__name__} keeps the token when port 80 redirects to https:// on the same host, which "
-                "is another origin. Use a base URL with another port."
-            )
-        return origin
 
 
 class DomoAuth(AuthFlow, httpx.Auth):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from domo_oauth.errors import ConfigurationError
 
@@ -49,8 +49,6 @@ class DomoAuth(Adapter, AuthBase):
         request = response.request
         if request.headers.get("Authorization") != bearer(token):
             return response
-        if _is_upgrade(response):
-            del request.headers["Authorization"]  # the next request is a copy of this one
         if response.status_code != UNAUTHORIZED:
             return response
         if not self._refused(token, urlsplit(response.url).hostname or "", repeatable=_rewind(request)):
@@ -68,8 +66,6 @@ class DomoAuth(Adapter, AuthBase):
         again.headers["Authorization"] = bearer(another)
         second: requests.Response = response.connection.send(again, **send_args)
         second.history.append(response)
-        if _is_upgrade(second):
-            del request.headers["Authorization"]  # the next request is a copy of the first one, too
         return second
 
     def _origin(self, url: str) -> Origin:
@@ -86,12 +82,6 @@ class _Hook(partial[requests.Response]):
 
 def _unchanged(response: requests.Response, **_: Any) -> requests.Response:
     return response
-
-
-def _is_upgrade(response: requests.Response) -> bool:
-    """Whether a redirect leads to another scheme: from port 80 to 443 of a host, requests would keep the token."""
-    target = urljoin(response.url, response.headers["Location"]) if response.is_redirect else response.url
-    return urlsplit(target).scheme != urlsplit(response.url).scheme
 
 
 def _rewind(request: requests.PreparedRequest) -> bool:

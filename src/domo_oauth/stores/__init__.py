@@ -15,11 +15,10 @@ if TYPE_CHECKING:
 __all__ = ["LARGEST_ENTRY", "STORE_VARIABLE", "Store", "StoreError", "missing_extra", "open_store", "store_from_env"]
 
 STORE_VARIABLE = "DOMO_STORE"
+LARGEST_ENTRY = 65536
+"""Bytes. Most entries have less than 3,000; longer ones are not read, so that they cannot fill the memory."""
 _SERVER = re.compile(r"((redis|valkey)s?|unix)://", re.IGNORECASE)
 _opened: dict[str, Store] = {}
-
-LARGEST_ENTRY = 65536
-"""Bytes; most entries have less than 3,000. Longer ones are not read, so that nobody can fill the memory with them."""
 
 
 class StoreError(DomoOAuthError):
@@ -29,35 +28,31 @@ class StoreError(DomoOAuthError):
 class Store(Protocol):
     """Keeps sealed entries for several processes.
 
-    Methods are called on background threads, by several at once, and in a child after a fork. They may block for a few
-    seconds and raise anything, best a `StoreError`: the provider logs it and goes on without the store. A store is
-    pickled along with its provider. `domo_oauth.stores.testing.StoreTests` checks what a store must do.
+    Background threads call these methods, several at once, also in a child after a fork. A method may block for a few
+    seconds. It may raise anything, best a `StoreError`: the provider logs it and goes on without the store. A provider
+    is pickled with its store. `domo_oauth.stores.testing.StoreTests` checks a store.
 
-    A `name` has 32 hexadecimal digits. It stands for a base URL, a client, its secret and scopes, and reveals none of
-    them.
+    A `name` has 32 hexadecimal digits. It stands for a base URL, a client, its secret and scopes, and reveals none.
     """
 
     def load(self, name: str) -> bytes | None:
-        """Return what was saved last under this name, or None if there is nothing or it has expired."""
+        """Return the bytes that were saved last, or None if there are none or they have expired."""
         ...
 
     def save(self, name: str, sealed: bytes, ttl: float) -> None:
-        """Replace what was saved under this name, in one step, and keep it for `ttl` seconds.
-
-        Tokens are independent of each other, so the last one to save wins, with or without the lock.
-        """
+        """Replace the entry atomically, and keep it for `ttl` seconds. The last one to save wins, locked or not."""
         ...
 
     def lock(self, name: str) -> AbstractContextManager[bool]:
         """Hold the lock of this name within a `with` block; yield whether it was obtained.
 
-        Only one thread of all processes holds it. Wait for it for about a second: the provider then loads the entry
-        once more, and tries again, for 10 seconds in all. It must become free when its holder dies, within that time.
+        Only one thread of all processes holds it. Wait for it for about a second; the provider tries again for 10
+        seconds in all. If its holder dies, it must become free within that time.
         """
         ...
 
     def delete(self, name: str) -> None:
-        """Remove what was saved under this name, if there is anything."""
+        """Remove the entry, if there is one."""
         ...
 
     def clear(self) -> int:
@@ -66,7 +61,7 @@ class Store(Protocol):
 
 
 def open_store(where: str) -> Store | None:
-    """Open the store that `DOMO_STORE` or the option `--store` names. Does no I/O.
+    """Open the store that `DOMO_STORE` names. Does no I/O.
 
     Args:
         where: A folder as an absolute path, `~/...` or `./...`, the URL of a Redis or Valkey server, or `none`.
@@ -93,10 +88,10 @@ def open_store(where: str) -> Store | None:
             store = RedisStore(where)
             return _opened.setdefault(where, store)
     finally:
-        del where  # it may hold a password, and a traceback that shows locals shows this frame
+        del where  # it may hold a password, and tracebacks can show locals
     raise ConfigurationError(
         "Invalid store. Give a folder as an absolute path, ~/... or ./..., a server as redis://, rediss://, valkey://, "
-        f"valkeys:// or unix://, or none, in {STORE_VARIABLE} or --store."
+        f"valkeys:// or unix://, or none, in {STORE_VARIABLE}."
     )
 
 
@@ -106,10 +101,8 @@ def store_from_env() -> Store | None:
 
 
 def missing_extra(extra: str, *modules: str) -> str | None:
-    """What to install if one of these modules is missing; None if all are there. Imports none of them."""
+    """Say what to install if one of these modules is missing. Imports none of them."""
     from importlib.util import find_spec
 
     missing = [module for module in modules if find_spec(module) is None]
-    if not missing:
-        return None
-    return f"This store needs {' and '.join(missing)}: pip install 'domo-oauth[{extra}]'"
+    return f"This store needs {' and '.join(missing)}: pip install 'domo-oauth[{extra}]'" if missing else None

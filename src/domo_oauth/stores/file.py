@@ -23,22 +23,22 @@ if TYPE_CHECKING:
 __all__ = ["FileStore"]
 
 _OURS = re.compile(r"[0-9a-f]{32}(\.[0-9a-f]{16}\.tmp)?")
-"""The name of an entry, or of the temporary file that becomes one. Whatever else is in the folder is left alone."""
+"""An entry, or the temporary file that becomes one. All other files in the folder are left alone."""
 
 
 class FileStore:
     """Keeps tokens in a folder, for all processes of this user on this machine.
 
-    The folder has mode 0700 and its files 0600. It is made when something is saved. A folder that other users can read
-    or write, that belongs to somebody else, or that is a link is refused, and never changed. Its parents are trusted.
+    The first `save` makes the folder, with mode 0700; its files have mode 0600. A folder that other users can read or
+    write, that belongs to another user, or that is a link is refused and left as it is. Its parents are trusted.
 
-    The operating system frees the lock of a process that ends, however it ends. The empty lock files stay: to remove
-    one that another process waits for would let two processes hold the lock. Over NFS the locks are as good as the
-    server's. Windows has no modes and owners to check, and was not tried.
+    The operating system frees the lock of a process that ends, however it ends. The empty lock files stay: if one is
+    removed while a process waits for it, two processes can hold the lock. Over NFS the locks are as good as the
+    server's. Windows has no modes and owners to check; it is untested.
 
     Args:
-        path: The folder; `~` is your home folder. None for `domo-oauth` in your cache folder, which is
-            `$XDG_CACHE_HOME` or `~/.cache`, on macOS `~/Library/Caches`, on Windows in `%LOCALAPPDATA%`.
+        path: The folder; `~` is your home folder. By default `domo-oauth` in your cache folder: `$XDG_CACHE_HOME` or
+            `~/.cache`, on macOS `~/Library/Caches`, on Windows in `%LOCALAPPDATA%`.
 
     Raises:
         ConfigurationError: The extra `file` is not installed, or the home folder is unknown.
@@ -67,25 +67,28 @@ class FileStore:
         return None
 
     def save(self, name: str, sealed: bytes, ttl: float) -> None:
-        """See `Store.save`. Entries that have expired are removed."""
+        """See `Store.save`. Also removes expired entries."""
         with self._folder(make=True):
-            # Nothing is forced to the disk: a power failure costs a token, and Domo grants another.
+            # No fsync: a power failure costs a token request.
             temporary = self.path / f"{name}.{os.urandom(8).hex()}.tmp"
             try:
                 temporary.touch(0o600, exist_ok=False)
-                temporary.chmod(0o600)  # whatever the umask is
                 temporary.write_bytes(sealed)
-                expires_at = time.time() + ttl  # stored as the mtime, because this store cannot read sealed entries
+                expires_at = time.time() + ttl  # kept as the mtime, as this store cannot read sealed entries
                 os.utime(temporary, (expires_at, expires_at))
                 temporary.replace(self.path / name)
             finally:
                 temporary.unlink(missing_ok=True)
-            self._sweep()
+            for file in self._files():
+                with suppress(OSError):  # another process was faster
+                    grace = timing.LEFT_OVER if file.suffix else 0.0  # for temporary files of killed processes
+                    if file.stat().st_mtime + grace <= time.time():
+                        file.unlink()
 
     @contextmanager
     def lock(self, name: str) -> Generator[bool]:
         """See `Store.lock`."""
-        with import_lock():
+        with import_lock:
             from filelock import FileLock, Timeout
 
         lock = FileLock(self.path / f"{name}.lock", mode=0o600, thread_local=False)
@@ -110,15 +113,19 @@ class FileStore:
                 removed += not file.suffix
         return removed
 
+    def _files(self) -> Iterator[Path]:
+        return (file for file in self.path.iterdir() if _OURS.fullmatch(file.name))
+
     @contextmanager
     def _folder(self, *, make: bool = False) -> Generator[None]:
-        """Check the folder, and turn the system's errors within the block into a StoreError that says what to do.
+        """Check the folder, and turn system errors within the block into a StoreError that says what to do.
 
         Unless the folder is to be made, a missing folder or file ends the block quietly.
         """
         try:
-            if make:
-                _make(self.path)
+            for each in (*reversed(self.path.parents), self.path) if make else ():
+                if not each.exists():
+                    each.mkdir(0o700, exist_ok=True)  # mkdir(parents=True) would give parents the mode of the umask
             if problem := _problem(self.path):
                 raise StoreError(f"{self.path} {problem}, or name another folder, FileStore(path).")
             yield
@@ -130,42 +137,24 @@ class FileStore:
                 )
                 raise StoreError(message) from error
 
-    def _files(self) -> Iterator[Path]:
-        return (file for file in self.path.iterdir() if _OURS.fullmatch(file.name))
-
-    def _sweep(self) -> None:
-        for file in self._files():
-            with suppress(OSError):  # another process was faster
-                left_over = timing.LEFT_OVER if file.suffix else 0.0  # temporary files of processes that were killed
-                if file.stat().st_mtime + left_over <= time.time():
-                    file.unlink()
-
     def __repr__(self) -> str:
         return f"FileStore({str(self.path)!r})"
 
 
-def _make(folder: Path) -> None:
-    """Make the folder if it is missing, and those above it, for this user alone whatever the umask is."""
-    for each in [each for each in (*reversed(folder.parents), folder) if not each.exists()]:
-        with suppress(FileExistsError):  # another process was faster, or it is a link that leads nowhere
-            each.mkdir(0o700)
-            each.chmod(0o700)
-
-
 def _problem(folder: Path) -> str | None:
-    """Why others can change or read what is in the folder, and what to do; None if they cannot."""
+    """Why other users can change or read the folder, and what to do; None if they cannot."""
     try:
         info = folder.lstat()
     except FileNotFoundError:
         return None
+    mode = stat.S_IMODE(info.st_mode)
     if not stat.S_ISDIR(info.st_mode):
         return f"is a {'symbolic link' if stat.S_ISLNK(info.st_mode) else 'file'}: remove it"
-    if sys.platform == "win32":  # pragma: no cover -- there is no Windows to try it on
-        return None
-    if info.st_uid != os.geteuid():
+    if sys.platform != "win32" and info.st_uid != os.geteuid():
         return f"belongs to user {info.st_uid}, and this process runs as user {os.geteuid()}: use chown"
-    mode = stat.S_IMODE(info.st_mode)
-    return f"is open to other users (mode {mode:04o}): use chmod 700" if mode & 0o077 else None
+    if sys.platform != "win32" and mode & 0o077:
+        return f"is open to other users (mode {mode:04o}): use chmod 700"
+    return None
 
 
 def _default() -> str:

@@ -1,18 +1,12 @@
-"""Tokens in Redis or Valkey, for processes on many hosts.
-
-redis-py shows passwords in the locals of its frames, and before version 7 in the repr of a client. So only
-`RedisStore._try` sends commands, and it raises nothing.
-"""
+"""Tokens in Redis or Valkey, for processes on many hosts."""
 
 from __future__ import annotations
 
 import re
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
-
-from attrs import field, frozen
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from domo_oauth import timing
 from domo_oauth.errors import ConfigurationError
@@ -26,8 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["RedisStore"]
 
+T = TypeVar("T")
+
 _PROBLEMS = {
-    "TimeoutError": "did not answer in time: it hangs, is overloaded, or the network in between drops packets",
+    "TimeoutError": "did not answer in time: it hangs, is overloaded, or the network drops packets",
     "AuthenticationError": "refused the user or password: compare them with the server's",
     "NoPermissionError": "does not permit this user enough: the documentation of RedisStore has the ACL",
     "OutOfMemoryError": "is full: see its maxmemory and maxmemory-policy",
@@ -38,37 +34,26 @@ _PROBLEMS = {
 """What is wrong and what to do, by the name of redis-py's exception or of one of its base classes."""
 
 
-@frozen
-class _Server:
-    """A client, and the URL and arguments that it was made from, if any. The repr of each may show a password."""
-
-    client: Any = field(repr=False)
-    url: str | None = field(default=None, repr=False)
-    redis_args: dict[str, Any] = field(factory=dict[str, Any], repr=False)
-
-
 class RedisStore:
     """Keeps tokens in Redis 6 or newer, or in Valkey, for all processes on all hosts that use the same server.
 
-    The constructor does no I/O. One store serves any number of threads and providers, and the child after a fork. It
-    can be pickled if it was made from a URL; the pickle then holds the password.
+    The constructor does no I/O. Threads, providers and the child after a fork can share a store. A store made from a
+    URL can be pickled; the pickle holds the password.
 
-    A server that does not answer costs 1 s to connect or 2 s for an answer, and is then passed over for 5 s. The
-    server may restart, fail over or lose its data at any time: that costs a request for a token. The lock of a process
-    that dies ends after 6 s.
+    A server that does not answer costs 1 s to connect or 2 s for an answer, and is then skipped for 5 s. If it
+    restarts, fails over or loses its data, that costs a token request. The lock of a process that dies ends after 6 s.
 
-    A user needs no more than this, and `+select` for a database other than 0::
+    A user needs these rights, and `+select` for a database other than 0::
 
         ACL SETUSER domo on >PASSWORD ~domo-oauth:* resetchannels -@all
             +getrange +set +get +del +evalsha +script|load +scan
 
-    `get` is part of releasing the lock; `scan` is for `clear()`. redis-py also sends `CLIENT SETINFO`, and does without
-    it if it is refused. Clusters and Sentinel need what redis-py sends to find the right server.
+    Releasing the lock takes `get`; `clear()` takes `scan`. redis-py also sends `CLIENT SETINFO`, and ignores a refusal.
+    Clusters and Sentinel need what redis-py sends to find the right server.
 
     Args:
-        url: Where the server is: `redis://`, `rediss://` (TLS, the certificate is checked) or `unix://`, with user,
-            password and database as redis-py takes them; `valkey://` and `valkeys://` mean the same. Or a client, for
-            Sentinel and clusters:
+        url: `redis://`, `rediss://` (TLS, the certificate is checked) or `unix://`, with user, password and database as
+            in redis-py, or `valkey://` and `valkeys://`. For Sentinel and clusters, a client:
             `RedisStore(Sentinel([("host", 26379)], socket_timeout=1).master_for("main", socket_timeout=2))` or
             `RedisStore(RedisCluster.from_url(...))`. A client has its own time-outs and retries: keep them short.
         prefix: What the names of all keys begin with.
@@ -79,18 +64,18 @@ class RedisStore:
     """
 
     def __init__(self, url: str | Redis | RedisCluster, /, *, prefix: str = "domo-oauth:", **redis_args: Any) -> None:
-        self._prefix, self._where = prefix, "Redis"  # for the repr in a traceback that shows locals
-        server = _connect(url, redis_args)
-        del url, redis_args  # they may hold a password, and a traceback that shows locals shows this frame
-        if isinstance(server, str):
-            raise ConfigurationError(server)
-        self._server, self._where = server, _where(server.client)
-        self._used_at, self._passed_over_until = time.monotonic(), 0.0
+        self._prefix, self._where = prefix, "Redis"  # for the repr, if this fails
+        client, self._from_url = _connect(url, redis_args), isinstance(url, str)
+        self._client, self._source = _hide(client), _hide((url, redis_args))
+        del url, redis_args  # tracebacks can show locals
+        if isinstance(client, str):
+            raise ConfigurationError(client)
+        self._where, self._used_at, self._skipped_until = _where(client), time.monotonic(), 0.0
 
     def load(self, name: str) -> bytes | None:
         """See `Store.load`."""
-        key, last = self._prefix + name, LARGEST_ENTRY  # GETRANGE, as others may have put something huge there
-        # The client may be one that decodes answers for others, and sealed bytes are no text.
+        key, last = self._prefix + name, LARGEST_ENTRY  # GETRANGE: somebody may have put something huge there
+        # A client of the caller may decode answers, and sealed bytes are no text.
         sealed = self._ask(lambda client: client.execute_command("GETRANGE", key, 0, last, NEVER_DECODE=True))
         return sealed if isinstance(sealed, bytes) and 0 < len(sealed) <= LARGEST_ENTRY else None
 
@@ -102,112 +87,109 @@ class RedisStore:
     def lock(self, name: str) -> Generator[bool]:
         """See `Store.lock`."""
         from redis.exceptions import LockError
-        from redis.lock import Lock
 
-        key, lease, wait = f"{self._prefix}{name}:lock", timing.REDIS_LEASE, timing.LOCK_TRY
-        poll = timing.REDIS_LOCK_POLL
-        lock = self._ask(lambda client: Lock(client, key, lease, poll, blocking_timeout=wait, thread_local=False))
+        times = {"timeout": timing.REDIS_LEASE, "sleep": timing.REDIS_LOCK_POLL, "blocking_timeout": timing.LOCK_TRY}
+        lock = self._client().lock(f"{self._prefix}{name}:lock", thread_local=False, **times)
         obtained = self._ask(lambda _: lock.acquire())
         try:
-            yield obtained
+            yield bool(obtained)
         finally:
             if obtained:
-                self._ask(lambda _: lock.release(), expected=LockError)  # it has ended, and may be another's by now
+                self._ask(lambda _: lock.release(), LockError)  # it has ended; another process may hold it now
 
     def delete(self, name: str) -> None:
         """See `Store.delete`."""
         self._ask(lambda client: client.delete(self._prefix + name))
 
     def clear(self) -> int:
-        """See `Store.clear`. Asks for the names of all keys on the server, a thousand at a time."""
+        """See `Store.clear`. Reads the names of all keys on the server, a thousand at a time."""
         names = re.sub(r"([*?\[\]\\])", r"\\\1", self._prefix) + "[0-9a-f]" * 32
-        removed: int = self._ask(lambda client: sum(map(client.delete, list(client.scan_iter(names, count=1000)))))
-        return removed
+        return self._ask(lambda client: sum(map(client.delete, list(client.scan_iter(names, count=1000))))) or 0
 
     def close(self) -> None:
         """Close the connections, unless they belong to a client that you passed. The next call opens another one."""
-        if self._server.url is not None:
-            self._try(lambda client: client.close())
+        if self._from_url:
+            with suppress(StoreError):
+                self._ask(lambda client: client.close())
 
-    def _ask(self, ask: Callable[[Any], Any], expected: type[Exception] | tuple[()] = ()) -> Any:
-        """Call a function with the client; None if it raises an error that is expected. Raises a StoreError."""
-        left = self._passed_over_until - time.monotonic()
-        problem = f"did not answer in time: it is passed over for another {left:.1f} s" if left > 0 else None
-        answer = None
-        if problem is None:
-            answer, problem = self._try(ask, expected)
-        if problem is not None:
-            raise StoreError(f"Redis ({self._where}) {problem}.")
-        return answer
+    def _ask(self, ask: Callable[[Any], T], *expected: type[Exception]) -> T | None:
+        """Call a function with the client. Returns None if it raises an expected error; raises a StoreError for others.
 
-    def _try(self, ask: Callable[[Any], Any], expected: type[Exception] | tuple[()] = ()) -> tuple[Any, str | None]:
-        """The answer, and what is wrong if there is none."""
-        try:
-            if self._server.url is not None and time.monotonic() > self._used_at + timing.REDIS_IDLE:
-                self._server.client.connection_pool.disconnect(inuse_connections=False)
-            return ask(self._server.client), None
-        except expected:
-            return None, None
-        except Exception as error:  # noqa: BLE001 -- whatever it is, its frames and its text must not leave
-            if str(error).startswith("WRONGTYPE"):  # no entry, so the next one replaces it
-                return None, None
-            kinds = [kind.__name__ for kind in type(error).__mro__]
-            if "TimeoutError" in kinds:
-                self._passed_over_until = time.monotonic() + timing.REDIS_PASSED_OVER
-            problem = next((_PROBLEMS[kind] for kind in kinds if kind in _PROBLEMS), f"failed: {kinds[0]}{{reason}}")
-            return None, problem.format(reason=_reason(error))
-        finally:
-            self._used_at = time.monotonic()
+        The frames of redis-py's errors show passwords, so the StoreError is raised outside of their `except` clause.
+        """
+        left = self._skipped_until - time.monotonic()
+        problem = f"did not answer in time: it is skipped for another {left:.1f} s"
+        if left <= 0:
+            try:
+                if self._from_url and time.monotonic() > self._used_at + timing.REDIS_IDLE:
+                    self._client().connection_pool.disconnect(inuse_connections=False)
+                return ask(self._client())
+            except expected:
+                return None
+            except Exception as error:  # noqa: BLE001 -- redis-py, and whatever it calls
+                if str(error).startswith("WRONGTYPE"):  # not an entry; the next one replaces it
+                    return None
+                kinds = [kind.__name__ for kind in type(error).__mro__]
+                if "TimeoutError" in kinds:
+                    self._skipped_until = time.monotonic() + timing.REDIS_PASSED_OVER
+                known = next((_PROBLEMS[kind] for kind in kinds if kind in _PROBLEMS), f"failed: {kinds[0]}{{reason}}")
+                problem = known.format(reason=_reason(error))
+            finally:
+                self._used_at = time.monotonic()
+        raise StoreError(f"Redis ({self._where}) {problem}.")
 
     def __repr__(self) -> str:
         return f"RedisStore({self._where!r}, prefix={self._prefix!r})"
 
     def __reduce__(self) -> tuple[object, ...]:
-        if self._server.url is None:
+        if not self._from_url:
             raise ConfigurationError("A RedisStore made from a client cannot be pickled: make it from a URL.")
-        return partial(RedisStore, prefix=self._prefix, **self._server.redis_args), (self._server.url,)
+        url, redis_args = self._source()
+        return partial(RedisStore, prefix=self._prefix, **redis_args), (url,)
 
 
-def _connect(url: object, redis_args: dict[str, Any]) -> _Server | str:
-    """The client that was passed, or one that has not connected yet; or what is wrong with the arguments."""
+def _hide(value: T) -> Callable[[], T]:
+    """Keep a value out of `vars()` and frames: a URL shows a password, and so does a client before redis-py 7."""
+    return lambda: value
+
+
+def _connect(url: object, redis_args: dict[str, Any]) -> Any:
+    """Return the client that was passed or a new one, not connected; a `str` says what is wrong with the arguments."""
     if missing := missing_extra("redis", "cryptography", "redis"):
         return missing
     from redis import Redis, RedisCluster
 
     if isinstance(url, Redis | RedisCluster):
-        return "Pass arguments for redis-py to the client: they have no effect here." if redis_args else _Server(url)
-    if not isinstance(url, str):
-        return f"A RedisStore is made from a URL, a redis.Redis or a redis.RedisCluster, not {type(url).__name__}."
-    scheme, separator, rest = url.partition("://")
-    url = f"{scheme.lower().replace('valkey', 'redis')}{separator}{rest}"  # redis-py does not know valkey://
-    # RESP 2 does all that is needed, on every server. There are no retries unless asked for: they multiply time-outs.
+        return "Pass arguments for redis-py to the client: they have no effect here." if redis_args else url
     times = {"socket_connect_timeout": timing.REDIS_CONNECT_TIMEOUT, "socket_timeout": timing.REDIS_TIMEOUT}
-    args: dict[str, Any] = {**times, "protocol": 2, **redis_args}
     try:
-        client: Any = cast("Any", Redis).from_url(url, **args)
+        scheme, rest = cast("str", url).split("://", 1)
+        scheme = scheme.lower().replace("valkey", "redis")  # redis-py does not know valkey://
+        # Every server speaks RESP 2, and redis-py makes no retries then, which would multiply the time-outs.
+        client: Any = cast("Any", Redis).from_url(f"{scheme}://{rest}", **{**times, "protocol": 2, **redis_args})
         client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)  # checks the arguments
     except Exception:  # noqa: BLE001 -- what redis-py says may show a password
-        hint = f" It may also be one of these: {', '.join(redis_args)}." if redis_args else ""
+        hint = f" Or one of these is wrong: {', '.join(redis_args)}." if redis_args else ""
         return (
             "Invalid URL of a Redis server: it must look like redis://host:6379/0, rediss://user:password@host or "
             f"unix:///path, with special characters percent-encoded.{hint}"
         )
-    return _Server(client, url, redis_args)
+    return client
 
 
 def _where(client: Any) -> str:
     """Where the server is, without user and password."""
     if hasattr(client, "get_default_node"):
         return f"the cluster of {client.get_default_node().name}"
-    at, service = client.connection_pool.connection_kwargs, getattr(client.connection_pool, "service_name", None)
-    if service is not None:
+    if service := getattr(client.connection_pool, "service_name", None):
         return f"Sentinel's {service}"
-    where = at["path"] if "path" in at else f"{at.get('host', 'localhost')}:{at.get('port', 6379)}"
+    at = {"host": "localhost", "port": 6379} | client.connection_pool.connection_kwargs
+    where = at["path"] if "path" in at else f"{at['host']}:{at['port']}"
     return f"{where}/{at.get('db') or 0}"
 
 
 def _reason(error: BaseException) -> str:
-    """What the system says, or the server's first word. Never more, as it may quote a command with a password."""
+    """The system's error, or the first word of the server's: more of it may quote a command with a password."""
     code, cause = re.match(r"[A-Z]{3,}\b", str(error)), error.__context__  # an OSError, if there is one
     reason = getattr(cause, "verify_message", None) or getattr(cause, "strerror", None) or (code and code[0])
     return f" ({reason})" if reason else ""

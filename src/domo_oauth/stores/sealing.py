@@ -1,7 +1,7 @@
-"""One client's entry in a store: sealed before it goes in, doubted when it comes out.
+"""One client's entry in a store: sealed on the way in, checked on the way out.
 
-The key is derived from the client secret (HKDF, RFC 5869). Whoever can read the store, but does not have the secret,
-learns nothing; whoever has the secret could ask Domo. The name comes from the same derivation.
+HKDF (RFC 5869) derives the name of the entry and its key from the client secret. Whoever can read the store, but does
+not have the secret, learns nothing; whoever has the secret could ask Domo.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from attrs import asdict, evolve, frozen
+from attrs import asdict, frozen
 
 from domo_oauth import timing
 from domo_oauth.errors import SHARED_REFUSALS, ConfigurationError, TokenRequestError
 from domo_oauth.token import Token
 
-from . import LARGEST_ENTRY, StoreError, missing_extra
+from . import StoreError, missing_extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -35,10 +35,9 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _FORMAT = "domo-oauth store 2"
-"""Change the number with the format: entries in the old one are then never found."""
+"""Part of the names of entries. Change the number with the format, so that old entries are not found."""
 _NAME_BYTES, _KEY_BYTES, _NONCE_BYTES = 16, 32, 12
-_BLOCK = 512  # bytes: entries are padded to a multiple of it, so that their length reveals little
-_ERROR_FIELDS = ("status", "error", "description", "toe", "timestamp", "retryable", "retry_after")
+_BLOCK = 512  # bytes; padding to a multiple of it hides the length of the token
 
 
 @frozen
@@ -60,7 +59,7 @@ class Entry:
     expires_at: float = 0.0
     """When the token expires, in seconds since 1970 by the clock of the machine that wrote it."""
     refusal: Refusal | None = None
-    """What came of the last fetch, if no token did."""
+    """The error of the last fetch, if it failed."""
 
 
 class Seal:
@@ -78,58 +77,45 @@ class Seal:
 
     def close(self, entry: Entry) -> bytes:
         """Seal an entry."""
-        token: dict[str, Any] | None = None
-        refusal: list[object] | None = None
-        if entry.token is not None:
-            token = asdict(entry.token, recurse=False) | {"extra": dict(entry.token.extra)}
-        if entry.refusal is not None:
-            error = entry.refusal.error
-            details = {name: getattr(error, name) for name in _ERROR_FIELDS}
-            refusal = [type(error).__name__, str(error), details, entry.refusal.pause, entry.refusal.until]
-        text = json.dumps([token, entry.expires_at, refusal], default=_plain).encode()
+        token, refusal = entry.token, entry.refusal
+        values = [
+            token and asdict(token, recurse=False) | {"extra": dict(token.extra)},
+            entry.expires_at,
+            refusal
+            and [type(refusal.error).__name__, str(refusal.error), vars(refusal.error), refusal.pause, refusal.until],
+        ]
+        text = json.dumps(
+            values, default=lambda it: it.isoformat() if isinstance(it, datetime) else sorted(it)
+        ).encode()
         nonce = os.urandom(_NONCE_BYTES)
         return nonce + self._cipher.encrypt(nonce, text + b" " * (-len(text) % _BLOCK), None)
 
     def open(self, sealed: bytes) -> Entry:
-        """What was sealed; an empty entry if these bytes are anything else."""
+        """Open a sealed entry. Returns an empty entry for any other bytes."""
         from cryptography.exceptions import InvalidTag
 
         try:
             text = self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], None)
             token, expires_at, refusal = json.loads(text)
-            return Entry(
-                None if token is None else _token(token),
-                float(expires_at),
-                None if refusal is None else _refusal(*refusal),
-            )
-        except (InvalidTag, ValueError, TypeError, KeyError, OverflowError, RecursionError):
+            return Entry(token and _token(**token), expires_at, refusal and _refusal(*refusal))
+        except (InvalidTag, ValueError, TypeError):
             return Entry()
 
 
-def _plain(value: Any) -> object:
-    """What JSON can carry of a time, or of a set of scopes."""
-    return value.isoformat() if isinstance(value, datetime) else sorted(value)
-
-
-def _token(saved: dict[str, Any]) -> Token:
-    if not isinstance(saved["access_token"], str) or not isinstance(saved["expires_in"], int):
-        raise TypeError
-    float(saved["expires_in"])  # OverflowError
-    saved["expires_at"] = datetime.fromisoformat(saved["expires_at"])
-    saved["scopes"] = frozenset(saved["scopes"])
-    return Token(**saved)
+def _token(expires_at: str, scopes: list[str], **fields: Any) -> Token:
+    return Token(expires_at=datetime.fromisoformat(expires_at), scopes=frozenset(scopes), **fields)
 
 
 def _refusal(kind: str, message: str, details: dict[str, Any], pause: float, until: float) -> Refusal:
     (error,) = (each for each in SHARED_REFUSALS if each.__name__ == kind)
     details["timestamp"] = details["timestamp"] and datetime.fromisoformat(details["timestamp"])
-    return Refusal(error(message, **details), float(pause), float(until))
+    return Refusal(error(message, **details), pause, until)
 
 
 class SealedStore:
     """The entry of one client, base URL and set of scopes in a store, for the length of one fetch.
 
-    Stores are foreign code. Whatever one raises is logged once, and from then on it is not asked again.
+    Stores are foreign code. The first error is logged, and from then on the store is not used.
 
     Raises:
         ConfigurationError: cryptography is not installed.
@@ -156,13 +142,8 @@ class SealedStore:
         """Replace what is in the store, for as long as it is good. Never raises."""
         until = max(entry.expires_at if entry.token else 0.0, entry.refusal.until if entry.refusal else 0.0)
         if until > now:
-            self._ask(lambda: self._save(entry, min(until - now, timing.LONGEST_KEPT)))
-
-    def _save(self, entry: Entry, ttl: float) -> None:
-        sealed = self._seal.close(entry)
-        if len(sealed) > LARGEST_ENTRY:
-            raise StoreError(f"{len(sealed)} bytes are too many for a token.")
-        self._store.save(self.name, sealed, ttl)
+            ttl = min(until - now, timing.LONGEST_KEPT)
+            self._ask(lambda: self._store.save(self.name, self._seal.close(entry), ttl))
 
     @contextmanager
     def lock(self) -> Generator[bool]:
@@ -173,14 +154,12 @@ class SealedStore:
             yield obtained is True
         finally:
             if lock is not None and obtained is not None:
-                self._try(lambda: lock.__exit__(None, None, None))  # also if the store has failed in between
+                self._ask(lambda: lock.__exit__(None, None, None), anyway=True)
 
-    def _ask(self, call: Callable[[], T]) -> T | None:
-        return None if self._broken else self._try(call)
-
-    def _try(self, call: Callable[[], T]) -> T | None:
+    def _ask(self, call: Callable[[], T], *, anyway: bool = False) -> T | None:
+        """Call the store, unless it is broken. Returns None if it fails."""
         try:
-            return call()
+            return call() if anyway or not self._broken else None
         except Exception as error:  # noqa: BLE001 -- a store may raise anything
             reason = error if isinstance(error, StoreError) else type(error).__name__  # other texts may hold a password
             if not self._broken:
@@ -190,14 +169,10 @@ class SealedStore:
 
 
 def _still_good(entry: Entry, now: float) -> Entry:
-    """The entry without what has expired, or claims to last longer than it can. NaN fails every comparison."""
+    """Drop what has expired or claims to last longer than it can, as clocks may differ. NaN fails every comparison."""
     token, expires_at, refusal = entry.token, entry.expires_at, entry.refusal
-    if token is not None and now < expires_at <= now + token.expires_in + timing.CLOCK_SKEW:
-        expires_at = min(expires_at, now + token.expires_in)
-    else:
-        token, expires_at = None, 0.0
-    if refusal is not None and now < refusal.until <= now + timing.LONGEST_RETRY_AFTER + timing.CLOCK_SKEW:
-        refusal = evolve(refusal, until=min(refusal.until, now + timing.LONGEST_RETRY_AFTER))
-    else:
+    if token and not now < expires_at <= now + token.expires_in + timing.CLOCK_SKEW:
+        token = None
+    if refusal and not now < refusal.until <= now + timing.LONGEST_RETRY_AFTER + timing.CLOCK_SKEW:
         refusal = None
-    return Entry(token, expires_at, refusal)
+    return Entry(token, min(expires_at, now + token.expires_in) if token else 0.0, refusal)

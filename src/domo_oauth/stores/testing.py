@@ -10,7 +10,7 @@ Use them like this::
         def store(self):
             return MyStore(...)
 
-Each test uses names of its own, so that they may all share one server.
+Each test uses names of its own, so that all can share one server.
 """
 
 # ruff: noqa: S101, D102 -- these are tests, and their names say what they check
@@ -30,14 +30,14 @@ __all__ = ["StoreTests"]
 
 _HOUR = 3600.0
 PATIENCE = 10.0
-"""Seconds that a test waits for an entry to expire."""
+"""Seconds to wait for an entry to expire."""
 
 
 class StoreTests:
-    """Inherit from this class and give it a fixture `store`. Each method can also be called by itself."""
+    """Inherit from this class and give it a fixture `store`."""
 
     processes = True
-    """Whether other processes can share the store. It is pickled for them, so they must be able to import its class."""
+    """Whether other processes can share the store. It is pickled for them, so its class must be importable."""
 
     def test_nothing_is_there_at_first(self, store: Store) -> None:
         name = _name()
