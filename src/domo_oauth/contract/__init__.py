@@ -1,18 +1,21 @@
-"""The contract itself, and exchanges checked against it, saved and recorded.
+"""The contract, and exchanges that are checked against it, read from HAR files and recorded.
 
-The contract is data: ``contract_text()`` needs nothing else. Reading it as an object and checking against it need the
-extra ``cli`` (or ``sandbox``), which is loaded when it is first used.
+The text of the contract needs nothing else. Parsing it and checking against it need the extra ``cli`` or ``sandbox``,
+whose packages are imported when they are first used.
 """
 
 from __future__ import annotations
 
-from .check import check_exchange, check_request, check_response, concerns
-from .document import contract, contract_text, recordings
+from typing import TYPE_CHECKING
+
+from .document import cli_extra, contract, contract_text, recordings
 from .exchange import Exchange
-from .finding import Finding
 from .har import HarError, Recording, har_text, read_har
 from .record import record
 from .verify import verify
+
+if TYPE_CHECKING:
+    from .check import Finding, check_exchange, check_request, check_response
 
 __all__ = [
     "Exchange",
@@ -22,7 +25,6 @@ __all__ = [
     "check_exchange",
     "check_request",
     "check_response",
-    "concerns",
     "contract",
     "contract_text",
     "har_text",
@@ -31,3 +33,11 @@ __all__ = [
     "recordings",
     "verify",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    with cli_extra():
+        from . import check
+    return getattr(check, name)

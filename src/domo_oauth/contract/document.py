@@ -1,9 +1,10 @@
-"""Where the contract and the recordings lie: in the installed package, or in a checkout."""
+"""The contract and the recordings, read from the installed package, a zip app or a checkout."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,17 +12,16 @@ from domo_oauth.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from importlib.resources.abc import Traversable
 
 __all__ = ["cli_extra", "contract", "contract_text", "recordings", "server"]
 
-_PACKAGE = Path(__file__).resolve().parents[1]
-_FOLDERS = (_PACKAGE / "openapi", _PACKAGE.parents[1] / "openapi")  # a wheel's, a checkout's
-_EXTRA = {"jsonschema_path", "openapi_core", "werkzeug", "yaml"}
+_EXTRA = {"openapi_schema_validator", "yaml"}
 
 
 @cache
 def contract_text() -> str:
-    """The contract as it is written, YAML with its comments.
+    """The contract as YAML, with its comments.
 
     Raises:
         ConfigurationError: The installation is incomplete.
@@ -31,7 +31,7 @@ def contract_text() -> str:
 
 @cache
 def contract() -> dict[str, Any]:
-    """The contract as an object. It is shared by all who ask: do not change it.
+    """The contract as a dictionary. All callers share it: do not change it.
 
     Raises:
         ConfigurationError: The extra ``cli`` is not installed, or the installation is incomplete.
@@ -42,38 +42,39 @@ def contract() -> dict[str, Any]:
 
 
 def server() -> str:
-    """The base URL of Domo's API, the contract's server.
-
-    Raises:
-        ConfigurationError: As ``contract`` does.
-    """
+    """The base URL of Domo's API, which the contract names. Raises what `contract` raises."""
     return str(contract()["servers"][0]["url"])
 
 
-def recordings() -> list[Path]:
-    """The recorded and derived exchanges that come with the contract, HAR 1.2, by name.
+def recordings() -> list[Traversable]:
+    """The HAR files that come with the contract, sorted by name. They are paths, except in a zip app.
 
     Raises:
         ConfigurationError: The installation is incomplete.
     """
-    return sorted((_folder() / "recordings").glob("*.har"))
+    found = (file for file in (_folder() / "recordings").iterdir() if file.name.endswith(".har"))
+    return sorted(found, key=lambda file: file.name)
 
 
 @contextmanager
 def cli_extra() -> Generator[None]:
-    """Say which extra is missing where an import of its packages fails."""
+    """Name the missing extra if an import of one of its packages fails."""
     try:
         yield
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _EXTRA:
             raise
         raise ConfigurationError(
-            f"{error.name} is not installed, and checking against the contract needs it: pip install 'domo-oauth[cli]'"
+            f"{error.name} is not installed. The contract's checks need it: pip install 'domo-oauth[cli]'"
         ) from error
 
 
-def _folder() -> Path:
-    for folder in _FOLDERS:
+def _folder() -> Traversable:
+    package = files("domo_oauth")
+    folders = [package / "openapi"]
+    if isinstance(package, Path):
+        folders.append(package.parents[1] / "openapi")  # a checkout
+    for folder in folders:
         if (folder / "domo-oauth.yaml").is_file():
             return folder
-    raise ConfigurationError("The contract, domo-oauth.yaml, is missing from this installation: install it once more.")
+    raise ConfigurationError("The contract, domo-oauth.yaml, is missing from this installation: reinstall domo-oauth.")

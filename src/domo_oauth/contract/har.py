@@ -1,4 +1,10 @@
-"""Exchanges as files: HAR 1.2, the format that browsers and proxies save, with a note of where each comes from."""
+"""Exchanges in HAR 1.2 files, as browsers and proxies save them, with a note of where each recording comes from.
+
+Exporters differ in what they keep. Chrome leaves `Authorization` out unless told to export sensitive data, and keeps
+requests without a response with status 0; mitmproxy writes `text: null` for a body that it did not keep; Safari leaves
+`text` out for an empty body; Playwright writes status -1, or puts bodies into files of their own. So entries are read
+one by one, those of other sites are not looked at, and what was not kept is missing from the exchange, not wrong in it.
+"""
 
 from __future__ import annotations
 
@@ -7,74 +13,72 @@ import binascii
 import json
 from dataclasses import dataclass, field
 from http.client import responses as reason_phrases
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
+from domo_oauth.base_url import is_loopback
 from domo_oauth.errors import DomoOAuthError
 
-from .exchange import Exchange, Headers, field_value
+from .document import contract, server
+from .exchange import PLACES, Exchange, Headers, field_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
+    from importlib.resources.abc import Traversable
 
 __all__ = ["NEVER", "HarError", "Recording", "har_text", "read_har"]
 
-T = TypeVar("T")
-_KINDS: dict[type, str] = {bytes: "base64", int: "an integer", list: "an array", str: "a string"}
-
 NEVER = "1970-01-01T00:00:00.000Z"
-"""The start of an exchange that never took place: HAR wants a time."""
+"""The start of an exchange that never took place. HAR requires a time."""
 
 
 class HarError(DomoOAuthError):
-    """The file is not a HAR; the message says what is wrong with it, in one line."""
+    """The file is not a HAR file. The message says why, in one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What a HAR holds.
+    """The content of a HAR file.
 
     Attributes:
-        exchanges: One for each entry, in their order.
-        provenance: ``log._provenance``: ``kind`` (``recorded``, ``derived``, or ``sandbox`` for answers of a server on
-            loopback), ``source``, and of a recording ``parts``: what of the exchange is original, such as
-            ``response.body``; all else stands in for what was not kept. Empty in a browser's HAR.
+        exchanges: The exchanges of the contract, by the number of their entry, from 1.
+        others: How many other entries there are.
+        provenance: ``log._provenance``, empty in a browser's file: ``kind`` (``recorded``, ``derived``, or ``sandbox``
+            for responses of a server on loopback), ``source``, and for a recording ``parts``, what of the exchange was
+            really seen, such as ``response.body``.
     """
 
-    exchanges: tuple[Exchange, ...]
+    exchanges: Mapping[int, Exchange]
+    others: int = 0
     provenance: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
-    @property
-    def kept(self) -> tuple[str, ...] | None:
-        """The parts of a recording that are original; None where all is."""
-        if self.provenance.get("kind") != "recorded" or "parts" not in self.provenance:
-            return None
-        return tuple(self.provenance["parts"])
 
-    def is_original(self, where: str) -> bool:
-        """Whether that place of the exchange is to be checked: not where something only stands in."""
-        return self.kept is None or any(f"{where}.".startswith(f"{part}.") for part in self.kept)
+def read_har(file: Traversable) -> Recording:
+    """Read a HAR file.
 
-
-def read_har(path: Path) -> Recording:
-    """Read a HAR.
+    Args:
+        file: A path, or anything else that has ``read_bytes``.
 
     Raises:
-        HarError: The file cannot be read or is not a HAR.
+        HarError: The file cannot be read, or is not a HAR file. No single entry raises it.
     """
     try:
-        document = json.loads(path.read_bytes().decode("utf-8-sig"))
+        log = _object(_object(json.loads(file.read_bytes())).get("log"))
     except OSError as error:
         raise HarError(f"cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise HarError("is not a HAR: not JSON in UTF-8") from error
-    log = _Node(document, "").node("log")
-    provenance = log.optional("_provenance")
-    if "parts" in provenance.value:
-        for number, part in enumerate(provenance.items("parts")):
-            if not isinstance(part, str):
-                provenance.fail(f"parts.{number}", str)
-    return Recording(tuple(_exchange(entry) for entry in log.nodes("entries")), provenance.value)
+        raise HarError("is not a HAR file: it is not JSON") from error
+    if not isinstance(log.get("entries"), list):
+        raise HarError("is not a HAR file: it has no list at log.entries")
+    entries, provenance = _list(log["entries"]), _object(log.get("_provenance"))
+    missing: tuple[str, ...] = ()
+    if provenance.get("kind") == "recorded" and "parts" in provenance:
+        seen = tuple(f"{part}." for part in _list(provenance["parts"]))
+        missing = tuple(place for place in PLACES if not f"{place}.".startswith(seen))
+    exchanges = {
+        number: _exchange(entry, missing) for number, entry in enumerate(map(_object, entries), 1) if _concerns(entry)
+    }
+    return Recording(exchanges, len(entries) - len(exchanges), provenance)
 
 
 def har_text(
@@ -86,15 +90,15 @@ def har_text(
     started: str = NEVER,
     milliseconds: float = 0,
 ) -> str:
-    """One exchange as the text of a HAR.
+    """Write one exchange as the text of a HAR file.
 
     Args:
-        exchange: The exchange, redacted.
-        comment: Where it comes from, in words.
-        provenance: The same for machines; see ``Recording``.
-        version: The version of the contract that it was checked against.
-        started: When the request was sent, in the form of ISO 8601.
-        milliseconds: From then to the end of the answer.
+        exchange: The exchange, without secrets.
+        comment: Where it comes from, for people.
+        provenance: Where it comes from, for programs; see `Recording`.
+        version: The contract's version that it was checked against.
+        started: When the request was sent (ISO 8601).
+        milliseconds: From the start to the end of the response.
     """
     log = {
         "version": "1.2",
@@ -128,29 +132,24 @@ def _request(exchange: Exchange) -> dict[str, Any]:
     }
     if exchange.request_body:
         media_type = field_value(exchange.request_headers, "Content-Type") or ""
-        sent = exchange.request_body.decode("utf-8", "surrogatepass")  # as read_har reads it
-        request["postData"] = {"mimeType": media_type, "params": [], "text": sent}
+        request["postData"] = {"mimeType": media_type, "params": [], "text": exchange.request_body.decode()}
     return request
 
 
 def _response(exchange: Exchange) -> dict[str, Any]:
-    body = exchange.response_body
-    content: dict[str, Any] = {
-        "size": -1 if body is None else len(body),
-        "mimeType": field_value(exchange.response_headers, "Content-Type") or "",
-    }
-    if body is not None:
-        try:
-            content["text"] = body.decode()
-        except UnicodeDecodeError:
-            content |= {"text": base64.b64encode(body).decode(), "encoding": "base64"}
+    body, kept = exchange.response_body, not exchange.lacks("response.body")
+    mime_type = field_value(exchange.response_headers, "Content-Type") or ""
     return {
         "status": exchange.status,
         "statusText": reason_phrases.get(exchange.status, ""),
         "httpVersion": "HTTP/1.1",
         "cookies": [],
         "headers": _pairs(exchange.response_headers),
-        "content": content,
+        "content": {
+            "size": len(body) if kept else -1,
+            "mimeType": mime_type,
+            **({"text": body.decode()} if kept else {}),
+        },
         "redirectURL": field_value(exchange.response_headers, "Location") or "",
         "headersSize": -1,
         "bodySize": -1,
@@ -161,64 +160,64 @@ def _pairs(pairs: Headers | list[tuple[str, str]]) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in pairs]
 
 
-def _exchange(entry: _Node) -> Exchange:
-    request, response = entry.node("request"), entry.node("response")
-    post_data = request.optional("postData").value.get("text", "")
+def _concerns(entry: object) -> bool:
+    """Whether the entry is about the contract: its path, on Domo's host or on loopback, and no browser's preflight."""
+    request = _object(_object(entry).get("request"))
+    asked = Exchange(_text(request.get("method")), _text(request.get("url")))
+    here = asked.host == urlsplit(server()).hostname or is_loopback(asked.host)
+    return here and asked.path in contract()["paths"] and asked.method != "OPTIONS"
+
+
+def _exchange(entry: dict[str, Any], missing: tuple[str, ...]) -> Exchange:
+    request, response = _object(entry.get("request")), _object(entry.get("response"))
+    content, status = _object(response.get("content")), response.get("status")
+    failed = response.get("_error") or response.get("_failureText")  # of Chrome, Safari and mitmproxy; of Playwright
+    sent, headers = _headers(request.get("headers")), _headers(response.get("headers"))
+    body = None if failed else _body(content, headers)
+    absent = {
+        "request": not request.get("method"),
+        "request.headers.Authorization": field_value(sent, "Authorization") is None,
+        "response.headers": not headers,
+        "response.body": body is None,
+    }
     return Exchange(
-        method=request.get("method", str),
-        url=request.get("url", str),
-        request_headers=_headers(request),
-        request_body=post_data.encode("utf-8", "surrogatepass") if isinstance(post_data, str) else b"",
-        status=response.get("status", int),
-        response_headers=_headers(response),
-        response_body=_body(response.node("content")),
+        method=_text(request.get("method")),
+        url=_text(request.get("url")),
+        request_headers=sent,
+        request_body=_text(_object(request.get("postData")).get("text")).encode("utf-8", "replace"),
+        status=status if type(status) is int and status > 0 else 0,
+        response_headers=headers or (("Content-Type", _text(content.get("mimeType"))),),
+        response_body=body or b"",
+        missing=(*missing, *(place for place, is_absent in absent.items() if is_absent and place not in missing)),
     )
 
 
-def _headers(message: _Node) -> Headers:
-    return tuple((header.get("name", str), header.get("value", str)) for header in message.nodes("headers"))
+def _headers(lines: object) -> Headers:
+    named = [line for line in map(_object, _list(lines)) if isinstance(line.get("name"), str)]
+    return tuple((line["name"], _text(line.get("value"))) for line in named)
 
 
-def _body(content: _Node) -> bytes | None:
-    if "text" not in content.value:
-        return b"" if content.value.get("size") == 0 else None
-    text = content.get("text", str).encode("utf-8", "surrogatepass")
-    if content.value.get("encoding") != "base64":
-        return text
+def _body(content: dict[str, Any], headers: Headers) -> bytes | None:
+    """The body; None if it was not kept. No text, or an empty one, is the body only if its size is 0."""
+    text = content.get("text")
+    if not isinstance(text, str) or not text:
+        sizes = (content.get("size"), field_value(headers, "Content-Length"))
+        return b"" if sizes[0] == 0 and sizes[1] in {None, "0"} else None
+    if content.get("encoding") != "base64":
+        return text.encode("utf-8", "replace")
     try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error:
-        content.fail("text", bytes)
+        return base64.b64decode(text)
+    except (binascii.Error, ValueError):
+        return None
 
 
-class _Node:
-    """A JSON object of the HAR that knows its own place, for a message that says where something is missing."""
+def _object(value: object) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
-    def __init__(self, value: object, place: str) -> None:
-        if not isinstance(value, dict):
-            raise HarError(f"is not a HAR: expected {place or 'the whole'} to be an object")
-        self.value = cast("dict[str, Any]", value)
-        self.place = place
 
-    def node(self, key: str) -> _Node:
-        return _Node(self.value.get(key), self._at(key))
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType] -- of anything
 
-    def optional(self, key: str) -> _Node:
-        value = self.value.get(key)
-        return _Node({} if value is None else value, self._at(key))  # null is how some write that there is none
 
-    def nodes(self, key: str) -> list[_Node]:
-        return [_Node(item, f"{self._at(key)}.{number}") for number, item in enumerate(self.items(key))]
-
-    def items(self, key: str) -> list[object]:
-        return cast("list[object]", self.get(key, list))
-
-    def get(self, key: str, kind: type[T]) -> T:
-        value = self.value.get(key)
-        return value if isinstance(value, kind) else self.fail(key, kind)
-
-    def fail(self, key: str, kind: type) -> NoReturn:
-        raise HarError(f"is not a HAR: expected {self._at(key)} to be {_KINDS[kind]}")
-
-    def _at(self, key: str) -> str:
-        return f"{self.place}.{key}".removeprefix(".")
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,31 +1,36 @@
-"""HAR files checked against the contract, reported line by line: what ``domo-oauth verify`` prints."""
+"""Check HAR files against the contract and print what is found: the command ``domo-oauth verify``."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, TextIO
 
-from .check import check_exchange, concerns
-from .finding import plain
+from domo_oauth.redact import one_line
+
+from .document import cli_extra
+from .exchange import PLACES
 from .har import HarError, Recording, read_har
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
+    from importlib.resources.abc import Traversable
 
 __all__ = ["verify"]
 
+_KINDS = ("recorded", "derived", "sandbox")
 
-def verify(files: Iterable[Path], *, strict: bool = False, out: TextIO) -> int:
-    """Check every exchange of the contract in these HAR files; pass over the others.
+
+def verify(files: Iterable[Traversable], *, strict: bool = False, out: TextIO) -> int:
+    """Check every exchange of the contract in these HAR files. Entries of other sites are skipped.
 
     Args:
-        files: HAR files, such as a browser saves.
-        strict: Take fields that the contract does not name as faults.
-        out: Where a line for each finding goes, and one that sums up each file.
+        files: Paths of HAR files, such as a browser saves.
+        strict: Fail also on fields and parameters that the contract does not name.
+        out: Gets one line for each finding, and one that sums up each file.
 
     Returns:
-        The exit status: 0 if all is well. 1 if there is a fault, a file that is not a HAR, or a file without any
-        exchange of the contract: a check that checked nothing must not look passed.
+        The exit status. 0 if every file has something to check, and all of it keeps the contract; otherwise 1, also if
+        a file is not a HAR file, so that a check that checked nothing does not look passed.
 
     Raises:
         ConfigurationError: The extra ``cli`` is not installed.
@@ -34,40 +39,38 @@ def verify(files: Iterable[Path], *, strict: bool = False, out: TextIO) -> int:
     return 0 if passed and all(passed) else 1
 
 
-def _verify(file: Path, *, strict: bool, out: TextIO) -> bool:
+def _verify(file: Traversable, *, strict: bool, out: TextIO) -> bool:
+    with cli_extra():
+        from .check import check_exchange
+    name = one_line(str(file))
     try:
         recording = read_har(file)
     except HarError as error:
-        print(f"{file}: {error}", file=out)
+        print(f"{name}: {error}", file=out)
         return False
-    faults = news = checked = 0
-    for number, exchange in enumerate(recording.exchanges, start=1):
-        if not concerns(exchange):
+    checked, kinds = 0, Counter[str]()
+    for number, exchange in recording.exchanges.items():
+        if not exchange.status:
+            print(f"{name}: entry {number}: not checked: no response", file=out)
             continue
-        checked += 1
-        for finding in check_exchange(exchange, strict=strict):
-            if recording.is_original(finding.where):
-                print(f"{file}: entry {number}: {finding.kind}: {finding}", file=out)
-                faults += finding.kind == "fault"
-                news += finding.kind == "news"
-    print(f"{file}: {plain(_summary(recording, checked, faults, news))}", file=out)
-    return bool(checked) and recording.kept != () and not faults
+        checked += not all(map(exchange.lacks, PLACES))
+        for finding in check_exchange(exchange):
+            print(f"{name}: entry {number}: {finding.kind}: {finding}", file=out)
+            kinds[finding.kind] += 1
+    print(f"{name}: {_summary(recording, checked, kinds)}", file=out)
+    return bool(checked) and not kinds["error"] and not (strict and kinds["unknown field"])
 
 
-def _summary(recording: Recording, checked: int, faults: int, news: int) -> str:
-    others = len(recording.exchanges) - checked
-    summary = f"{_count(checked, 'exchange')} checked" if checked else "no exchange of the contract, nothing checked"
-    if kind := recording.provenance.get("kind"):
+def _summary(recording: Recording, checked: int, kinds: Counter[str]) -> str:
+    if not checked:
+        summary = f"nothing to check in {_count(len(recording.exchanges), 'exchange')} of the contract"
+    else:
+        errors, unknown = _count(kinds["error"], "error"), _count(kinds["unknown field"], "unknown field")
+        summary = f"{_count(checked, 'exchange')} checked: {errors}, {unknown}"
+    if (kind := recording.provenance.get("kind")) in _KINDS:
         summary += f" ({kind})"
-    if checked:
-        summary += f", {_count(faults, 'fault')}, {news} news"
-    if others:
-        summary += f"; {_count(others, 'other exchange')} passed over"
-    if recording.kept == ():
-        summary += "; but nothing of this recording was kept, so nothing is checked"
-    elif not (recording.is_original("request") and recording.is_original("response")):
-        parts = ", ".join(recording.kept or ())
-        summary += f"; of this recording only {parts} was kept, so only that is checked"
+    if recording.others:
+        summary += f"; {recording.others} of other sites skipped"
     return summary
 
 
