@@ -1,10 +1,9 @@
 """Write the reference page to `build/page/index.html`: what `make page` runs.
 
-It fetches Stoplight Elements, two files of one package, which npm would install with a hundred others, and puts them
-where the sandbox, and the build of a wheel, look for them. The same contract gives the same bytes.
+It fetches Stoplight Elements, two files of one package that npm would install with a hundred others, and puts them
+where the sandbox and the build of a wheel look for them. The same contract gives the same bytes.
 """
 
-import argparse
 import base64
 import hashlib
 import subprocess
@@ -17,13 +16,15 @@ from domo_oauth.sandbox import page
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache" / "page"
+ELEMENTS = ROOT / "src" / "domo_oauth" / "sandbox" / "elements"
+OUT = ROOT / "build" / "page" / "index.html"
 VERSION = "9.0.25"
 # The package's `dist.integrity`, as a lock file would have it.
 SHA512 = "rDbNsgSCNo74lyV57cBzym+8F68/R2j7UPq4r3w5qK608vX8APNJhTq+2MkbTjsM3bUhFIoRdI225tlI85KpCA=="
 
 
 def fetch(tarball: Path) -> None:
-    """Fetch the package, unless it is there; .npmrc has nothing in it run, and asks for nothing else."""
+    """Fetch the package unless it is there. .npmrc forbids scripts and questions."""
     if tarball.exists():
         return
     tarball.parent.mkdir(parents=True, exist_ok=True)
@@ -34,34 +35,30 @@ def fetch(tarball: Path) -> None:
     )
     if done.returncode:
         sys.exit(
-            f"{done.stderr}page: npm cannot fetch Elements {VERSION}, as it says above. It is needed once: check the "
-            "network, the proxy, and the registry (npm config get registry)."
+            f"{done.stderr}page: npm cannot fetch Elements {VERSION}. It is needed once: check the network, the proxy "
+            "and the registry (npm config get registry)."
         )
 
 
 def unpack(tarball: Path) -> None:
-    """Put what the page is made of, and its licences, where the sandbox looks for them."""
+    """Put the files of the page, and their licences, where the sandbox looks for them."""
     if base64.b64encode(hashlib.sha512(tarball.read_bytes()).digest()).decode() != SHA512:
-        sys.exit(f"page: {tarball} is not what was published as Elements {VERSION}: remove it and try again")
-    page.ELEMENTS.mkdir(exist_ok=True)
+        sys.exit(f"page: {tarball} differs from the published Elements {VERSION}: remove it and try again.")
+    ELEMENTS.mkdir(exist_ok=True)
     with tarfile.open(tarball) as archive:
         for name in (page.SCRIPT, page.STYLE, *page.LICENCES):
             member = archive.extractfile(f"package/{name}")
             assert member is not None, name
-            (page.ELEMENTS / name).write_bytes(member.read())
+            (ELEMENTS / name).write_bytes(member.read())
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Write the reference page as one HTML file.")
-    parser.add_argument("--out", type=Path, default=ROOT / "build" / "page", help="where to (default: build/page)")
-    out: Path = parser.parse_args().out
     tarball = CACHE / f"stoplight-elements-{VERSION}.tgz"
     fetch(tarball)
     unpack(tarball)
-    out.mkdir(parents=True, exist_ok=True)
-    file = out / "index.html"
-    file.write_text(page.published_page(contract()).html, encoding="utf-8", newline="\n")
-    print(file)
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    OUT.write_text(page.published_page(contract()), encoding="utf-8", newline="\n")
+    print(OUT)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The reference page: the contract, made readable by Stoplight Elements, and a request that can be sent from it.
+"""The reference page: the contract made readable by Stoplight Elements, and a request to send from it.
 
-It is one HTML file that asks for nothing but a token. The folder ``elements`` holds what `make page` fetches of
-Elements; a wheel brings it along. An installation without it has a short page in its place.
+It is one HTML file that loads nothing else. ``make page`` fetches Elements into the folder ``elements``, and wheels
+include it. An installation without it shows a short page instead.
 """
 
 from __future__ import annotations
@@ -10,110 +10,52 @@ import base64
 import hashlib
 import json
 from copy import deepcopy
-from dataclasses import dataclass
 from html import escape
-from pathlib import Path
+from importlib.resources import files
+from string import Template
 from typing import TYPE_CHECKING, Any
-
-from .clients import DEMO_CLIENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from importlib.resources.abc import Traversable
 
-    from .clients import Client
+    from .settings import Client
 
-__all__ = ["ELEMENTS", "LICENCES", "SCRIPT", "STYLE", "Page", "published_page", "sandbox_page"]
+__all__ = ["ELEMENTS", "LICENCES", "SCRIPT", "STYLE", "published_page", "sandbox_page"]
 
-ELEMENTS = Path(__file__).resolve().parent / "elements"
+_HERE = files("domo_oauth.sandbox")
+ELEMENTS = _HERE / "elements"
 SCRIPT, STYLE = "web-components.min.js", "styles.min.css"
 LICENCES = ("LICENSE", "web-components.min.js.LICENSE.txt")
 
-# Elements would keep what is typed into the page, a secret too, in the browser's profile. It gets a memory instead,
-# which ends with the page. In the sandbox every address is the sandbox's, so that samples can be pasted.
-_PREPARE = """
-"use strict";
-const page = JSON.parse(document.getElementById("page").textContent);
-const kept = new Map();
-Object.defineProperty(window, "localStorage", { value: {
-  getItem: (name) => kept.get(name) ?? null,
-  setItem: (name, value) => { kept.set(name, String(value)); },
-  removeItem: (name) => { kept.delete(name); },
-} });
-let text = JSON.stringify(page.contract);
-if (page.sandbox) {
-  text = text.replaceAll(page.contract.servers[0].url, location.origin);
-  localStorage.setItem("TryIt_securitySchemeValues", JSON.stringify(page.sandbox));
-}
-"""
-_SHOW = """
-if (!location.hash) history.replaceState(null, "", "#/operations/getAccessToken");
-const reference = document.createElement("elements-api");
-reference.setAttribute("router", "hash");
-reference.setAttribute("layout", "responsive");
-reference.setAttribute("tryItCredentialsPolicy", "omit"); // or the browser asks for a password where a secret is wrong
-reference.apiDescriptionDocument = text;
-document.querySelector("main").append(reference);
-"""
-# Elements would cut off the statuses from the fourth on, and on a phone the path of the endpoint.
-_MORE_STYLE = """
-body { margin: 0 }
-.sl-elements [role="tablist"] { flex-wrap: wrap; justify-content: end }
-@media (max-width: 600px) { .sl-elements .sl-truncate { white-space: normal; overflow-wrap: anywhere } }
-"""
-_SHORT_STYLE = "body { font: 1rem/1.5 sans-serif; margin: 2rem auto; max-width: 44rem; padding: 0 1rem }"
 
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page, and what it may do.
-
-    Attributes:
-        html: The document.
-        policy: Its Content-Security-Policy, for a response header. The document has it, too.
-    """
-
-    html: str
-    policy: str
-
-
-def published_page(contract: Mapping[str, Any]) -> Page:
-    """The page for everybody: requests go to the contract's server, with credentials that the reader types in.
-
-    Args:
-        contract: The contract as an object.
+def published_page(contract: Mapping[str, Any]) -> str:
+    """The page for everybody, as HTML: requests go to the contract's server, with credentials that the reader types in.
 
     Raises:
-        FileNotFoundError: `make page` has not fetched Elements.
+        FileNotFoundError: ``make page`` has not fetched Elements.
     """
     return _reference(_for_reading(contract), None, contract["servers"][0]["url"])
 
 
-def sandbox_page(contract: Mapping[str, Any], clients: Sequence[Client]) -> Page:
-    """The page of a sandbox: requests go to the sandbox, and the first client's id is filled in.
+def sandbox_page(contract: Mapping[str, Any], clients: Sequence[Client]) -> str:
+    """The page of a sandbox: requests go to the sandbox, with the first client's id filled in.
 
-    The secret is filled in only if it is the demo client's, which is none: what somebody wrote into a file stays there.
-
-    Args:
-        contract: The contract as an object.
-        clients: The clients that the sandbox knows.
+    The secret is filled in only if it is the public one of the demo client.
     """
     if not all((ELEMENTS / name).is_file() for name in (SCRIPT, STYLE, *LICENCES)):
-        return _short(clients)
+        return _short()
     document = _for_reading(contract)
     document["servers"][0]["description"] = "This sandbox"
-    credentials = f"{clients[0].client_id}:{_public_secret(clients[0])}"
-    # As Elements keeps them: by the name of the security scheme.
+    credentials = f"{clients[0].client_id}:{clients[0].public_secret}"
+    # Elements keeps credentials by the name of the security scheme.
     return _reference(document, {"basicAuth": base64.b64encode(credentials.encode()).decode()}, "'self'")
 
 
-def _public_secret(client: Client) -> str:
-    return client.client_secret if client.client_secret == DEMO_CLIENT.client_secret else ""
-
-
 def _for_reading(contract: Mapping[str, Any]) -> dict[str, Any]:
-    """The contract with what Elements, or OpenAPI, would not show."""
+    """The contract, and what Elements or OpenAPI would not show of it."""
     document = deepcopy(dict(contract))
-    # OpenAPI has a Content-Type among the headers ignored, so the contract has none.
+    # OpenAPI ignores a Content-Type among the headers, so the contract has none.
     headers = document["paths"]["/oauth/token"]["get"]["responses"]["200"]["headers"]
     headers["Content-Type"] = {
         "description": "Media type of the body.",
@@ -131,69 +73,44 @@ def _for_reading(contract: Mapping[str, Any]) -> dict[str, Any]:
     return document
 
 
-def _reference(document: Mapping[str, Any], credentials: Mapping[str, str] | None, server: str) -> Page:
-    script = _inline((ELEMENTS / SCRIPT).read_text(encoding="utf-8"))
-    style = (ELEMENTS / STYLE).read_text(encoding="utf-8") + _MORE_STYLE
-    licences = "\n".join((ELEMENTS / name).read_text(encoding="utf-8") for name in LICENCES).replace("--", "- -")
+def _reference(document: Mapping[str, Any], credentials: Mapping[str, str] | None, server: str) -> str:
+    # Without what would end its element in HTML, or hide the end.
+    elements = _text(ELEMENTS / SCRIPT).replace("<!--", "\\x3c!--").replace("</script", "\\x3c/script")
+    licences = "\n".join(_text(ELEMENTS / name) for name in LICENCES).replace("--", "- -")
     data = json.dumps({"contract": document, "sandbox": credentials}, ensure_ascii=False).replace("<", "\\u003c")
-    scripts = " ".join(f"'sha256-{_sha256(each)}'" for each in (_PREPARE, script, _SHOW))
-    # Elements sets styles one by one; scripts are those three, and nothing is loaded from anywhere.
-    policy = (
-        f"default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data:; "
-        f"connect-src {server}; base-uri 'none'; form-action 'none'"
+    scripts = (_text(_HERE / "prepare.js"), elements, _text(_HERE / "show.js"))
+    body = (
+        "<main><noscript>This page needs JavaScript. It shows the contract, the text file domo-oauth.yaml."
+        f'</noscript></main>\n<script type="application/json" id="page">{data}</script>\n'
+        f"<!-- Stoplight Elements and its parts:\n{licences}\n-->\n"
+        + "\n".join(f"<script>{script}</script>" for script in scripts)
     )
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    allowed = "script-src " + " ".join(f"'sha256-{each}'" for each in hashes) + f"; connect-src {server}; "
     title = f"{document['paths']['/oauth/token']['get']['summary']} - {document['info']['title']}"
+    return _page(title, body, allowed, _text(ELEMENTS / STYLE))
+
+
+def _short() -> str:
+    title = "A sandbox of Domo's token endpoint"
     body = (
-        "<main><noscript>This page needs JavaScript. The contract that it shows is a text file, "
-        "domo-oauth.yaml.</noscript></main>\n"
-        f'<script type="application/json" id="page">{data}</script>\n'
-        f"<script>{_PREPARE}</script>\n"
-        f"<!-- Stoplight Elements, and what it is made of:\n{licences}\n-->\n"
-        f"<script>{script}</script>\n"
-        f"<script>{_SHOW}</script>"
+        f"<main><h1>{title}</h1>\n<p>The reference page is missing here: wheels include it, and in a checkout "
+        "<code>make page</code> fetches it.</p>\n"
+        "<p><code>GET /oauth/token?grant_type=client_credentials</code>, with HTTP Basic credentials.</p>\n"
+        "<p><code>GET /v1/datasets</code>, with the token.</p>\n"
+        '<p><a href="/_sandbox/contract.yaml">Contract</a>, <a href="/_sandbox/stats">counts</a></p></main>'
     )
-    return Page(_html(title, policy, style, body), policy)
+    return _page(title, body, "", "")
 
 
-def _short(clients: Sequence[Client]) -> Page:
-    known = "".join(
-        f"<li><code>{escape(each.client_id)}</code>"
-        + (f", secret <code>{escape(secret)}</code>" if (secret := _public_secret(each)) else "")
-        + f": <code>{escape(' '.join(each.scopes))}</code></li>"
-        for each in clients
+def _page(title: str, body: str, allowed: str, style: str) -> str:
+    # Elements sets styles one by one; nothing is loaded from anywhere.
+    policy = (
+        f"default-src 'none'; {allowed}style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
     )
-    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
-    body = (
-        "<main><h1>A sandbox of Domo's token endpoint</h1>\n"
-        "<h2>Endpoints</h2>\n<ul>"
-        "<li><code>GET /oauth/token?grant_type=client_credentials</code>, with HTTP Basic credentials</li>"
-        "<li><code>GET /v1/datasets</code>, with the token</li>"
-        '<li><a href="/_sandbox/stats"><code>GET /_sandbox/stats</code></a>, '
-        "<code>POST /_sandbox/reset</code>, <code>POST /_sandbox/revoke</code></li>"
-        '<li><a href="/_sandbox/contract.yaml"><code>GET /_sandbox/contract.yaml</code></a></li></ul>\n'
-        f"<h2>Clients and their scopes</h2>\n<ul>{known}</ul>\n"
-        "<h2>The reference page</h2>\n"
-        "<p>It shows the contract, and sends requests from the browser. This installation lacks it: released wheels "
-        "have it, and in a checkout <code>make page</code> fetches it.</p></main>"
-    )
-    return Page(_html("A sandbox of Domo's token endpoint", policy, _SHORT_STYLE, body), policy)
+    template = Template(_text(_HERE / "page.html"))
+    return template.substitute(policy=policy, title=escape(title), style=style, body=body)
 
 
-def _html(title: str, policy: str, style: str, body: str) -> str:
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="referrer" content="no-referrer">\n'
-        '<link rel="icon" href="data:,">\n'  # or the browser asks for one
-        f"<title>{escape(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
-    )
-
-
-def _inline(script: str) -> str:
-    """The same script without what would end, or hide the end of, its element in HTML."""
-    return script.replace("<!--", "\\x3c!--").replace("</script", "\\x3c/script")
-
-
-def _sha256(script: str) -> str:
-    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+def _text(file: Traversable) -> str:
+    return file.read_text(encoding="utf-8")

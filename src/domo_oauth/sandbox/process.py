@@ -4,35 +4,35 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shlex
 import sys
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import urlsplit
+
+from attrs import asdict
 
 from domo_oauth.credentials import CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE
 from domo_oauth.errors import ConfigurationError
 
-from .clients import DEMO_CLIENT, Client
-from .settings import DEFAULT_LIFETIME, Settings
-from .stats import Stats
+from .settings import DEMO_CLIENT, Client, Failure, RecordedRequest, Settings, Stats
 
 if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Iterable, Mapping
 
 __all__ = ["Sandbox", "require_extra", "running"]
 
-_EXTRA = ("cryptography", "jwt", "openapi_core", "starlette", "uvicorn")
-_KEPT_BACK = (CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE, "DOMO_STORE")  # it has clients of its own
+_EXTRA = ("click", "cryptography", "jwt", "openapi_schema_validator", "starlette", "uvicorn")
+_KEPT_BACK = (CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE, "DOMO_STORE")  # the sandbox has clients of its own
 _STOP_SECONDS = 10  # far more than it takes; then the process is killed
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Sandbox:
-    """A sandbox that is running.
+    """A running sandbox.
 
     Attributes:
         url: Its address: the value for ``DOMO_API_URL``, and the ``base_url`` of clients.
@@ -54,118 +54,175 @@ class Sandbox:
         }
 
     def stats(self) -> Stats:
-        """What the sandbox has counted since it started, or since the last reset."""
-        return self._ask("GET", "/_sandbox/stats")
+        """What the sandbox has counted since it started or was reset."""
+        return Stats(**self._ask("GET", "stats"))
+
+    @property
+    def requests(self) -> list[RecordedRequest]:
+        """The requests to the token endpoint and the API since then, at most the last 10,000, without secrets."""
+        return [RecordedRequest(**each) for each in self._ask("GET", "requests")]
 
     def reset(self) -> None:
-        """Set all counts to zero. Tokens stay valid."""
-        self._ask("POST", "/_sandbox/reset")
+        """Return to how it started: counts, requests, failures, clients and settings. Tokens stay valid."""
+        self._ask("POST", "reset")
 
     def revoke_tokens(self) -> None:
-        """Make every token that was issued so far invalid: the protected resource answers them with 401."""
-        self._ask("POST", "/_sandbox/revoke")
+        """Invalidate every token issued so far: the API answers them with 401."""
+        self._ask("POST", "revoke")
 
-    def _ask(self, method: str, path: str) -> Stats:
+    def fail_next(
+        self,
+        status: int,
+        *,
+        times: int = 1,
+        at: Literal["token", "api"] = "token",
+        headers: Mapping[str, str] | None = None,
+        retry_after: int | str | None = None,
+        body: object = None,
+        delay: float = 0.0,
+        drip: float = 0.0,
+    ) -> None:
+        """Make the next requests fail; those that follow are served as usual.
+
+        ``retry_after`` is the value of a ``Retry-After`` header, seconds or an HTTP date (RFC 9110, section 10.2.3).
+        The others are the attributes of :class:`Failure`.
+
+        Raises:
+            ConfigurationError: A value is out of its range.
+        """
+        headers = dict(headers or {}) | ({} if retry_after is None else {"Retry-After": str(retry_after)})
+        failure = Failure(status=status, times=times, at=at, headers=headers, body=body, delay=delay, drip=drip)
+        self._ask("POST", "fail", asdict(failure))
+
+    def add_client(self, client: Client) -> None:
+        """Add a client.
+
+        Raises:
+            ConfigurationError: Another client has the same id.
+        """
+        self._ask("POST", "clients", asdict(client))
+
+    @property
+    def lifetime(self) -> int:
+        """``expires_in`` of the tokens that it issues from now on, in seconds; can be set."""
+        return cast("int", self._ask("GET", "settings")["lifetime"])
+
+    @lifetime.setter
+    def lifetime(self, seconds: int) -> None:
+        self._ask("POST", "settings", {"lifetime": seconds})
+
+    @property
+    def delay(self) -> float:
+        """Seconds that the token endpoint waits before it answers; can be set."""
+        return cast("float", self._ask("GET", "settings")["delay"])
+
+    @delay.setter
+    def delay(self, seconds: float) -> None:
+        self._ask("POST", "settings", {"delay": seconds})
+
+    @property
+    def datasets(self) -> list[dict[str, Any]]:
+        """What ``GET /v1/datasets`` lists; can be set. Set it to change it: this is a copy."""
+        return cast("list[dict[str, Any]]", self._ask("GET", "settings")["datasets"])
+
+    @datasets.setter
+    def datasets(self, datasets: Iterable[Mapping[str, Any]]) -> None:
+        self._ask("POST", "settings", {"datasets": [dict(each) for each in datasets]})
+
+    def _ask(self, method: str, name: str, body: object = None) -> Any:
         from http.client import HTTPConnection
 
-        # http.client knows no proxies: whatever the environment says, this goes to loopback.
+        # http.client ignores the proxies of the environment.
         connection = HTTPConnection(urlsplit(self.url).netloc, timeout=10)
         try:
-            connection.request(method, path)
-            return Stats(**json.load(connection.getresponse()))
+            connection.request(method, f"/_sandbox/{name}", json.dumps(body) if body is not None else None)
+            response = connection.getresponse()
+            answer = json.load(response)
         finally:
             connection.close()
+        if response.status >= 400:  # noqa: PLR2004 -- the first status that is an error
+            raise ConfigurationError(answer["error"])
+        return answer
 
 
 @contextmanager
 def running(
     *,
-    clients: Sequence[Client] = (DEMO_CLIENT,),
+    clients: Iterable[Client] = (DEMO_CLIENT,),
     port: int = 0,
-    lifetime: int = DEFAULT_LIFETIME,
+    lifetime: int = 3599,
     delay: float = 0.0,
     validate_responses: bool = False,
+    allowed_hosts: Iterable[str] = (),
     quiet: bool = False,
 ) -> Generator[Sandbox]:
-    """Run a sandbox in a process of its own; it ends with the block, and however this process ends.
+    """Run a sandbox in a process of its own, which ends with the block and however this process ends.
 
     Args:
-        clients: The clients that it knows; the first is the one in :attr:`Sandbox.env`.
-        port: The TCP port; 0 for any that is free.
+        clients: The clients that it knows; :attr:`Sandbox.env` holds the first.
+        port: The TCP port; 0 for any free one.
         lifetime: ``expires_in`` of its tokens, in seconds.
         delay: Seconds that the token endpoint waits before it answers.
         validate_responses: Check its own answers against the contract.
-        quiet: Throw its log away, which goes to stderr otherwise.
+        allowed_hosts: Host names besides loopback that requests may name.
+        quiet: Discard its log, which goes to stderr otherwise.
 
     Raises:
-        ConfigurationError: The extra ``sandbox`` is not installed, a setting is out of its range, or the sandbox
-            did not start (why is on stderr).
+        ConfigurationError: The extra ``sandbox`` is not installed, a setting is out of its range, or the sandbox did
+            not start (stderr says why).
     """
     import subprocess
 
     require_extra()
     settings = Settings(
-        clients=tuple(clients), port=port, lifetime=lifetime, delay=delay, validate_responses=validate_responses
+        clients=tuple(clients),
+        port=port,
+        lifetime=lifetime,
+        delay=delay,
+        validate_responses=validate_responses,
+        allowed_hosts=tuple(allowed_hosts),
     )
-    # -P: a file in the current folder that happens to be called jwt.py is not to be taken for the library.
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "domo_oauth.sandbox"],
+    with subprocess.Popen(
+        # -P: a jwt.py in the current folder must not be imported in place of the library.
+        [sys.executable, "-P", "-m", "domo_oauth.sandbox.server"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL if quiet else None,
         env={name: value for name, value in os.environ.items() if name not in _KEPT_BACK},
-        encoding="utf-8",
-    )
-    try:
-        yield Sandbox(_start(process, settings), settings.clients[0].client_id, settings.clients[0].client_secret)
-    finally:
-        _stop(process)
+    ) as process:
+        stdin, stdout = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
+        try:
+            url, client = _start(stdin, stdout, settings), settings.clients[0]
+            yield Sandbox(url, client.client_id, client.client_secret)
+        finally:
+            # It ends when its stdin does. No signal: a child that is forked off this process comes through here, too,
+            # and must not stop the sandbox of its parent.
+            with suppress(OSError):
+                stdin.close()
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 def require_extra() -> None:
-    """Make sure that what the server needs is installed, without loading it.
+    """Check that what the server needs is installed, without loading it.
 
     Raises:
         ConfigurationError: It is not.
     """
-    missing = [name for name in _EXTRA if find_spec(name) is None]
-    if missing:
+    if missing := [name for name in _EXTRA if find_spec(name) is None]:
         raise ConfigurationError(
             f"The sandbox needs {', '.join(missing)}, not installed here: pip install 'domo-oauth[sandbox]'"
         )
 
 
-def _start(process: subprocess.Popen[str], settings: Settings) -> str:
+def _start(stdin: IO[bytes], stdout: IO[bytes], settings: Settings) -> str:
     """Hand over the settings, through a pipe because of the secrets, and wait for the URL."""
-    stdin, stdout = _pipes(process)
-    with suppress(OSError):  # it has ended already, and the empty line below tells
-        stdin.write(settings.to_json() + "\n")
+    with suppress(OSError):  # if it has ended already, the empty line below says so
+        pickle.dump(settings, stdin)
         stdin.flush()
-    first_line = stdout.readline()
+    first_line = stdout.readline().decode()
     if not first_line:
         raise ConfigurationError("The sandbox did not start; its log on stderr says why.")
     return dict(word.split("=", 1) for word in shlex.split(first_line)[1:])["DOMO_API_URL"]
-
-
-def _stop(process: subprocess.Popen[str]) -> None:
-    """Close its stdin, at which it ends.
-
-    No signal is sent: a child that was forked off this process comes through here too, when it ends, and must not
-    take the sandbox away from its parent, which still holds the other end of the pipe.
-    """
-    import subprocess
-
-    stdin, stdout = _pipes(process)
-    try:
-        with suppress(OSError):
-            stdin.close()
-        process.wait(_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    finally:
-        stdout.close()
-
-
-def _pipes(process: subprocess.Popen[str]) -> tuple[IO[str], IO[str]]:
-    return cast("IO[str]", process.stdin), cast("IO[str]", process.stdout)

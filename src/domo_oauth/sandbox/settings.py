@@ -1,71 +1,294 @@
-"""What can be chosen about a sandbox."""
+"""What a sandbox knows and how it behaves: clients, failures on demand, settings, and what it has counted."""
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from attrs import Attribute, evolve, field, fields, frozen
 
 from domo_oauth.base_url import is_loopback
+from domo_oauth.credentials import ClientCredentials
 from domo_oauth.errors import ConfigurationError
+from domo_oauth.redact import one_line
+from domo_oauth.scopes import Scope
 
-from .clients import DEMO_CLIENT, Client
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
 
-__all__ = ["DEFAULT_LIFETIME", "DEFAULT_PORT", "Settings"]
+__all__ = ["DEMO_CLIENT", "Client", "Failure", "RecordedRequest", "Settings", "Stats", "from_table", "load_clients"]
 
-DEFAULT_PORT = 8765
-DEFAULT_LIFETIME = 3599  # what Domo answers: an hour, less the part of a second that has gone by
-_HIGHEST_PORT = 65535
-_LONGEST_LIFETIME = 2**63 - 1  # what the contract allows for expires_in: an int64
+_T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """How a sandbox behaves.
+def _must_be(what: str, test: Callable[[Any], bool]) -> Callable[[object, Attribute[Any], Any], None]:
+    """A validator of a field. Its message names the field and shows no value, which could be a secret."""
+
+    def validate(_instance: object, attribute: Attribute[Any], value: Any) -> None:
+        try:
+            fits = test(value)
+        except (TypeError, OverflowError):
+            fits = False
+        if not fits:
+            raise ConfigurationError(f"{attribute.name}: must be {what}.")
+
+    return validate
+
+
+def _within(what: str, allowed: range) -> Callable[[object, Attribute[Any], Any], None]:
+    # By type() rather than isinstance(), as true is no number.
+    return _must_be(what, lambda value: type(value) is int and value in allowed)
+
+
+_text = _must_be("text", lambda value: isinstance(value, str))
+_seconds = _must_be("0 seconds or more", lambda value: math.isfinite(value) and value >= 0)
+
+
+def _sorted_scopes(names: object) -> tuple[str, ...]:
+    if not isinstance(names, list | tuple) or not names:
+        raise ConfigurationError('scopes: must be a list of one or more names, such as ["data", "user"].')
+    return tuple(sorted({str(Scope.custom(name)) for name in cast("list[str]", names)}))
+
+
+@frozen(kw_only=True)
+class Client:
+    """A client that may ask the sandbox for tokens, and what its tokens say.
 
     Attributes:
-        clients: The clients that it knows.
-        host: A loopback address, or ``localhost``. Nobody else on the network is to ask for tokens.
-        port: The TCP port; 0 for any that is free.
-        lifetime: ``expires_in`` of its tokens, in seconds: 0 to 2**63 - 1, as the contract has it. A token of 0 seconds
-            has expired when it arrives.
-        delay: Seconds that the token endpoint waits before it answers.
-        validate_responses: Check the token endpoint's own answers against the contract; one that breaks it becomes
-            a 500 that says so.
+        client_id: The user name for HTTP Basic authentication.
+        client_secret: The password. Hidden from the repr.
+        scopes: The scopes of the client. A token request without a scope gets them all.
+        customer: Name of the Domo instance.
+        role: Role of the user that the client acts for.
+        user_id: Id of that user.
+
+    Raises:
+        ConfigurationError: HTTP Basic cannot carry the id or the secret (RFC 7617, section 2), a scope is malformed
+            (RFC 6749, section 3.3), there is no scope, or a value has the wrong type.
+    """
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    scopes: tuple[str, ...] = field(converter=_sorted_scopes)
+    customer: str = field(default="sandbox", validator=_text)
+    role: str = field(default="Admin", validator=_text)
+    user_id: int = field(default=123456789, validator=_within("a whole number, 0 or more", range(2**63)))
+
+    def __attrs_post_init__(self) -> None:
+        ClientCredentials(self.client_id, self.client_secret)
+
+    @property
+    def public_secret(self) -> str:
+        """The secret if it is the demo client's, which everybody may see; else empty."""
+        return self.client_secret if self.client_secret == "not-a-secret" else ""  # noqa: S105 -- public on purpose
+
+
+# Without account, buzz and workflow, so that people can try a scope that the client does not have.
+DEMO_CLIENT = Client(
+    client_id="demo-client",
+    client_secret="not-a-secret",  # noqa: S106 -- public on purpose
+    scopes=("audit", "dashboard", "data", "user"),
+)
+
+
+def _is_headers(value: object) -> bool:
+    pairs = cast("dict[object, object]", value).items() if isinstance(value, dict) else [(None,)]
+    return all(isinstance(each, str) for pair in pairs for each in pair)
+
+
+@frozen(kw_only=True)
+class Failure:
+    """What the next requests are answered with, in place of the sandbox's own answer.
+
+    Attributes:
+        status: The HTTP status code, 200 to 599.
+        times: How many requests get it.
+        at: ``"token"`` for the token endpoint, or ``"api"`` for everything below ``/v1/``.
+        headers: Headers to add or replace.
+        body: Text is sent as it is, anything else as JSON. None stands for an error as Domo's servers word it.
+        delay: Seconds before the answer.
+        drip: Seconds before each byte of the body.
 
     Raises:
         ConfigurationError: A value is out of its range.
     """
 
-    clients: tuple[Client, ...] = (DEMO_CLIENT,)
-    host: str = "127.0.0.1"
-    port: int = DEFAULT_PORT
-    lifetime: int = DEFAULT_LIFETIME
-    delay: float = 0.0
+    status: int = field(validator=_within("an HTTP status from 200 to 599", range(200, 600)))
+    times: int = field(default=1, validator=_within("1 or more", range(1, 10**9)))
+    at: str = field(default="token", validator=_must_be('"token" or "api"', {"token", "api"}.__contains__))
+    headers: dict[str, str] = field(factory=dict, validator=_must_be("names with texts", _is_headers))
+    body: object = field(default=None, repr=False)
+    delay: float = field(default=0.0, validator=_seconds)
+    drip: float = field(default=0.0, validator=_seconds)
+
+
+_DATASETS = [
+    {
+        "id": f"00000000-0000-4000-8000-{number:012d}",
+        "name": f"Sample: {name}",
+        "description": "Sample data of the sandbox",
+        "rows": rows,
+        "columns": columns,
+        "owner": {"id": 123456789, "name": "Sample Owner"},
+        "createdAt": "2024-01-02T03:04:05Z",
+        "updatedAt": "2024-06-07T08:09:10Z",
+        "pdpEnabled": False,
+    }
+    for number, (name, rows, columns) in enumerate(
+        [("bicycle rentals", 1204, 9), ("ice cream sold by weekday", 7, 4), ("lighthouses and their heights", 312, 6)],
+        start=1,
+    )
+]
+
+
+def _known_once(_settings: object, _attribute: Attribute[Any], clients: tuple[Client, ...]) -> None:
+    if not clients:
+        raise ConfigurationError("The sandbox needs at least one client.")
+    if len({client.client_id for client in clients}) < len(clients):
+        raise ConfigurationError("client_id: another client has the same.")
+
+
+@frozen(kw_only=True)
+class Settings:
+    """How a sandbox behaves.
+
+    Attributes:
+        clients: The clients that it knows.
+        host: A loopback address, or ``localhost``.
+        port: The TCP port; 0 for any free one.
+        lifetime: ``expires_in`` of its tokens, in seconds: 0 to 2**63 - 1. A token of 0 seconds has expired when it
+            arrives. Domo's own tokens say 3599.
+        delay: Seconds that the token endpoint waits before it answers.
+        validate_responses: Check its own answers against the contract; one that breaks it becomes a 500 that says so.
+        allowed_hosts: Host names besides loopback that requests may name, such as that of a container or a proxy.
+        failures: Answers for the first requests.
+        datasets: What ``GET /v1/datasets`` lists.
+
+    Raises:
+        ConfigurationError: A value is out of its range.
+    """
+
+    clients: tuple[Client, ...] = field(default=(DEMO_CLIENT,), validator=_known_once)
+    host: str = field(default="127.0.0.1", validator=_must_be("a loopback address, 127.0.0.1 or ::1", is_loopback))
+    port: int = field(default=8765, validator=_within("0 (any free one) to 65535", range(65536)))
+    lifetime: int = field(
+        default=3599,
+        validator=_within("0 to 2**63 - 1 seconds, as in the contract", range(2**63)),
+    )
+    delay: float = field(default=0.0, validator=_seconds)
     validate_responses: bool = False
+    allowed_hosts: tuple[str, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    datasets: list[dict[str, Any]] = field(
+        default=_DATASETS,
+        validator=_must_be("a list of objects", lambda value: all(isinstance(each, dict) for each in value)),
+    )
 
-    def __post_init__(self) -> None:
-        if not self.clients:
-            raise ConfigurationError("The sandbox needs at least one client.")
-        if not is_loopback(self.host):
-            raise ConfigurationError(f"The sandbox listens on loopback only, not on {self.host}: use 127.0.0.1 or ::1.")
-        if not 0 <= self.port <= _HIGHEST_PORT:
-            raise ConfigurationError(f"{self.port} is not a port: it must be 0 (any that is free) to {_HIGHEST_PORT}.")
-        if not 0 <= self.lifetime <= _LONGEST_LIFETIME:
-            raise ConfigurationError(
-                f"A token cannot live for {self.lifetime} seconds: it must be 0 to {_LONGEST_LIFETIME}, "
-                "as in the contract."
-            )
-        if not (math.isfinite(self.delay) and self.delay >= 0):
-            raise ConfigurationError(f"An answer cannot be {self.delay} seconds late: it must be 0 or more.")
+    def changed(self, changes: object) -> Settings:
+        """The settings with another lifetime, delay or datasets.
 
-    def to_json(self) -> str:
-        """One line that :meth:`from_json` reads. It holds the clients' secrets: for a pipe, not for a log."""
-        return json.dumps(asdict(self))
+        Raises:
+            ConfigurationError: A value is out of its range, or something else was to change.
+        """
+        if not isinstance(changes, dict) or not changes.keys() <= {"lifetime", "delay", "datasets"}:
+            raise ConfigurationError("Only lifetime, delay and datasets can change.")
+        return evolve(self, **cast("dict[str, Any]", changes))
 
-    @classmethod
-    def from_json(cls, text: str) -> Settings:
-        """The settings that :meth:`to_json` wrote."""
-        fields = json.loads(text)
-        clients = tuple(Client(**client) for client in fields.pop("clients"))
-        return cls(clients=clients, **fields)
+
+@frozen(kw_only=True)
+class RecordedRequest:
+    """A request that a sandbox answered, without secrets.
+
+    Attributes:
+        method: Such as ``GET``.
+        path: Without the query, as it was sent.
+        status: The status of the answer.
+        outcome: The count in :class:`Stats` that it added to; empty for none.
+        client_id: The client, if it proved who it is by its secret or a valid token; else empty.
+        scope: The scopes of the token that was issued or used, separated by spaces; else empty.
+    """
+
+    method: str
+    path: str
+    status: int
+    outcome: str = ""
+    client_id: str = ""
+    scope: str = ""
+
+
+@frozen(kw_only=True)
+class Stats:
+    """Counts since the sandbox started or was reset.
+
+    Attributes:
+        token_requests: Requests to the token endpoint. Each also adds to one of the next six, or to ``failed``.
+        tokens_issued: 200 with a token.
+        invalid_client: 401, wrong or no credentials.
+        invalid_request: 400, no grant type.
+        unsupported_grant_type: 400, another grant type.
+        invalid_scope: 400, a malformed scope or one that the client does not have.
+        method_not_allowed: 405.
+        outside_contract: Token requests that the contract does not describe, whatever the answer.
+        resource_requests: Requests to the API, below ``/v1/``.
+        invalid_token: 401, no token or an invalid one.
+        insufficient_scope: 403.
+        failed: Answers to the token endpoint and the API that failed on demand.
+    """
+
+    token_requests: int = 0
+    tokens_issued: int = 0
+    invalid_client: int = 0
+    invalid_request: int = 0
+    unsupported_grant_type: int = 0
+    invalid_scope: int = 0
+    method_not_allowed: int = 0
+    outside_contract: int = 0
+    resource_requests: int = 0
+    invalid_token: int = 0
+    insufficient_scope: int = 0
+    failed: int = 0
+
+
+def load_clients(path: str | os.PathLike[str]) -> tuple[Client, ...]:
+    """Read clients from a TOML file: one ``[[clients]]`` table each, with the attributes of :class:`Client` as keys.
+
+    Raises:
+        ConfigurationError: The file cannot be read or a table is wrong; the message names the table and the key.
+    """
+    import tomllib
+
+    name = one_line(str(path))
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 -- takes every kind of path
+            document = tomllib.load(file)
+    except OSError as error:
+        raise ConfigurationError(f"{name} cannot be read: {error.strerror}.") from None
+    except (ValueError, RecursionError) as error:  # ValueError also for a number of 5,000 digits
+        raise ConfigurationError(f"{name} is not TOML: {error}.") from None
+    tables = document.pop("clients", None)
+    if document or not isinstance(tables, list) or not tables:
+        raise ConfigurationError(f"{name} must hold [[clients]] tables, one for each client, and nothing else.")
+    clients: list[Client] = []
+    for number, table in enumerate(cast("list[object]", tables), 1):
+        try:
+            clients.append(from_table(Client, table))
+            Settings(clients=tuple(clients))
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{name}, [[clients]] table {number}: {error}") from None
+    return tuple(clients)
+
+
+def from_table(kind: type[_T], table: object) -> _T:
+    """Make a value from a table of TOML or an object of JSON, with its attributes as keys.
+
+    Raises:
+        ConfigurationError: A key is unknown or missing, or a value is wrong. The message shows no value.
+    """
+    known = [each.name for each in cast("tuple[Attribute[Any], ...]", fields(cast("Any", kind)))]
+    if not isinstance(table, dict) or not set(values := cast("dict[str, Any]", table)).issubset(known):
+        raise ConfigurationError(f"must be a table with no other keys than {', '.join(known)}.")
+    try:
+        return kind(**values)
+    except TypeError as error:  # such as "missing 1 required keyword-only argument: 'client_secret'"
+        raise ConfigurationError(f"{error}.") from None

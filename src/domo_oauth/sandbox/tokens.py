@@ -12,9 +12,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from .clients import Client
+    from jwt.types import Options
+
+    from .settings import Client
 
 __all__ = ["InvalidTokenError", "TokenIssuer"]
 
@@ -22,64 +24,59 @@ _ALGORITHM = "RS256"
 
 
 class InvalidTokenError(Exception):
-    """A token that is garbage, was signed by somebody else, was revoked, or has expired. Its text says which."""
+    """The token is malformed, has another signature, was revoked or has expired. The text is api.domo.com's."""
 
 
 class TokenIssuer:
-    """Issues tokens and tells its own from others.
+    """Issues tokens and verifies them.
 
     Args:
-        lifetime: ``expires_in`` of the tokens, in seconds.
+        now: The wall clock.
     """
 
-    def __init__(self, lifetime: int) -> None:
-        self._lifetime = lifetime
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        self._now = now
         self.revoke_all()
 
     def revoke_all(self) -> None:
-        """Make every token so far invalid, by signing with another key from now on."""
+        """Invalidate every token issued so far: sign with a new key from now on."""
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self._key_id = str(uuid.uuid4())
 
-    def issue(self, client: Client, scopes: Sequence[str]) -> dict[str, object]:
-        """The body of a successful answer (RFC 6749, section 5.1), with a new token for these scopes."""
-        now = time.time()
-        whom = {"customer": client.customer, "env": "sandbox", "role": client.role, "userId": client.user_id}
-        jti = str(uuid.uuid4())
+    def issue(self, client: Client, scopes: Sequence[str], lifetime: int) -> dict[str, object]:
+        """The body of a successful answer (RFC 6749, section 5.1), with a new token."""
+        now = self._now()
+        user = {"customer": client.customer, "env": "sandbox", "role": client.role, "userId": client.user_id}
         claims = {
-            **whom,
+            **user,
             "client_id": client.client_id,
             "scope": list(scopes),
             "iat": int(now),
-            # Rounded up, so that the token lives for all of the lifetime that the answer promises.
-            "exp": math.ceil(now + self._lifetime) if self._lifetime else int(now),
-            "jti": jti,
+            # Rounded up: the token lasts for all of the lifetime that the answer promises.
+            "exp": math.ceil(now + lifetime) if lifetime else int(now),
+            "jti": str(uuid.uuid4()),
         }
         return {
             "access_token": jwt.encode(claims, self._key, _ALGORITHM, headers={"kid": self._key_id}),
             "token_type": "bearer",
-            "expires_in": self._lifetime,
+            "expires_in": lifetime,
             "scope": " ".join(scopes),
-            **whom,
-            "jti": jti,
+            **user,
+            "jti": claims["jti"],
         }
 
     def claims(self, token: str) -> dict[str, Any]:
-        """What a token says.
+        """The claims of a valid token.
 
         Raises:
-            InvalidTokenError: It does not hold now; described in the words of api.domo.com.
+            InvalidTokenError: The token is not valid now.
         """
+        options: Options = {"require": ["client_id", "exp", "scope"], "verify_exp": False}
         try:
-            claims: dict[str, Any] = jwt.decode(
-                token,
-                self._key.public_key(),
-                [_ALGORITHM],
-                options={"require": ["exp", "scope"], "verify_exp": False, "verify_aud": False},
-            )
+            claims: dict[str, Any] = jwt.decode(token, self._key.public_key(), [_ALGORITHM], options)
         except jwt.InvalidTokenError:
             raise InvalidTokenError("Cannot convert access token to JSON") from None
-        if claims["exp"] <= time.time():
+        if claims["exp"] <= self._now():
             when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(claims["exp"]))
             raise InvalidTokenError(f"An error occurred while attempting to decode the Jwt: Jwt expired at {when}")
         return claims
