@@ -1,12 +1,11 @@
-"""Where the command has the client id and secret from. Never from an argument: others could read it with ``ps``."""
+"""Where the command finds a client id and secret. Never in an argument, which other users can read with `ps`."""
 
 from __future__ import annotations
 
 import os
+import stat
 import sys
-from typing import TYPE_CHECKING
-
-from attrs import frozen
+from typing import TYPE_CHECKING, NamedTuple
 
 from domo_oauth.credentials import CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE, ClientCredentials
 from domo_oauth.errors import ConfigurationError
@@ -14,108 +13,86 @@ from domo_oauth.errors import ConfigurationError
 from .messages import tell
 
 if TYPE_CHECKING:
-    import argparse
     from typing import TextIO
 
-__all__ = ["BASE_URL_HELP", "Found", "add_client_arguments", "find", "read_secret", "terminal"]
-
-BASE_URL_HELP = "where Domo's API is (default: DOMO_API_URL, or https://api.domo.com)"
-_LONGEST = 65536  # bytes; no secret is a hundredth as long
-_NONE = (
-    "No client id and secret: set DOMO_CLIENT_ID and DOMO_CLIENT_SECRET, pass --client-id ID "
-    "--client-secret-file FILE, or keep them in the system's keyring with: domo-oauth login"
+SECRET_FILE_VARIABLE = "DOMO_CLIENT_SECRET_FILE"  # noqa: S105 -- the name of a variable
+ALTERNATIVES = (
+    "set DOMO_CLIENT_ID, and DOMO_CLIENT_SECRET or DOMO_CLIENT_SECRET_FILE; or pass --client-id ID "
+    "--client-secret-file FILE"
 )
+_LONGEST = 65536  # bytes; far more than a secret has
 
 
-@frozen
-class Found:
+class Found(NamedTuple):
     """Credentials, and where they were."""
 
     credentials: ClientCredentials
+    base_url: str
     source: str
+    file: os.stat_result | None = None
+    """The file that held the secret, so that `exec` can close it."""
 
 
-def add_client_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that name a client and a server, and that of the log."""
-    group = parser.add_argument_group(
-        "client and server",
-        "Without these: DOMO_CLIENT_ID and DOMO_CLIENT_SECRET, or the system's keyring (domo-oauth login).",
-    )
-    group.add_argument("--client-id", metavar="ID", help="the client id; its secret is asked for, or in a file")
-    group.add_argument("--client-secret-file", metavar="FILE", help="file that holds the client secret; - reads stdin")
-    group.add_argument("--base-url", metavar="URL", help=BASE_URL_HELP)
-    group.add_argument("-v", "--verbose", action="store_true", help="tell on stderr what is done")
+def find(client_id: str | None, client_secret_file: str | None, base_url: str) -> Found:
+    """Find the client id and the secret, each in the options, else in the environment; else both in the keyring."""
+    client_id = client_id or _variable(CLIENT_ID_VARIABLE)
+    has_secret, file = bool(_variable(CLIENT_SECRET_VARIABLE)), client_secret_file or _variable(SECRET_FILE_VARIABLE)
+    if not (client_id or has_secret or file):
+        from .keyring import load
 
-
-def find(args: argparse.Namespace, base_url: str) -> Found:
-    """The credentials that the options name, else those of the environment, else those of the keyring.
-
-    Raises:
-        ConfigurationError: There are none, or they cannot be read.
-    """
-    if args.client_id is not None or args.client_secret_file is not None:
-        client_id = args.client_id or os.environ.get(CLIENT_ID_VARIABLE, "").strip()
-        if not client_id:
-            raise ConfigurationError("--client-secret-file wants a client id: pass --client-id, or set DOMO_CLIENT_ID.")
-        secret, source = read_secret(args.client_secret_file)
-        return Found(ClientCredentials(client_id, secret), source)
-    given = [name for name in (CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE) if os.environ.get(name, "").strip()]
-    if len(given) == 1:
+        if kept := load(base_url):
+            return Found(kept, base_url, "the keyring")
         raise ConfigurationError(
-            f"Of DOMO_CLIENT_ID and DOMO_CLIENT_SECRET only {given[0]} is set: set both, or pass --client-id ID "
-            "--client-secret-file FILE."
+            f"No client id and secret: {ALTERNATIVES}; or keep them in the system's keyring with: domo-oauth login"
         )
-    if given:
-        return Found(ClientCredentials.from_env(), "the environment")
-    from .keyring import load
+    if not client_id:
+        raise ConfigurationError("There is a client secret, but no client id: set DOMO_CLIENT_ID, or pass --client-id.")
+    if not has_secret or client_secret_file:
+        secret, source, info = read_secret(file)
+        return Found(ClientCredentials(client_id, secret), base_url, source, info)
+    if file:
+        raise ConfigurationError(f"Both {CLIENT_SECRET_VARIABLE} and {SECRET_FILE_VARIABLE} are set: set only one.")
+    return Found(ClientCredentials(client_id, _variable(CLIENT_SECRET_VARIABLE)), base_url, "the environment")
 
-    found = load(base_url)
-    if found is None:
-        raise ConfigurationError(_NONE)
-    return Found(found, "the keyring")
 
-
-def read_secret(path: str | None) -> tuple[str, str]:
-    """The secret and where it was: a file, standard input (``-``), or a person at a terminal (None).
-
-    Raises:
-        ConfigurationError: It cannot be read.
-    """
-    if path is None:
-        return _ask(), "the terminal"
-    if path == "-":
-        stdin = _stdin()
-        if stdin is None:
-            raise ConfigurationError("The client secret cannot be read: standard input is closed.")
-        return _text(stdin.buffer.read(_LONGEST), "standard input"), "standard input"
+def read_secret(path: str | None) -> tuple[str, str, os.stat_result | None]:
+    """Read the secret from a file, standard input (`-`), or a person at a terminal; say where it was."""
+    if not path:
+        return _ask_for_secret(), "the terminal", None
+    stdin = _stdin()
+    if path == "-" and stdin is None:
+        raise ConfigurationError("The client secret cannot be read: standard input is closed.")
+    # No message shows the path: it may be the secret itself, given by mistake.
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 -- pathlib takes its time to import
-            if _is_open_to_others(file.fileno()):
-                tell(f"{path} can be read by other users: chmod 600 it.")
-            return _text(file.read(_LONGEST), path), f"the file {path}"
-    except OSError as error:
-        raise ConfigurationError(f"The client secret cannot be read from {path}: {error.strerror}.") from None
+        with open(stdin.fileno() if stdin and path == "-" else path, "rb", closefd=path != "-") as file:
+            info = os.fstat(file.fileno())
+            _check(info)
+            secret = file.read(_LONGEST).decode().strip()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not a text file"
+        raise ConfigurationError(f"The client secret cannot be read from its file: {reason}.") from None
+    return secret, "standard input" if path == "-" else f"the file {path}", info
 
 
-def terminal(wanted: str, option: str) -> TextIO:
-    """Standard input, where a person can be asked for what is wanted.
-
-    Raises:
-        ConfigurationError: It is no terminal; this option does without one.
-    """
+def terminal(wanted: str, instead: str) -> TextIO:
+    """Standard input, if a person can be asked there; else an error that says what to do instead."""
     stdin = _stdin()
     if stdin is None or not stdin.isatty():
-        raise ConfigurationError(f"The {wanted} cannot be asked for without a terminal: use {option}.")
+        raise ConfigurationError(f"There is no {wanted}, and no terminal to ask for it: {instead}.")
     return stdin
 
 
+def _variable(name: str) -> str:
+    return os.environ.get(name, "").strip()
+
+
 def _stdin() -> TextIO | None:
-    """Standard input; None where it was closed (``<&-``), of which its type does not know."""
+    """Standard input; None if it was closed (`<&-`), which its type does not say."""
     return sys.stdin
 
 
-def _ask() -> str:
-    terminal("client secret", "--client-secret-file")
+def _ask_for_secret() -> str:
+    terminal("client secret", f"set {CLIENT_SECRET_VARIABLE}, or pass --client-secret-file")
     from getpass import getpass
 
     try:
@@ -124,15 +101,13 @@ def _ask() -> str:
         raise ConfigurationError("No client secret was given.") from None
 
 
-def _text(content: bytes, where: str) -> str:
-    try:
-        return content.decode().strip()
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"What {where} holds is no client secret, as it is not text.") from None
-
-
-def _is_open_to_others(file: int) -> bool:
-    import stat
-
-    info = os.fstat(file)
-    return os.name == "posix" and stat.S_ISREG(info.st_mode) and bool(info.st_mode & (stat.S_IRGRP | stat.S_IROTH))
+def _check(info: os.stat_result) -> None:
+    """Refuse a file that somebody else may have written. Docker and Kubernetes mount secrets as root's, mode 0644."""
+    if os.name != "posix" or not stat.S_ISREG(info.st_mode):
+        return
+    if info.st_uid not in {0, os.geteuid()}:
+        raise ConfigurationError("The file of the client secret belongs to another user: give a file of your own.")
+    if info.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise ConfigurationError("The file of the client secret can be changed by other users: chmod 600 it.")
+    if info.st_uid and info.st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        tell("The file of the client secret can be read by other users: chmod 600 it.")

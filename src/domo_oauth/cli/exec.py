@@ -1,72 +1,86 @@
-"""``domo-oauth exec``."""
+"""`domo-oauth exec`."""
 
 from __future__ import annotations
 
-import argparse
 import os
+import signal
 import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
 
 from domo_oauth.credentials import CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE
+from domo_oauth.stores import STORE_VARIABLE
 
+from .credentials import SECRET_FILE_VARIABLE
 from .messages import tell
-from .obtain import obtain
-from .options import STORE_VARIABLE, add_token_arguments
+from .options import token_options
+from .token import obtain
 
-__all__ = ["EXAMPLES", "VARIABLE", "add_arguments", "run"]
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
-EXAMPLES = """\
-  domo-oauth exec -- ./upload.sh
-  domo-oauth exec --scope data -- python3 report.py
-
-Let no program take the token as an argument, which ps shows to others; for curl there is domo-oauth token --format
-curl-config.
-
-The command takes the place of this one: signals and the exit status are its own. It is given no client id, no secret
-and no DOMO_STORE. The exit status is 127 if there is no such command, and 126 if it cannot be run."""
-
-VARIABLE = "DOMO_ACCESS_TOKEN"
-_KEPT_BACK = (CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE, STORE_VARIABLE)
-_NOT_EXECUTABLE, _NOT_FOUND = 126, 127  # as shells have it
+_WITHHELD = {CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE, SECRET_FILE_VARIABLE, STORE_VARIABLE}
+_NOT_EXECUTABLE, _NOT_FOUND = 126, 127  # as in shells
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options."""
-    add_token_arguments(parser)
-    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the command and its arguments")
+def _programs(_ctx: click.Context, _parameter: click.Parameter, start: str) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    found = {path.name for folder in os.get_exec_path() for path in Path(folder).glob(f"{start}*")}
+    return [CompletionItem(name) for name in sorted(found)] or [CompletionItem(start, type="file")]
 
 
-def run(args: argparse.Namespace) -> int:
-    """Become the command. Returns only if that is not possible, or on Windows, where it cannot be done."""
-    command: list[str] = args.command[1:] if args.command[:1] == ["--"] else args.command
-    if not command:
-        tell("No command is given: domo-oauth exec -- COMMAND")
-        return 2
-    obtained = obtain(args)
-    environment = {name: value for name, value in os.environ.items() if name not in _KEPT_BACK}
-    environment[VARIABLE] = obtained.token.access_token
+@click.command(context_settings={"allow_interspersed_args": False})
+@token_options
+@click.argument("command", metavar="[--] COMMAND...", nargs=-1, required=True, shell_complete=_programs)
+def exec_(command: tuple[str, ...], **options: Any) -> int:
+    """Run a command with an access token in its environment.
+
+    The command finds the token in DOMO_ACCESS_TOKEN. It should not pass it on as an argument, which ps shows to other
+    users; for curl there is 'token --format curl-config'.
+
+    It replaces this command, so signals and the exit status are its own. It gets no client id, no secret, no open file
+    of the secret, and no DOMO_STORE. The exit status is 127 if there is no such command, and 126 if it cannot be run.
+
+    \b
+    Examples:
+      domo-oauth exec -- ./upload.sh
+      domo-oauth exec --scope data -- python3 report.py
+    """
+    obtained = obtain(**options)
+    environment = {name: value for name, value in os.environ.items() if name not in _WITHHELD}
+    environment["DOMO_ACCESS_TOKEN"] = obtained.token.access_token
+    if obtained.client.file is not None:
+        _close(obtained.client.file)
     try:
-        return _start(command, environment)
+        _become(command, environment)
     except FileNotFoundError:
-        tell(f"{command[0]}: there is no such command.")
+        tell("exec: there is no such command.")
         return _NOT_FOUND
     except OSError as error:
-        tell(f"{command[0]} cannot be run: {error.strerror}.")
+        tell(f"exec: the command cannot be run: {error.strerror}.")
         return _NOT_EXECUTABLE
 
 
-if sys.platform == "win32":  # pragma: no cover -- there is no Windows to try it on
+def _close(secret: os.stat_result) -> None:
+    """Close the secret's file wherever it is open, such as at stdin: the command could rewind and read it."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    with suppress(OSError):  # there is no /dev/fd
+        for number in map(int, os.listdir("/dev/fd")):  # noqa: PTH208 -- names, not paths
+            with suppress(OSError):  # the descriptor of the listing is closed by now
+                if os.path.samestat(os.fstat(number), secret):
+                    os.dup2(nothing, number)
 
-    def _start(command: list[str], environment: dict[str, str]) -> int:
+
+def _become(command: tuple[str, ...], environment: dict[str, str]) -> NoReturn:
+    if os.name == "nt":  # pragma: no cover -- not tried; a process cannot be replaced there
         import subprocess
 
-        return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603 -- what was asked for
-
-else:
-
-    def _start(command: list[str], environment: dict[str, str]) -> int:
-        import signal
-
-        # Python ignores these for itself, and a program that is started this way would go on ignoring them.
-        for name in (signal.SIGPIPE, signal.SIGXFSZ):
-            signal.signal(name, signal.SIG_DFL)
-        os.execvpe(command[0], command, environment)  # noqa: S606 -- no shell is wanted
+        sys.exit(subprocess.run(command, env=environment, check=False).returncode)  # noqa: S603 -- what was asked for
+    # Python ignores these signals, and a program that it executes would, too.
+    for name in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(name, signal.SIG_DFL)
+    os.execvpe(command[0], command, environment)  # noqa: S606 -- no shell is wanted

@@ -1,39 +1,85 @@
-"""A client id and secret in the system's keyring: one entry for each server."""
+"""`domo-oauth login` and `logout`: a client id and secret in the system's keyring, one entry for each server."""
 
 from __future__ import annotations
 
 import json
+import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+import click
 
 from domo_oauth.credentials import ClientCredentials
 from domo_oauth.errors import ConfigurationError
 
+from .credentials import ALTERNATIVES, read_secret, terminal
+from .messages import tell
+from .options import base_url_option, client_options
+
 if TYPE_CHECKING:
-    from types import ModuleType
+    from collections.abc import Generator
 
-__all__ = ["SERVICE", "backend", "load", "remove", "save"]
+_SERVICE = "domo-oauth"
 
-SERVICE = "domo-oauth"
-_INSTEAD = "use DOMO_CLIENT_ID and DOMO_CLIENT_SECRET, or --client-id with --client-secret-file, instead"
+
+@click.command
+@click.option("--no-check", is_flag=True, help="Do not ask Domo whether they are right.")
+@client_options
+def login(client_id: str | None, client_secret_file: str | None, base_url: str, *, no_check: bool) -> int:
+    """Keep a client id and secret in the system's keyring.
+
+    \b
+    Examples:
+      domo-oauth login
+      domo-oauth login --client-id ID --client-secret-file FILE
+      domo-oauth login --base-url https://api.example.test --no-check
+    """
+    name = backend()  # fail before prompting
+    client_id = client_id or _ask_for_id()
+    credentials = ClientCredentials(client_id, read_secret(client_secret_file)[0])
+    if not no_check:
+        from domo_oauth.provider import TokenProvider
+
+        token = TokenProvider(credentials, base_url=base_url).get_token()
+        tell(f"Domo grants tokens for {token.customer or 'an unknown customer'}: {' '.join(sorted(token.scopes))}.")
+    fields = {"client_id": credentials.client_id, "client_secret": credentials.client_secret}
+    try:
+        with _keyring(quote=False) as keyring:  # it may quote what it was given
+            keyring.set_password(_SERVICE, base_url, json.dumps(fields))
+        kept = load(base_url)
+    except ConfigurationError as error:
+        tell(str(error))
+        return 1  # and not 2, as Domo may have been asked
+    if kept != credentials:
+        tell(f"The keyring ({name}) does not keep what it is given. Instead, {ALTERNATIVES}.")
+        return 1
+    tell(f"The client {credentials.masked_client_id} is kept for {base_url} in the keyring ({name}).")
+    return 0
+
+
+@click.command
+@base_url_option
+def logout(base_url: str) -> None:
+    """Remove the client id and secret from the system's keyring.
+
+    \b
+    Example, which also removes stored tokens:
+      domo-oauth logout && domo-oauth forget --all
+    """
+    with _keyring() as keyring:
+        found = keyring.get_password(_SERVICE, base_url) is not None
+        if found:
+            keyring.delete_password(_SERVICE, base_url)
+    tell(f"Removed the client for {base_url}." if found else f"There was no client for {base_url} in the keyring.")
 
 
 def load(base_url: str) -> ClientCredentials | None:
-    """What is kept for this server; None if nothing is, or if there is no keyring to look into.
-
-    Raises:
-        ConfigurationError: The keyring cannot be read: it is locked, or what it holds was not kept by this command.
-    """
+    """The credentials that are kept for this server; None if there are none, or if there is no keyring."""
     try:
-        import keyring
-        from keyring.errors import NoKeyringError
-    except ModuleNotFoundError:
+        with _keyring() as keyring:
+            kept = keyring.get_password(_SERVICE, base_url)
+    except _NoKeyringError:
         return None
-    try:
-        kept = keyring.get_password(SERVICE, base_url)
-    except NoKeyringError:
-        return None
-    except Exception as error:  # noqa: BLE001 -- backends raise what they like
-        raise _unusable(error) from None
     if kept is None:
         return None
     try:
@@ -41,72 +87,46 @@ def load(base_url: str) -> ClientCredentials | None:
         return ClientCredentials(fields["client_id"], fields["client_secret"])
     except (ValueError, TypeError, KeyError, ConfigurationError):
         raise ConfigurationError(
-            f"The keyring's entry {SERVICE!r} for {base_url} is broken: run domo-oauth login once more."
+            f"The keyring's entry {_SERVICE!r} for {base_url} is broken: run domo-oauth login again."
         ) from None
 
 
-def save(base_url: str, credentials: ClientCredentials) -> str:
-    """Keep credentials for this server in the place of others.
-
-    Returns:
-        The name of the keyring.
-
-    Raises:
-        ConfigurationError: There is no keyring, or it does not keep them.
-    """
-    keyring = _keyring()
-    try:
-        text = json.dumps({"client_id": credentials.client_id, "client_secret": credentials.client_secret})
-        keyring.set_password(SERVICE, base_url, text)
-    except Exception as error:  # noqa: BLE001 -- as above
-        raise _unusable(error, quotes=False) from None  # a backend may tell what it was given
-    if load(base_url) != credentials:
-        raise ConfigurationError(f"{backend()} does not keep what it is given: {_INSTEAD}.")
-    return backend()
-
-
-def remove(base_url: str) -> bool:
-    """Remove what is kept for this server, and tell whether there was anything.
-
-    Raises:
-        ConfigurationError: There is no keyring, or it cannot be changed.
-    """
-    keyring = _keyring()
-    try:
-        if keyring.get_password(SERVICE, base_url) is None:
-            return False
-        keyring.delete_password(SERVICE, base_url)
-    except Exception as error:  # noqa: BLE001 -- as above
-        raise _unusable(error) from None
-    return True
-
-
 def backend() -> str:
-    """The name of the keyring in use.
+    """The name of the keyring."""
+    with _keyring() as keyring:
+        from keyring.backends import fail
 
-    Raises:
-        ConfigurationError: There is none, or it cannot be loaded.
-    """
-    name: str = _keyring().get_keyring().name
+        chosen = keyring.get_keyring()
+        if isinstance(chosen, fail.Keyring):
+            raise keyring.errors.NoKeyringError
+        name: str = chosen.name
     return name
 
 
-def _keyring() -> Any:
+class _NoKeyringError(ConfigurationError):
+    pass
+
+
+@contextmanager
+def _keyring(*, quote: bool = True) -> Generator[Any]:
+    """The module `keyring`, whose backends raise errors of any type: as one of ours that says what to do instead."""
     try:
         import keyring
-        from keyring.backends import fail
+        from keyring.errors import NoKeyringError
     except ModuleNotFoundError:
-        raise ConfigurationError(f"keyring is not installed: pip install 'domo-oauth[cli]', or {_INSTEAD}.") from None
+        raise _NoKeyringError(f"No keyring: pip install 'domo-oauth[cli]'; or {ALTERNATIVES}.") from None
     try:
-        chosen = keyring.get_keyring()
-    except Exception as error:  # noqa: BLE001 -- as above; PYTHON_KEYRING_BACKEND may name what is not there
-        raise _unusable(error) from None
-    if isinstance(chosen, fail.Keyring):
-        raise ConfigurationError(f"There is no keyring on this system: {_INSTEAD}.")
-    module: ModuleType = keyring
-    return module
+        yield keyring
+    except NoKeyringError:
+        raise _NoKeyringError(f"There is no keyring on this system. Instead, {ALTERNATIVES}.") from None
+    except Exception as error:  # noqa: BLE001 -- foreign code
+        text = f"{type(error).__name__}: {error}".rstrip(": .") if quote else type(error).__name__
+        raise ConfigurationError(
+            f"The system's keyring cannot be used ({text}): unlock it; or {ALTERNATIVES}."
+        ) from None
 
 
-def _unusable(error: Exception, *, quotes: bool = True) -> ConfigurationError:
-    told = f"{type(error).__name__}: {error}".rstrip(": .") if quotes else type(error).__name__
-    return ConfigurationError(f"The system's keyring cannot be used ({told}): unlock it, or {_INSTEAD}.")
+def _ask_for_id() -> str:
+    answers = terminal("client id", "pass --client-id")
+    print("Client id: ", end="", file=sys.stderr, flush=True)
+    return answers.readline().strip()

@@ -2,51 +2,51 @@
 
 from __future__ import annotations
 
-import os
+import logging
 import re
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
-from domo_oauth.redact import one_line
-
-if TYPE_CHECKING:
-    from typing import TextIO
-
-__all__ = ["fit", "paint", "show_log", "tell"]
-
-COLORS = {"ok": "32", "warn": "33", "fail": "31", "skip": "2"}
+__all__ = ["fit", "show_log", "tell"]
 
 _OPTIONS = (
     (r", FileStore\(path\)", " in DOMO_STORE"),
-    (r", or allow more time with timeout=seconds", ""),
+    (r" The request goes on in the background: try again, or wait longer with timeout=seconds\.", ""),
+    (r"(;|,? or) httpx_args=\{[^}]*\}( allows more( time)?( for each read)?)?|\bhttpx_args and ", ""),
+    (r"\bmin_lifetime\b", "--min-lifetime"),
     (r"pass None if", "leave --scope out if"),
     (r"pass Scope\.custom\((.*)\)", r"pass --custom-scope \1"),
 )
-"""What the package tells its callers to do in Python, and what that is here."""
+"""What messages of the package say to Python programmers, and what that is for users of the command."""
+_logger = logging.getLogger("domo_oauth")
 
 
 def tell(text: str) -> None:
-    """Print a message. Where that is not possible there is nobody to tell it to."""
+    """Print a message. If standard error cannot be written to, there is nobody to tell."""
     with suppress(OSError):
         print(f"domo-oauth: {fit(text)}", file=sys.stderr)
 
 
 def fit(text: str) -> str:
-    """A text that may hold the words of a server, or of the package to its callers, fit to be shown to a person."""
+    """Make text printable on one line. It may come from a server, a file name, or the package's Python interface."""
+    from domo_oauth.redact import one_line
+
     for python, here in _OPTIONS:
         text = re.sub(python, here, text)
     return one_line(text)
 
 
+class _Handler(logging.Handler):
+    def filter(self, record: logging.LogRecord) -> bool:
+        # The provider warns about what the command reports itself: that there is no token, or a short-lived one.
+        return record.name != "domo_oauth.provider" or _logger.level < logging.WARNING
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tell(self.format(record))
+
+
 def show_log(*, verbose: bool) -> None:
-    """Print the package's warnings as messages from now on; with ``verbose`` all that it logs."""
-    from .log import attach
-
-    attach(tell, verbose=verbose)
-
-
-def paint(word: str, stream: TextIO) -> str:
-    """The word in its color, where a person looks at a terminal and has not said ``NO_COLOR`` (no-color.org)."""
-    plain = not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb"
-    return word if plain else f"\x1b[{COLORS[word]}m{word}\x1b[0m"
+    """Print the package's warnings as messages from now on; if verbose, everything that it logs."""
+    _logger.setLevel(logging.DEBUG if verbose else logging.WARNING)
+    if not any(isinstance(handler, _Handler) for handler in _logger.handlers):
+        _logger.addHandler(_Handler())

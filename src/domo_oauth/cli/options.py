@@ -1,109 +1,95 @@
-"""Options that several commands take, and what is meant by them: scopes and the store."""
+"""Options that several commands share, and what they mean."""
 
 from __future__ import annotations
 
-import math
 import os
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import click
+
+from domo_oauth.base_url import resolve_base_url
 from domo_oauth.errors import ConfigurationError
 from domo_oauth.scopes import Scope, scope_names
+from domo_oauth.stores import STORE_VARIABLE, open_store
 
-from .credentials import add_client_arguments
+from .messages import show_log
 
 if TYPE_CHECKING:
-    import argparse
+    from collections.abc import Callable
 
     from domo_oauth.stores import Store
 
-__all__ = [
-    "STORE_VARIABLE",
-    "add_store_arguments",
-    "add_token_arguments",
-    "chosen_scopes",
-    "open_store",
-    "store_name",
-]
-
-STORE_VARIABLE = "DOMO_STORE"
-_REDIS = {"redis": "redis", "rediss": "rediss", "unix": "unix", "valkey": "redis", "valkeys": "rediss"}
-"""The schemes of URLs of Redis and Valkey, and what redis-py calls them."""
+_F = TypeVar("_F", bound="Callable[..., Any]")
 
 
-def add_token_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say which token is wanted."""
-    add_store_arguments(parser)
-    parser.add_argument("--no-store", action="store_true", help="ask Domo, and keep nothing")
-    parser.add_argument(
-        "--min-lifetime",
-        type=_seconds,
-        metavar="SECONDS",
-        help="do not take a stored token that is good for less (default: 300, or a fifth of its lifetime if that is "
-        "less); where Domo grants no longer one, it is taken with a warning",
-    )
-    add_client_arguments(parser)
+def _together(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
+    def decorate(function: _F) -> _F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
 
 
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0.0 <= seconds < math.inf:
-        from argparse import ArgumentTypeError  # a stored token takes less time to print than argparse to import
-
-        raise ArgumentTypeError(f"seconds, such as 600, and not {text!r}")
-    return seconds
+def _resolve(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str:
+    return resolve_base_url(value)
 
 
-def add_store_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say which entry of the store is meant."""
-    parser.add_argument(
-        "--scope",
-        action="append",
-        metavar="SCOPE",
-        help=f"what the token is for: {', '.join(Scope)}; repeat it, or separate them by commas "
-        "(default: all scopes of the client)",
-    )
-    parser.add_argument(
-        "--custom-scope", action="append", metavar="SCOPE", help="a scope that Domo has and that list does not"
-    )
+def _show_log(_ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 -- click's interface
+    show_log(verbose=value)
 
 
-def chosen_scopes(args: argparse.Namespace) -> tuple[str, ...] | None:
-    """The scopes of the options; None for all scopes of the client.
+def _complete_scope(_ctx: click.Context, _parameter: click.Parameter, start: str) -> list[str]:
+    return [scope for scope in Scope if scope.startswith(start)]
 
-    Raises:
-        ConfigurationError: One is unknown, or there is none.
-    """
-    if args.scope is None and args.custom_scope is None:
+
+_BASE_URL = "Where Domo's API is (default: DOMO_API_URL, or https://api.domo.com)."
+_FILE = "A file that holds the client secret; - is stdin (default: DOMO_CLIENT_SECRET, or DOMO_CLIENT_SECRET_FILE)."
+_SCOPE = f"What the token is for: {', '.join(Scope)}; can be repeated (default: all scopes of the client)."
+_LIFETIME = "Pass over a stored token that expires sooner (default: 300, or a fifth of its lifetime if less)."
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+base_url_option = click.option("--base-url", metavar="URL", callback=_resolve, help=_BASE_URL)
+client_options = _together(
+    click.option("--client-id", metavar="ID", help="The client id (default: DOMO_CLIENT_ID)."),
+    click.option("--client-secret-file", metavar="FILE", type=click.Path(), help=_FILE),
+    base_url_option,
+    click.option("-v", "--verbose", is_flag=True, expose_value=False, callback=_show_log, help="Log to stderr."),
+)
+scope_options = _together(
+    click.option("--scope", multiple=True, metavar="SCOPE", shell_complete=_complete_scope, help=_SCOPE),
+    click.option(
+        "--custom-scope", multiple=True, metavar="SCOPE", help="A scope that Domo has and that list does not."
+    ),
+)
+token_options = _together(
+    scope_options,
+    click.option("--no-store", is_flag=True, help="Request a token from Domo, and keep nothing."),
+    click.option("--min-lifetime", type=float, metavar="SECONDS", help=_LIFETIME),
+    client_options,
+)
+
+
+def chosen_scopes(scope: tuple[str, ...], custom_scope: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The scopes that the options name; None for all scopes of the client."""
+    if not scope and not custom_scope:
         return None
-    return scope_names([*(args.scope or ()), *map(Scope.custom, args.custom_scope or ())])
+    if not all(re.fullmatch(r"[A-Za-z,.:_ -]{,99}", value) for value in (*scope, *custom_scope)):
+        # The message of scope_names() would quote it, and it may be a secret.
+        raise ConfigurationError("--scope and --custom-scope take names, such as data.")
+    return scope_names([*scope, *map(Scope.custom, custom_scope)])
 
 
-def open_store() -> Store:
-    """The store that ``DOMO_STORE`` names, a folder or a URL of Redis; else the folder in the user's cache.
-
-    Raises:
-        ConfigurationError: It is a URL, but not one of Redis; or redis is not installed.
-    """
-    where = os.environ.get(STORE_VARIABLE, "").strip()
-    scheme, separator, rest = where.partition("://")
-    known = _REDIS.get(scheme.lower())
-    if separator and known:
-        from domo_oauth.stores.redis import RedisStore
-
-        return RedisStore(f"{known}://{rest}")
-    if separator and "/" not in scheme:  # a folder of that name would have a password in it
-        raise ConfigurationError(
-            f"{STORE_VARIABLE} is the URL of something that cannot be a store: name a folder, or a Redis or Valkey "
-            f"server by {', '.join(f'{name}://' for name in _REDIS)}."
-        )
+def chosen_store() -> Store | None:
+    """The store that `DOMO_STORE` names, by default a folder in the user's cache; None for `none`."""
+    if where := os.environ.get(STORE_VARIABLE, "").strip():
+        return open_store(where)
     from domo_oauth.stores.file import FileStore
 
-    return FileStore(where or None)
+    return FileStore()
 
 
 def store_name(store: Store) -> str:
-    """The store as people know it: its folder, or what it says of itself, which holds no password."""
+    """The store as people know it: its folder, or its repr, which shows no password."""
     return str(getattr(store, "path", "") or repr(store))

@@ -1,111 +1,168 @@
-"""``domo-oauth token``."""
+"""`domo-oauth token` and `whoami`, and the token of all commands that need one: from the store, else from Domo."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import TYPE_CHECKING
+import json
+import os
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from domo_oauth.errors import UnexpectedResponseError
+import click
 
-from .obtain import Obtained, obtain
-from .options import add_token_arguments
+from domo_oauth import timing
+from domo_oauth.errors import SHARED_REFUSALS, ConfigurationError, DomoOAuthError, UnexpectedResponseError
+from domo_oauth.provider import TokenProvider
+from domo_oauth.stores import STORE_VARIABLE
+
+from .credentials import Found, find
+from .messages import fit, tell
+from .options import chosen_scopes, chosen_store, json_option, store_name, token_options
 
 if TYPE_CHECKING:
-    import argparse
-    from typing import Any
+    from domo_oauth.token import Token
 
-__all__ = ["EXAMPLES", "add_arguments", "run", "simple_arguments"]
-
-EXAMPLES = """\
-  domo-oauth token --scope data
-  curl --config <(domo-oauth token --format curl-config) https://api.domo.com/v1/datasets
-  eval "$(domo-oauth token --format env)"
-  domo-oauth token --format json | jq .expires_at
-
-In a script, give the output to a variable first, as in config=$(domo-oauth token --format curl-config): there set -e
-sees a failure, and within <(...), "$(...)" and here-documents it does not."""
-
-_FORMATS = ("raw", "json", "header", "env", "curl-config")
+_FORMATS = {
+    "raw": "{}",
+    "json": "",
+    "header": "Authorization: Bearer {}",
+    "env": "export DOMO_ACCESS_TOKEN='{}'",
+    "curl-config": 'header = "Authorization: Bearer {}"',
+}
+_USABLE = 60.0
+"""Seconds that a stored token must last to be used if no other can be had."""
+_PATIENCE = 10.0
+"""Seconds to wait for the next token while the stored one is usable."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options."""
-    parser.add_argument(
-        "--format",
-        choices=_FORMATS,
-        default="raw",
-        help="the token alone, all that is known of it, the field of a request, a line for a shell to evaluate, "
-        "or one for curl "
-        "(default: %(default)s)",
-    )
-    add_token_arguments(parser)
+class Obtained(NamedTuple):
+    """An access token, where it came from, and the seconds until it expires."""
+
+    token: Token
+    origin: str
+    left: float
+    client: Found
+
+    def fields(self) -> dict[str, Any]:
+        """What is known about the token, without the token."""
+        return {
+            "customer": self.token.customer,
+            "role": self.token.role,
+            "user_id": self.token.user_id,
+            "scopes": sorted(self.token.scopes),
+            "expires_in": int(self.left),
+            "expires_at": self.token.expires_at.isoformat(timespec="seconds"),
+        }
 
 
-def simple_arguments(argv: list[str]) -> Any:
-    """What argparse makes of arguments like ``--scope data --format header``; None if that is for argparse to say.
+@click.command
+@click.option(
+    "--format", "form", type=click.Choice(list(_FORMATS)), default="raw", show_default=True, help="See above."
+)
+@token_options
+def token(form: str, **options: Any) -> None:
+    """Print an access token.
 
-    A stored token takes less time to print than argparse to import and to set up.
+    \b
+    Formats:
+      raw          the token alone
+      json         all that is known about it
+      header       a header field
+      env          a line for a shell to evaluate, which exports DOMO_ACCESS_TOKEN
+      curl-config  a line for curl
+
+    \b
+    Examples:
+      domo-oauth token --scope data
+      curl --config <(domo-oauth token --format curl-config) https://api.domo.com/v1/datasets
+      eval "$(domo-oauth token --format env)"
+      domo-oauth token --format json | jq .expires_at
+
+    \b
+    In a script, assign the output to a variable first: there, set -e notices a failure.
+      config=$(domo-oauth token --format curl-config)
     """
-    names, values = argv[::2], argv[1::2]
-    simple = len(names) == len(values) and set(names) <= {"--scope", "--format"}
-    if not simple or any(value.startswith("-") for value in values):
-        return None
-    pairs = list(zip(names, values, strict=True))
-    form = dict(pairs).get("--format", _FORMATS[0])
-    if not {value for name, value in pairs if name == "--format"} <= set(_FORMATS):
-        return None
-    return SimpleNamespace(
-        format=form,
-        scope=[value for name, value in pairs if name == "--scope"] or None,
-        custom_scope=None,
-        no_store=False,
-        min_lifetime=None,
-        client_id=None,
-        client_secret_file=None,
-        base_url=None,
-        verbose=False,
-        run=run,
-    )
-
-
-def run(args: argparse.Namespace) -> int:
-    """Print a token."""
-    print(_formatted(obtain(args), args.format))
-    return 0
-
-
-def _formatted(obtained: Obtained, form: str) -> str:
+    obtained = obtain(**options)
     text = obtained.token.access_token
-    if not (text.isascii() and text.isprintable()):
-        raise UnexpectedResponseError("The token has characters that none can have (RFC 6749, appendix A.12).")
-    match form:
-        case "json":
-            return _json(obtained)
-        case "header":
-            return f"Authorization: Bearer {text}"
-        case "env":
-            quoted = text.replace("'", "'\\''")
-            return f"export DOMO_ACCESS_TOKEN='{quoted}'"
-        case "curl-config":
-            escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-            return f'header = "Authorization: Bearer {escaped}"'
-        case _:
-            return text
+    if form == "json":
+        names = {"access_token": text, "token_type": obtained.token.token_type, "jti": obtained.token.jti}
+        print(json.dumps(names | obtained.fields(), indent=2))
+    else:
+        print(_FORMATS[form].format(text))  # has no character that needs quoting
 
 
-def _json(obtained: Obtained) -> str:
-    import json
+@click.command
+@json_option
+@token_options
+def whoami(*, as_json: bool, **options: Any) -> None:
+    """Show whom the access token acts for, and how long it lasts.
 
-    token = obtained.token
-    fields = {
-        "access_token": token.access_token,
-        "token_type": token.token_type,
-        "expires_at": token.expires_at.isoformat(timespec="seconds"),
-        "expires_in": int(obtained.left),
-        "scopes": sorted(token.scopes),
-        "customer": token.customer,
-        "role": token.role,
-        "user_id": token.user_id,
-        "jti": token.jti,
+    \b
+    Examples:
+      domo-oauth whoami
+      domo-oauth whoami --scope data --json
+    """
+    obtained = obtain(**options)
+    fields = obtained.fields() | {
+        "token_from": obtained.origin,
+        "client_id": obtained.client.credentials.masked_client_id,
+        "credentials_from": obtained.client.source,
+        "base_url": obtained.client.base_url,
     }
-    return json.dumps(fields, indent=2)
+    if as_json:
+        print(json.dumps(fields, indent=2))
+        return
+    fields |= {"scopes": " ".join(fields["scopes"]), "expires_in": f"{fields['expires_in']} s"}
+    for name, value in fields.items():
+        print(f"{name.replace('_', ' '):<17}{'unknown' if value in (None, '') else fit(str(value))}")
+
+
+def obtain(
+    scope: tuple[str, ...], custom_scope: tuple[str, ...], min_lifetime: float | None, *, no_store: bool, **client: Any
+) -> Obtained:
+    """Get a token that lasts long enough. The arguments are those of `token_options`."""
+    scopes, found = chosen_scopes(scope, custom_scope), find(**client)
+    try:
+        store = None if no_store else chosen_store()
+    except ConfigurationError as error:
+        if os.environ.get(STORE_VARIABLE):
+            raise
+        tell(f"Going on without a store: {error}")
+        store = None
+    provider = TokenProvider(found.credentials, scopes=scopes, store=store, base_url=found.base_url)
+    try:
+        token, stored = _get(provider, min_lifetime)
+    except SHARED_REFUSALS:
+        if not provider.stats().requests:
+            tell("Domo has just refused another process, so it is not asked again yet:")
+        raise
+    if not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", token.access_token):
+        raise UnexpectedResponseError("The token has characters that a bearer token cannot have (RFC 6750, 2.1).")
+    left = _left(provider)
+    if min_lifetime is not None and left < min_lifetime:
+        tell(
+            f"This token is good for {int(left)} s, and --min-lifetime asks for {min_lifetime:.10g}: Domo granted it "
+            f"for {token.expires_in} s. Ask for less, or each call makes a request for a token."
+        )
+    origin = f"the store {store_name(store)}" if store is not None and stored else "Domo"
+    return Obtained(token, origin, left, found)
+
+
+def _get(provider: TokenProvider, min_lifetime: float | None) -> tuple[Token, bool]:
+    """A token, and whether it was stored. A stored one that is about to expire is used only if no other can be had."""
+    token = provider.get_token(min_lifetime=min_lifetime)
+    wanted = min(timing.STALE_WINDOW, token.expires_in * timing.STALE_SHARE)
+    if min_lifetime is not None or _left(provider) >= wanted:
+        return token, not provider.stats().requests
+    usable = _left(provider) >= _USABLE
+    try:
+        token = provider.get_token(_PATIENCE if usable else None, wanted)
+    except DomoOAuthError as error:
+        if not (usable and error.retryable):
+            raise
+        tell(f"The stored token is used once more, as no other can be had. {error}")
+        return token, True
+    return token, not provider.stats().requests
+
+
+def _left(provider: TokenProvider) -> float:
+    return provider.stats().expires_in or 0.0
