@@ -1,126 +1,122 @@
-"""The tour that `make demo` gives: from the contract to an answered API call, and the errors on the way.
+"""The tour of `make demo`: what a newcomer would type, and what comes of it.
 
-It runs on the embedded sandbox. With --live, and credentials in the environment, it asks Domo.
+Everything that it shows is run as shown. It runs on the embedded sandbox; `make demo LIVE=1`, with credentials in the
+environment, asks Domo.
 """
 
 from __future__ import annotations
 
-import io
+import logging
 import os
+import subprocess
 import sys
 import tempfile
 import textwrap
-from contextlib import ExitStack
+from contextlib import nullcontext
+from itertools import count
 from pathlib import Path
 
 import httpx
 
-from domo_oauth import ClientCredentials, DomoOAuthError, Scope, Token, UnexpectedResponseError, request_token
+from domo_oauth import ClientCredentials, DomoOAuthError
 from domo_oauth.base_url import resolve_base_url
-from domo_oauth.contract import contract, record, recordings, verify
-from domo_oauth.sandbox import running
+from domo_oauth.sandbox import Sandbox, running
+
+CALL = """\
+auth = DomoAuth.from_env(scopes=["data"])
+domo = httpx.Client(base_url=f"{auth.base_url}/v1", auth=auth)
+print([dataset["name"] for dataset in domo.get("/datasets", params={"limit": 2}).raise_for_status().json()])
+"""
+REVOKED = """\
+sandbox.revoke_tokens()
+print(domo.get("/datasets"), "after", sandbox.stats().token_requests, "requests for a token")
+"""
+SECOND_PROCESS = """\
+from domo_oauth import TokenProvider
+provider = TokenProvider.from_env()
+print(provider.get_token().customer, provider.stats())
+"""
+GENERATED = """\
 from domo_oauth_client import AuthenticatedClient
 from domo_oauth_client.api.oauth import get_access_token
-from domo_oauth_client.errors import ResponseValidationError
-from domo_oauth_client.models import AccessTokenResponse
+username, password = os.environ["DOMO_CLIENT_ID"], os.environ["DOMO_CLIENT_SECRET"]
+with AuthenticatedClient(auth.base_url, username=username, password=password) as client:
+    print(get_access_token.sync_detailed(client=client, scope="data").parsed)
+"""
+REFUSED = 'request_token(ClientCredentials(os.environ["DOMO_CLIENT_ID"], "wrong"))'
+MISSPELT = 'request_token(ClientCredentials.from_env(), scopes="dat")'
 
-steps = iter(range(1, 100))
-
-
-def step(title: str, ran: str) -> None:
-    print(f"\n{next(steps)}. {title}\n   $ {ran}")
-
-
-def came(text: str) -> None:
-    print(textwrap.indent(textwrap.fill(text, 105), "   "))
+steps = count(1)
 
 
-def show(token: Token) -> None:
-    left = f"expires at {token.expires_at:%H:%M:%S} UTC, in {token.expires_in} s"
-    came(f"{token.customer}, {token.role} {token.user_id}, scopes {' '.join(sorted(token.scopes))}; {left}")
+def step(title: str) -> None:
+    print(f"\n{next(steps)}. {title}", flush=True)
 
 
-def trusts_environment(url: str) -> bool:
-    """Whether proxies of the environment are for this URL: on the way to loopback none may see a secret."""
-    return not url.startswith("http://")
-
-
-def tour(url: str, credentials: ClientCredentials, resource: str, scopes: str) -> None:
-    # First, as its errors say what to do: about the credentials, the network, the proxy.
-    step("A token through the wrapper", f'request_token(credentials, scopes="{scopes}")')
-    token = request_token(credentials, scopes=scopes, base_url=url)
-    show(token)
-
-    step("A token through the generated client", "get_access_token.sync_detailed(client=AuthenticatedClient(url, ...))")
-    username, password = credentials.client_id, credentials.client_secret
-    trust = trusts_environment(url)
-    with AuthenticatedClient(url, username=username, password=password, httpx_args={"trust_env": trust}) as client:
-        response = get_access_token.sync_detailed(client=client, scope="data")
-    answer = response.parsed
-    if not isinstance(answer, AccessTokenResponse):
-        raise UnexpectedResponseError(
-            f"The generated client got no token, but {response.status_code}: try again later."
-        )
-    came(f"{type(answer).__name__}: customer {answer.customer}, scope {answer.scope}, expires_in {answer.expires_in} s")
-
-    step("A call to Domo's API with the first", f"httpx.get(url + {resource!r}, headers=bearer)")
-    bearer = {"Authorization": f"Bearer {token.access_token}"}
-    called = httpx.get(f"{url}{resource}", headers=bearer, params={"limit": 3}, trust_env=trust).raise_for_status()
-    came(f"{called.status_code}: " + ", ".join(dataset["name"] for dataset in called.json()))
-
-    step("A wrong secret", 'request_token(ClientCredentials(client_id, "wrong"))')
-    refused(ClientCredentials(credentials.client_id, "wrong"), None, url)
-    step("A scope that the client does not have", 'request_token(credentials, scopes=["data", "buzz"])')
-    refused(credentials, [Scope.DATA, Scope.BUZZ], url)
-    step("A scope that does not exist: nothing is sent", 'request_token(credentials, scopes="dat")')
-    refused(credentials, "dat", url)
-
-
-def refused(credentials: ClientCredentials, scopes: list[str] | list[Scope] | str | None, url: str) -> None:
+def python(code: str, names: dict[str, object], *, fails: bool = False) -> None:
+    """Show some Python and run it."""
+    print(textwrap.indent(code.rstrip(), "   > "), flush=True)
     try:
-        show(request_token(credentials, scopes, base_url=url))
+        exec(code, names)  # noqa: S102 -- what is shown is what runs
     except DomoOAuthError as error:
-        came(f"{type(error).__name__}: {error}")
+        if not fails:
+            raise
+        print(textwrap.fill(f"{type(error).__name__}: {error}", 110))
 
 
-def main(*, live: bool) -> int:
-    document = contract()
-    step("The contract, and what is known of the endpoint's answers", "domo-oauth spec; ls openapi/recordings")
-    kinds = [path.name.split("-")[0] for path in recordings()]
-    counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in sorted(set(kinds), reverse=True))
-    came(f"{document['info']['title']} {document['info']['version']}, OpenAPI {document['openapi']}; answers: {counts}")
+def shell(command: str, folder: str) -> None:
+    """Show a command and run it in this folder."""
+    print(f"   $ {command}", flush=True)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    env = os.environ | {"PATH": path, "DOMO_STORE": "./tokens"}
+    subprocess.run(["sh", "-c", command], cwd=folder, env=env, check=True)  # noqa: S607 -- the system's shell
 
-    with ExitStack() as stack:
-        if live:
-            url, credentials, resource = resolve_base_url(), ClientCredentials.from_env(), "/v1/datasets"
-            step("The endpoint", "LIVE=1")
-            came(f"{url}, {credentials}")
+
+def tour(sandbox: Sandbox | None, folder: str) -> None:
+    names: dict[str, object] = {"sandbox": sandbox, "httpx": httpx, "os": os}
+    step("The contract: one OpenAPI document, from which every language gets a client")
+    shell("domo-oauth spec | head -4", folder)
+    step("Call Domo's API: DomoAuth gives any httpx client a valid token")
+    python("import httpx\nfrom domo_oauth import DomoAuth\n" + CALL, names)
+    if sandbox is not None:
+        step("Revoke the token: the call is repeated with a new one")
+        python(REVOKED, names)
+
+    step("In a shell: the first command requests a token, the others find it in the store")
+    print("   $ export DOMO_STORE=./tokens")
+    shell("domo-oauth whoami", folder)
+    shell("domo-oauth token | cut -c 1-40", folder)
+    step("Any other process finds it there, too: no request")
+    (Path(folder) / "second.py").write_text(SECOND_PROCESS, encoding="utf-8")
+    print(textwrap.indent(SECOND_PROCESS.rstrip(), "   > "))
+    shell("python second.py", folder)
+
+    step("The generated client works on its own")
+    python(GENERATED, names)
+    step("Errors say what happened and what to do")
+    python("from domo_oauth import ClientCredentials, request_token\n" + REFUSED, names, fails=True)
+    python(MISSPELT, names, fails=True)
+    step("Record these answers, without secrets, and check them against the contract")
+    shell("domo-oauth record --out recordings >record.log && domo-oauth verify recordings/*.har", folder)
+
+
+def main(*, live: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder, nullcontext() if live else running(quiet=True) as sandbox:
+        logging.getLogger("domo_oauth").addHandler(logging.NullHandler())  # the errors are shown
+        os.environ.pop("DOMO_STORE", None)
+        if sandbox is not None:
+            os.environ.update(sandbox.env | {"no_proxy": "127.0.0.1"})
+            print(f"A server that behaves like Domo's token endpoint runs at {sandbox.url}.")
         else:
-            step("A server that behaves like the endpoint", "domo-oauth sandbox --port 0")
-            sandbox = stack.enter_context(running(quiet=True))
-            url, credentials = sandbox.url, ClientCredentials(sandbox.client_id, sandbox.client_secret)
-            resource = "/v1/datasets"
-            came(f"listening at {url}")
-        tour(url, credentials, resource, "data" if live else "data user")  # not every client has more than one
-
-        step(
-            "These exchanges, recorded and checked against the contract",
-            "domo-oauth record --out ...; domo-oauth verify",
-        )
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        said = io.StringIO()
-        status = verify(record(credentials, folder, base_url=url), out=said)
-        for line in said.getvalue().replace(f"{folder}{os.sep}", "").splitlines():
-            if " checked " in line:
-                came(line)
-    print("\nNext: `make test` runs all tests; README.md shows how to use it in your program.")
-    return status
+            print(f"Asking {resolve_base_url()} as {ClientCredentials.from_env()}.")
+        tour(sandbox, folder)
+    print("\nNext: README.md shows how to use this in your program; `make test` runs the tests.")
 
 
 if __name__ == "__main__":
     try:
-        sys.exit(main(live="--live" in sys.argv[1:]))
+        main(live="--live" in sys.argv[1:])
     except DomoOAuthError as error:
         sys.exit(f"\ndemo: {error}")
-    except (httpx.HTTPError, ResponseValidationError) as error:
+    except (httpx.HTTPError, subprocess.CalledProcessError) as error:
         sys.exit(f"\ndemo: {type(error).__name__}: {error}")

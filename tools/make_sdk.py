@@ -1,8 +1,7 @@
-"""Generate `generated/domo_oauth_client` from the contract: what `make sdk` runs.
+"""Generate `generated/domo_oauth_client` from the contract: `make sdk`.
 
-The package is made in a temporary folder and takes the place of the old one as a whole, so nothing stale stays and a
-failure changes nothing. Nothing is done if neither what it is made from nor the package itself changed since the last
-run; `--force` runs it all the same.
+The package is built in a temporary folder and replaces the old one as a whole, so no stale file stays and a failure
+changes nothing. Without `--force`, nothing is done if neither its inputs nor the package changed since the last run.
 """
 
 import argparse
@@ -25,13 +24,13 @@ CONFIG = ROOT / "generator-config.yaml"
 TEMPLATES = ROOT / "generator-templates"
 STOCK = Path(str(distribution("openapi-python-client").locate_file("openapi_python_client/templates")))
 PACKAGE = ROOT / "generated" / "domo_oauth_client"
-CACHE = ROOT / ".cache"  # ignored by git, and on the file system of PACKAGE, as a rename needs
+CACHE = ROOT / ".cache"  # ignored by git; on the file system of PACKAGE, so that it can be renamed
 STAMP = CACHE / "sdk.sha256"
 TOOLS = ("openapi-python-client==", "ruff==")
 
 
 def pinned_tools() -> list[str]:
-    """Return the pins of pyproject.toml; exit unless this environment keeps them: other versions write other bytes."""
+    """Return the pins in pyproject.toml; exit unless these versions are installed. Others write other bytes."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     pins = [pin for pin in project["dependency-groups"]["dev"] if str(pin).startswith(TOOLS)]
     for pin in pins:
@@ -42,7 +41,7 @@ def pinned_tools() -> list[str]:
 
 
 def fingerprint(tools: list[str]) -> str:
-    """Return one digest of all that the package is made from, and of the package."""
+    """Return one digest of the inputs and of the package."""
     digest = hashlib.sha256(" ".join(tools).encode())
     for path in (CONTRACT, CONFIG, Path(__file__).resolve(), *files(TEMPLATES), *files(PACKAGE)):
         content = path.read_bytes()
@@ -51,17 +50,17 @@ def fingerprint(tools: list[str]) -> str:
 
 
 def files(folder: Path) -> Iterator[Path]:
-    """Yield the files of a folder in one order on every machine, without what Python leaves there."""
+    """Yield the files of a folder in a fixed order, without caches of Python."""
     return (path for path in sorted(folder.rglob("*")) if path.is_file() and "__pycache__" not in path.parts)
 
 
 def check_security() -> None:
-    """Exit unless the contract has requests authenticate as generator-templates/client.py.jinja has them."""
+    """Exit unless the contract uses HTTP Basic, which generator-templates/client.py.jinja implements."""
     contract = yaml.safe_load(CONTRACT.read_text(encoding="utf-8"))
     schemes = contract.get("components", {}).get("securitySchemes", {})
     used = [schemes.get(name, {}) for requirement in contract.get("security", []) for name in requirement]
     if not used or any((scheme.get("type"), scheme.get("scheme")) != ("http", "basic") for scheme in used):
-        sys.exit("make_sdk: the templates know HTTP Basic only, and `security` of the contract says something else")
+        sys.exit("make_sdk: the templates implement HTTP Basic only; `security` in the contract says otherwise")
 
 
 def generate(target: Path) -> None:
@@ -69,21 +68,21 @@ def generate(target: Path) -> None:
     check_security()
     templates = target.with_name("templates")
     shutil.copytree(TEMPLATES, templates)
-    shutil.copytree(STOCK, templates / "stock")  # ours take the stock text from there and change it
+    shutil.copytree(STOCK, templates / "stock")  # our templates include the stock ones and change them
     command = [sys.executable, "-m", "openapi_python_client", "generate", "--fail-on-warning", "--meta", "none"]
     command += ["--path", str(CONTRACT), "--config", str(CONFIG), "--custom-template-path", str(templates)]
-    # The generator takes the first ruff on PATH.
+    # The generator runs the first ruff on PATH.
     environment = os.environ | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
     run = subprocess.run(
         [*command, "--output-path", str(target)], env=environment, capture_output=True, text=True, check=False
     )
     if run.returncode != 0:
-        sys.exit(f"{run.stdout}{run.stderr}\nmake_sdk: the generator failed; {PACKAGE.relative_to(ROOT)} is as it was")
+        sys.exit(f"{run.stdout}{run.stderr}\nmake_sdk: the generator failed; {PACKAGE.relative_to(ROOT)} is unchanged")
     (target / "py.typed").touch()
 
 
 def replace(new: Path, old: Path) -> None:
-    """Put the new package in the place of PACKAGE, which moves to `old`, and comes back if that fails."""
+    """Move PACKAGE to `old` and the new package to its place; move the old one back if that fails."""
     PACKAGE.parent.mkdir(exist_ok=True)
     if PACKAGE.exists():
         PACKAGE.rename(old)
@@ -97,7 +96,7 @@ def replace(new: Path, old: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--force", action="store_true", help="run although nothing changed")
+    parser.add_argument("--force", action="store_true", help="run even if nothing changed")
     force = parser.parse_args().force
     tools = pinned_tools()
     if not force and STAMP.exists() and STAMP.read_text(encoding="ascii") == fingerprint(tools):
