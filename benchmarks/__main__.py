@@ -1,4 +1,4 @@
-"""Measure, and write results.json and results.md: ``python -m benchmarks [--quick] [--update-readme]``."""
+"""Measure domo-oauth beside its peers: ``python -m benchmarks [--quick] [--only NAMES]``."""
 
 from __future__ import annotations
 
@@ -7,134 +7,118 @@ import os
 import platform
 import subprocess
 import sys
-import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from . import features, report
-from .certificates import certificates
-from .command import COMMANDS, Commands
-from .environments import OURS, python, variables, versions
-from .figures import FIGURES, Figure
-from .library import Library, start, stop
-from .subjects import SUBJECTS
+import certifi
+import trustme
 
-if TYPE_CHECKING:
-    from .subjects import Sample
+from . import report
+from .endpoint import Endpoint
+from .features import FEATURES
+from .library import Library, interpreter, start, versions
+from .rows import ROWS
+from .subjects import OURS, SUBJECTS
 
-_ROUNDS, _QUICK_ROUNDS = 15, 3
-_LONG = 5.0  # s; what takes longer is done once
+_ROUNDS, _QUICK_ROUNDS = 15, 2
+_LONG = 5.0
+"""Seconds; what takes longer is measured once."""
 
 
 def main() -> None:
-    """Make the environments, measure round by round, and write what came of it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument(
-        "--quick", action="store_true", help=f"{_QUICK_ROUNDS} rounds and not {_ROUNDS}, and features as they were"
-    )
-    parser.add_argument(
-        "--only",
-        metavar="NAMES",
-        help="figures, libraries beside ours, or features, separated by commas; nothing is written, but for features",
-    )
-    parser.add_argument("--update-readme", action="store_true", help="put the table between README.md's markers")
+    parser.add_argument("--quick", action="store_true", help=f"{_QUICK_ROUNDS} rounds instead of {_ROUNDS}, no probes")
+    parser.add_argument("--only", metavar="NAMES", help="only these rows, features and libraries; writes nothing")
     options = parser.parse_args()
     only = set(options.only.split(",")) if options.only else set()
-    names = [name for name in SUBJECTS if name == OURS or not only & SUBJECTS.keys() or name in only]
-    parts = only & {features.NAME, *(each.key for each in FIGURES)}
-    figures = [figure for figure in FIGURES if not parts or figure.key in parts]
+    if unknown := only - {*SUBJECTS, *ROWS, *FEATURES}:
+        parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    names = [name for name in SUBJECTS if name == OURS or name in only or not only & {*SUBJECTS}]
+    keys = [key for key in ROWS if key in only or not only - {*SUBJECTS}]
+    probed = [key for key in FEATURES if FEATURES[key].probe and (key in only or not (only or options.quick))]
+    rounds = _QUICK_ROUNDS if options.quick else _ROUNDS
 
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory()))
-        authority = certificates(folder)
-        server = start(sys.executable, "benchmarks.server", str(folder), env=variables(OURS))
-        stack.callback(stop, server)
-        assert server.stdout
-        port, tls_port = int(server.stdout.readline()), int(server.stdout.readline())
-        commands = Commands(folder, f"http://127.0.0.1:{port}", f"https://localhost:{tls_port}", authority)
-        if any(figure.key in COMMANDS for figure in figures):
-            commands.install()
-        libraries = []
-        for name in names:
-            if interpreter := _environment(name):
-                libraries.append(Library(name, interpreter, port, commands))
-                stack.callback(libraries[-1].stop)
-        rows = {figure.key: _measured(figure, libraries, quick=options.quick) for figure in figures}
-        if features.NAME in parts or not (parts or options.quick):
-            found = _probed(libraries)
-        else:
-            found = {} if parts else report.read()[features.NAME]
-
-    if only == {features.NAME}:  # the figures stay as they are
-        _write(report.read() | {features.NAME: found}, update_readme=options.update_readme)
-        return
+        libraries = _libraries(names, stack)
+        samples = _measure(libraries, keys, rounds)
+        seen = {key: {"what": FEATURES[key].what, "seen": _probe(libraries, key)} for key in probed}
+    figures = {key: {name: report.numbers(ROWS[key], each) for name, each in samples[key].items()} for key in keys}
+    today = datetime.now(UTC).date().isoformat()
     results = {
-        "date": datetime.now(UTC).date().isoformat(),
+        "date": today,
         "python": platform.python_version(),
         "processors": os.cpu_count(),
-        "rounds": _QUICK_ROUNDS if options.quick else _ROUNDS,
+        "rounds": rounds,
         "versions": {library.name: versions(library.name) for library in libraries},
         "failed": {library.name: sorted(library.failed) for library in libraries if library.failed},
-        "figures": rows,
-        features.NAME: found,
+        "figures": figures,
+        "features": {"date": today, "rows": seen} if seen else report.read()["features"] if not only else {},
     }
-    if only:
-        print(f"\n{report.table(results)}")  # a part is to look at
-    else:
-        _write(results, update_readme=options.update_readme)
-
-
-def _write(results: dict[str, Any], *, update_readme: bool) -> None:
     print(f"\n{report.table(results)}")
-    report.write(results)
-    if update_readme:
-        report.update_readme(results)
+    if not only:
+        report.write(results)
 
 
-def _environment(name: str) -> Path | None:
-    print(f"{name}: environment", flush=True)
-    try:
-        return python(name)
-    except subprocess.CalledProcessError as error:
-        print(f"  left out, as it cannot be installed: {str(error.stderr).strip()[-300:]}", flush=True)
-        return None
+def start_endpoint(stack: ExitStack) -> tuple[Endpoint, dict[str, str], Path]:
+    """Start the endpoint for the rest of the stack.
+
+    Returns:
+        Its client, the environment variables for its TLS port, and an empty folder.
+    """
+    folder = Path(stack.enter_context(TemporaryDirectory()))
+    authority = trustme.CA()
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(folder / "server.pem")
+    # Among all authorities that a client loads otherwise, which takes most of its time.
+    (folder / "authorities.pem").write_text(certifi.contents() + authority.cert_pem.bytes().decode(), encoding="ascii")
+    server = stack.enter_context(start(sys.executable, "-m", "benchmarks.endpoint", str(folder)))
+    assert server.stdin
+    assert server.stdout
+    stack.callback(server.stdin.close)
+    port, tls_port = map(int, server.stdout.readline().split())
+    tls = {"DOMO_API_URL": f"https://localhost:{tls_port}", "SSL_CERT_FILE": str(folder / "authorities.pem")}
+    endpoint = Endpoint(port)
+    stack.callback(endpoint.close)
+    return endpoint, tls, folder
 
 
-def _measured(figure: Figure, libraries: list[Library], *, quick: bool) -> dict[str, dict[str, float]]:
-    """The numbers of a figure: one sample of each library in turn, and each round begun by another."""
-    print(figure.what, flush=True)
-    rows: dict[str, list[Sample]] = {library.name: [] for library in libraries}
-    again: set[str] = set()
-    for number in range(figure.rounds or (_QUICK_ROUNDS if quick else _ROUNDS)):
+def _libraries(names: list[str], stack: ExitStack) -> list[Library]:
+    endpoint, tls, folder = start_endpoint(stack)
+    libraries = []
+    for name in names:
+        print(f"{name}: environment", flush=True)
+        try:
+            libraries.append(Library(name, interpreter(name), endpoint, tls, folder))
+        except subprocess.CalledProcessError as error:
+            print(f"  left out, as it cannot be installed: {str(error.stderr).strip()[-300:]}", flush=True)
+    return libraries
+
+
+def _measure(libraries: list[Library], keys: list[str], rounds: int) -> dict[str, dict[str, list[dict[str, float]]]]:
+    """Sample each row of each library, the libraries in turn, a different one first in each round."""
+    samples: dict[str, dict[str, list[dict[str, float]]]] = {key: {} for key in keys}
+    done: dict[str, set[str]] = {library.name: set() for library in libraries}
+    for number in range(rounds):
+        print(f"round {number + 1} of {rounds}", flush=True)
         shift = number % len(libraries)
         for library in libraries[shift:] + libraries[:shift]:
-            if number and library.name not in again:
-                continue
-            begun = time.monotonic()
-            if sample := library.sample(figure):
-                rows[library.name].append(sample)
-                if time.monotonic() - begun < _LONG:
-                    again.add(library.name)
-    return {name: figure.numbers(samples) for name, samples in rows.items() if samples}
+            wanted = [key for key in keys if key not in done[library.name]]
+            for key, answer in library.measure(wanted).items():
+                if "sample" in answer:
+                    samples[key].setdefault(library.name, []).append(answer["sample"])
+                if "sample" not in answer or ROWS[key].once or answer["seconds"] > _LONG:
+                    done[library.name].add(key)
+    return samples
 
 
-def _probed(libraries: list[Library]) -> dict[str, Any]:
-    """What each library was seen to do, by probe, and the tests of ours."""
-    rows: dict[str, Any] = {}
-    for feature in features.FEATURES:
-        rows[feature.key] = {"what": feature.what, "tests": feature.tests}
-        if feature.is_probed:
-            print(feature.what, flush=True)
-            rows[feature.key]["seen"] = seen = {}
-            for library in libraries:
-                found = library.probe(feature.key)
-                if feature.key not in library.failed:
-                    seen[library.name] = found
-                    print(f"  {library.name}: {found}", flush=True)
-    return {"date": datetime.now(UTC).date().isoformat(), "rows": rows}
+def _probe(libraries: list[Library], key: str) -> dict[str, Any]:
+    """What a probe saw of each library; None if it has no such thing."""
+    answers = {library.name: library.measure([key])[key] for library in libraries}
+    seen = {name: answer.get("sample") for name, answer in answers.items() if "error" not in answer}
+    print(f"{FEATURES[key].what}: {seen}", flush=True)
+    return seen
 
 
 if __name__ == "__main__":

@@ -1,64 +1,149 @@
-"""The server of all measurements, seen from a worker, and how it can be told to answer."""
+"""The token endpoint and API of all measurements, a process of its own: ``python -m benchmarks.endpoint FOLDER``.
+
+Any path that ends in ``/token`` grants a token; all others are the API. ``/_bench`` sets how both answer, and returns
+what came since. Stdout gets two ports, that of TLS last; the process ends with its stdin. A second origin, which should
+see no secret and no token, records what strays to it.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import http.client
+import itertools
 import json
-from typing import Any, NamedTuple
-from urllib.parse import quote
+import ssl
+import sys
+import time
+from base64 import urlsafe_b64encode
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
 
-__all__ = ["LIFETIME", "RETRY_AFTER", "SIGNATURE", "Endpoint", "Manner"]
+from .http_server import listen, response
+
+if TYPE_CHECKING:
+    from .http_server import Connection, Request
+
+__all__ = ["LIFETIME", "RETRY_AFTER", "SIGNATURE", "Endpoint"]
 
 SIGNATURE = "t" * 342
-"""The end of each token, by which one is found wherever it turns up."""
+"""The end of each token, to find tokens by."""
 LIFETIME = 3599
-"""s, of a token; as Domo's."""
+"""Seconds that a token lasts, as Domo's do."""
 RETRY_AFTER = 2
-"""s, what the server asks for when it is busy; no library's own first pause is as long."""
-
-
-class Manner(NamedTuple):
-    """How the server answers."""
-
-    delay: float = 0.0
-    """s that an answer to a request for a token is held back."""
-    refuses: bool = False
-    """Whether it takes no credentials."""
-    lifetime: int = LIFETIME
-    """s, of a token."""
-    busy: int = 0
-    """How many requests for a token get a 503 before one gets a token."""
-    moved: bool = False
-    """Whether requests for a token are redirected to the other origin."""
-    outdated: int = 0
-    """How many requests to the API get a 401 before one is answered."""
+"""Seconds that a busy endpoint asks for; longer than the first pause of any library."""
+_HTTPS = "https://localhost/tenant"  # two libraries insist on https; their transports rewrite it to this server
 
 
 class Endpoint:
-    """Says how the server answers, and asks what came."""
+    """A client of the endpoint: sets how it answers, and asks what came."""
 
     def __init__(self, port: int) -> None:
         self.base_url = f"http://127.0.0.1:{port}"
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        self.other_origin = str(self.told()["other_origin"])
+        self.other_origin: str = self.seen()["other_origin"]
 
-    def answers(self, delay: float = 0.0, **manner: Any) -> None:
-        """Say how it answers from now on (see ``Manner``), and begin to count anew."""
-        self._ask(f"/_bench?{quote(json.dumps(Manner(delay, **manner)._asdict()))}")
+    def answers(self, delay: float = 0.0, **how: Any) -> None:
+        """Set how it answers from now on, and start counting anew.
+
+        Args:
+            delay: Seconds before a token is granted.
+            **how: ``refuses`` (bool) all credentials; ``lifetime`` of tokens (s); ``busy``: number of token requests
+                that get a 503 first; ``moved`` (bool): redirects token requests to the other origin; ``outdated``:
+                number of API requests that get a 401 first.
+        """
+        self._ask(f"/_bench?{quote(json.dumps({'delay': delay, **how}))}")
 
     def requests(self) -> int:
-        """How many requests for a token came."""
-        return int(self.told()["requests"])
+        """How many token requests came."""
+        return int(self.seen()["requests"])
 
-    def told(self) -> dict[str, Any]:
-        """All that came.
-
-        ``requests`` for a token, ``calls`` of the API and how many of them with a token (``bearers``), ``pause`` (s)
-        between the last two requests for a token, ``asked``: the last of them as text, ``strayed``: what came to the
-        other origin, as text, ``other_origin``: its URL.
-        """
+    def seen(self) -> dict[str, Any]:
+        """What came: token ``requests``, the last (``asked``) and the ``pause`` (s) before it; API ``calls``, those
+        with a token (``bearers``); all that ``strayed`` to the ``other_origin``."""
         return self._ask("/_bench")  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        self._connection.close()
 
     def _ask(self, target: str) -> Any:
         self._connection.request("GET", target)
         return json.loads(self._connection.getresponse().read())
+
+
+class _Server:
+    def __init__(self) -> None:
+        self._numbers = itertools.count()
+        self._how: dict[str, Any] = {}
+        self._last = 0.0
+        self.seen: dict[str, Any] = {"other_origin": ""}
+        self._reset({})
+
+    def _reset(self, how: dict[str, Any]) -> None:
+        self._how = {"delay": 0.0, "refuses": False, "lifetime": LIFETIME, "busy": 0, "moved": False, "outdated": 0}
+        self._how |= how
+        self._last = 0.0
+        self.seen |= {"requests": 0, "pause": 0.0, "asked": "", "calls": 0, "bearers": 0, "strayed": ""}
+
+    def answer(self, request: Request, connection: Connection) -> None:
+        if request.path == "/_bench":
+            connection.send(response(200, self.seen))
+            if request.query:
+                self._reset(json.loads(unquote(request.query)))
+        elif request.path.endswith("/token"):
+            connection.send(self._token(request), self._how["delay"])
+        elif request.path.endswith("/openid-configuration"):
+            found = {"issuer": f"{_HTTPS}/v2.0", "authorization_endpoint": f"{_HTTPS}/authorize"}
+            connection.send(response(200, {**found, "token_endpoint": f"{_HTTPS}/token"}))
+        else:
+            connection.send(self._api(request))
+
+    def stray(self, request: Request, connection: Connection) -> None:
+        self.seen["strayed"] += request.text
+        connection.send(response(200, self._grant() if request.path.endswith("/token") else []))
+
+    def _api(self, request: Request) -> bytes:
+        self.seen["calls"] += 1
+        self.seen["bearers"] += SIGNATURE in request.text
+        if self.seen["calls"] <= self._how["outdated"]:
+            return response(401, {}, WWW_Authenticate='Bearer error="invalid_token"')
+        if request.path.endswith("/moved"):
+            return response(307, {}, Location=f"{self.seen['other_origin']}/v1/datasets")
+        return response(200, [{"id": "1"}])
+
+    def _token(self, request: Request) -> bytes:
+        now = time.monotonic()
+        self.seen |= {"requests": self.seen["requests"] + 1, "pause": now - (self._last or now), "asked": request.text}
+        self._last = now
+        if self._how["moved"]:
+            return response(307, {}, Location=f"{self.seen['other_origin']}/oauth/token")
+        if self.seen["requests"] <= self._how["busy"]:
+            return response(503, {}, Retry_After=str(RETRY_AFTER))
+        if self._how["refuses"]:
+            return response(401, {"error": "invalid_client", "error_description": "Bad client credentials"})
+        return response(200, self._grant())
+
+    def _grant(self) -> dict[str, object]:
+        """A token in the shape and length of a JWT: pydomo reads from it when it expires."""
+        number, lifetime = str(next(self._numbers)), self._how["lifetime"]
+        claims = {"exp": int(time.time()) + lifetime, "jti": number, "scope": ["data", "user"], "customer": "bench"}
+        parts = [json.dumps(part).encode() for part in ({"alg": "RS256", "typ": "JWT"}, claims)]
+        token = ".".join([*(urlsafe_b64encode(part).decode().rstrip("=") for part in parts), SIGNATURE])
+        granted = {"access_token": token, "token_type": "bearer", "expires_in": lifetime, "scope": "data user"}
+        return {**granted, "customer": "bench", "userId": 1, "role": "Admin", "jti": number}
+
+
+async def _serve(folder: Path) -> None:
+    server = _Server()
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(folder / "server.pem")
+    other, other_port = await listen(server.stray)
+    server.seen["other_origin"] = f"http://127.0.0.1:{other_port}"
+    (plain, port), (secure, tls_port) = await listen(server.answer), await listen(server.answer, tls=tls)
+    print(port, tls_port, flush=True)
+    async with other, plain, secure:
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(Path(sys.argv[1])))

@@ -1,135 +1,69 @@
-"""A library under measure, seen from the process that measures: its worker, and processes for one sample each."""
+"""A library in an environment of its own, under ``.cache/bench``, and the processes that are started there."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
-import tempfile
-import threading
+import sys
 import time
+import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import figures
-from .command import COMMANDS
-from .endpoint import Endpoint
-from .environments import ROOT, variables
-from .subjects import SUBJECTS
+from .rows import ROWS
+from .subjects import OURS, SUBJECTS
+from .worker import answer_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from .endpoint import Endpoint
 
-    from .command import Commands
-    from .figures import Figure
-    from .probes import Seen
-    from .subjects import Sample
+__all__ = ["ROOT", "Library", "clean_environment", "interpreter", "start", "versions"]
 
-__all__ = ["Library", "start", "stop"]
-
-_CROWD = 8
-_ANSWER = 0.1  # s, what the endpoint takes
-_PATIENCE = 60.0  # s, with a probe; the longest takes less than ten on a machine that is not busy
+ROOT = Path(__file__).parents[1]
+_PEERS = tomllib.loads((ROOT / "benchmarks/peers.toml").read_text(encoding="utf-8"))
+_PATIENCE = 600.0
+"""Seconds for a process; the longest needs a tenth of that."""
 
 
-class Library:
-    """A library, its environment, and the process of it that runs through most figures."""
+def interpreter(name: str) -> Path:
+    """The Python of a library's environment, which is made or brought up to date.
 
-    def __init__(self, name: str, interpreter: Path, port: int, commands: Commands) -> None:
-        self.name = name
-        self.failed: set[str] = set()
-        """The measures and probes that ended with an error, and so say nothing of what the library can do."""
-        self._interpreter, self._port, self._commands = interpreter, port, commands
-        self._worker = self._started()
-
-    def sample(self, figure: Figure) -> Sample | None:
-        """One sample; None if the library cannot do this."""
-        match figure.key:
-            case key if key in figures.IMPORTS:
-                return self._start_up(alone=key == figures.IMPORT)
-            case key if key in COMMANDS:
-                return self._commands.sample(self.name, key, self._interpreter)
-            case figures.PROCESSES:
-                return self._crowd()
-            case figures.MEMORY:
-                fresh = self._started()
-                sample: Sample | None = self._asked(fresh, figures.MEMORY)
-                stop(fresh)
-                return sample
-            case key:
-                return self._asked(self._worker, key)  # type: ignore[no-any-return]
-
-    def probe(self, key: str) -> Seen | None:
-        """What a probe saw; None if it saw nothing, or the library has no such thing."""
-        timer = threading.Timer(_PATIENCE, self._worker.kill)
-        timer.start()
-        seen: Seen | None = self._asked(self._worker, key)
-        timer.cancel()
-        timer.join()
-        if self._worker.poll() is not None:
-            stop(self._worker)
-            self._worker = self._started()
-        return seen
-
-    def stop(self) -> None:
-        """End the process."""
-        stop(self._worker)
-
-    def _started(self) -> subprocess.Popen[str]:
-        return start(self._interpreter, "benchmarks.worker", self.name, str(self._port), env=variables(self.name))
-
-    def _asked(self, worker: subprocess.Popen[str], line: str) -> Any:
-        _tell(worker, line)
-        return self._answer(worker, line)
-
-    def _answer(self, worker: subprocess.Popen[str], line: str) -> Any:
-        assert worker.stdout
-        said = worker.stdout.readline()
-        if not said:
-            worker.wait()
-        answer: dict[str, Any] = json.loads(said or '{"error": "its process ended"}')
-        if "error" in answer:
-            print(f"  {self.name}, {line}: left out\n{answer['error']}", flush=True)
-            self.failed.add(line.partition(" ")[0])
-        return answer.get("sample")
-
-    def _crowd(self) -> Sample | None:
-        """What the slowest of some processes waits that all want a token at once, and share one if they can."""
-        endpoint = Endpoint(self._port)
-        with tempfile.TemporaryDirectory() as folder:
-            workers = [self._started() for _ in range(_CROWD)]
-            try:
-                ready = [self._asked(worker, f"prepare {folder}") for worker in workers]
-                endpoint.answers(_ANSWER)
-                for worker in workers:
-                    _tell(worker, "go")
-                samples = [sample for worker in workers if (sample := self._answer(worker, "go")) is not None]
-            finally:
-                for worker in workers:
-                    stop(worker)
-        if None in ready or len(samples) < _CROWD:
-            self.failed.add(figures.PROCESSES)
-            return None
-        slowest, failed = max(each["slowest"] for each in samples), sum(each["failed"] for each in samples)
-        return {"slowest": slowest, "failed": failed, "requests": endpoint.requests()}
-
-    def _start_up(self, *, alone: bool) -> Sample | None:
-        subject = SUBJECTS[self.name]
-        if alone and not subject.names:
-            return None  # no difference
-        code = f"from {subject.module} import {subject.names}" if subject.names else f"import {subject.module}"
-        return {"floor": self._run("pass"), "value": self._run(f"import {subject.module}" if alone else code)}
-
-    def _run(self, code: str) -> float:
-        begun = time.perf_counter()
-        subprocess.run([self._interpreter, "-c", code], check=True, env=variables(self.name), stderr=subprocess.DEVNULL)
-        return (time.perf_counter() - begun) * 1e3
+    Raises:
+        subprocess.CalledProcessError: A requirement cannot be installed; ``stderr`` says why.
+    """
+    folder = str(ROOT / ".cache/bench" / name)
+    uv = [str(Path(sys.executable).with_name("uv"))]
+    if not Path(folder).exists():
+        subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, folder], check=True)
+    # Our wheel, rather than an editable install, which finds its modules in a slower way.
+    ours = ["--reinstall-package", "domo-oauth", f"{ROOT}[cli]"] if name == OURS else []
+    command = [*uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", folder, *_requirements(name), *ours]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+    return Path(folder, "Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def start(interpreter: Path | str, module: str, *arguments: str, env: dict[str, str]) -> subprocess.Popen[str]:
-    """Start a module of this package, which ends when its stdin does."""
+def versions(name: str) -> dict[str, str]:
+    """The pinned versions of an environment, by package."""
+    pins = (each.partition("==") for each in _requirements(name))
+    return {package.partition("[")[0]: version for package, _, version in pins}
+
+
+def _requirements(name: str) -> list[str]:
+    return [*_PEERS["environments"][name], *_PEERS["floor"]]
+
+
+def clean_environment() -> dict[str, str]:
+    """Environment variables without the proxies and credentials of the user."""
+    return {key: os.environ[key] for key in ("PATH", "HOME", "TMPDIR", "LANG", "SYSTEMROOT") if key in os.environ}
+
+
+def start(python: Path | str, *arguments: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+    """Start Python in this project's folder, with pipes."""
     return subprocess.Popen(
-        [interpreter, "-m", module, *arguments],
+        [python, *arguments],
         cwd=ROOT,
-        env=env,
+        env=env or clean_environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -137,16 +71,72 @@ def start(interpreter: Path | str, module: str, *arguments: str, env: dict[str, 
     )
 
 
-def stop(process: subprocess.Popen[str]) -> None:
-    """End it."""
-    assert process.stdin
-    assert process.stdout
-    process.stdin.close()
-    process.wait()
-    process.stdout.close()
+class Library:
+    """A library under measurement.
 
+    Args:
+        name: One of `SUBJECTS`.
+        python: Its interpreter.
+        endpoint: The endpoint, without TLS.
+        tls: Environment variables for the endpoint with TLS.
+        folder: An empty one, for what its programs keep.
+    """
 
-def _tell(worker: subprocess.Popen[str], line: str) -> None:
-    assert worker.stdin
-    worker.stdin.write(f"{line}\n")
-    worker.stdin.flush()
+    def __init__(self, name: str, python: Path, endpoint: Endpoint, tls: dict[str, str], folder: Path) -> None:
+        self.name, self.folder, self.endpoint, self.subject = name, folder, endpoint, SUBJECTS[name]
+        self.failed: set[str] = set()
+        """Rows and features that ended with an error, which says nothing about what the library can do."""
+        self._python = python
+        self._plain = {"DOMO_CLIENT_ID": "bench", "DOMO_CLIENT_SECRET": "secret", "DOMO_API_URL": endpoint.base_url}
+        self._tls = self._plain | tls
+
+    def start(self, *keys: str) -> subprocess.Popen[str]:
+        """Start a worker; see there."""
+        return start(self._python, "-m", "benchmarks.worker", self.name, self.endpoint.base_url, *keys)
+
+    def measure(self, keys: list[str]) -> dict[str, dict[str, Any]]:
+        """Sample some rows, or try some features, and return the answer to each (see the worker)."""
+        inside = [key for key in keys if key not in ROWS or not ROWS[key].outside]
+        answers = self.ask(*inside) if inside else {}
+        for key in keys:
+            if key not in answers:
+                self.endpoint.answers()
+                answers[key] = answer_of(lambda key=key: ROWS[key].measure(self))  # type: ignore[misc]
+            if "error" in answers[key]:
+                print(f"  {self.name}, {key}: left out\n{answers[key]['error']}", flush=True)
+                self.failed.add(key)
+        return answers
+
+    def ask(self, *keys: str) -> dict[str, dict[str, Any]]:
+        """Have a worker answer, in a process of its own."""
+        worker = self.start(*keys)
+        try:
+            output, _ = worker.communicate(timeout=_PATIENCE)
+        except subprocess.TimeoutExpired:
+            worker.kill()
+            output, _ = worker.communicate()
+        answers: dict[str, dict[str, Any]] = {key: {"error": "Its process ended without an answer."} for key in keys}
+        return answers | dict(zip(keys, map(json.loads, output.splitlines()), strict=False))
+
+    def program(self) -> list[str]:
+        """Arguments for its Python, to print a token.
+
+        Raises:
+            NotImplementedError: It cannot keep one in a file.
+        """
+        if self.name == OURS:
+            return [str(self._python.parent / "domo-oauth"), "token"]
+        if not self.subject.script:
+            raise NotImplementedError
+        return ["-c", self.subject.script]
+
+    def run(self, *arguments: str, store: Path | None = None, tls: bool = False) -> float:
+        """Run its Python, and return how many milliseconds that took.
+
+        Raises:
+            subprocess.CalledProcessError: It failed.
+        """
+        env = clean_environment() | (self._tls if tls else self._plain) | ({"DOMO_STORE": str(store)} if store else {})
+        null, began = subprocess.DEVNULL, time.perf_counter()
+        subprocess.run([self._python, *arguments], check=True, env=env, stdout=null, stderr=null)
+        return (time.perf_counter() - began) * 1e3

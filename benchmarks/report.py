@@ -1,88 +1,113 @@
-"""Results as files: numbers as JSON, and as a table for people."""
+"""Tables of the results, and the files that hold them."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+import statistics
+from typing import TYPE_CHECKING, Any
 
 from . import features
-from .environments import OURS, ROOT
-from .figures import FIGURES, IMPORTS, Figure
+from .library import ROOT
+from .rows import ROWS, Row
+from .subjects import OURS
 
-__all__ = ["read", "table", "update_readme", "write"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["numbers", "read", "table", "write"]
 
 _FOLDER = ROOT / "benchmarks"
-_BEGIN, _END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
 
 
 def read() -> dict[str, Any]:
-    """What was written last."""
+    """The results that were written last."""
     return json.loads((_FOLDER / "results.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
 
 def write(results: dict[str, Any]) -> None:
     """Write results.json and results.md."""
     (_FOLDER / "results.json").write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    (_FOLDER / "results.md").write_text(table(results, root="../"), encoding="utf-8")
+    (_FOLDER / "results.md").write_text(table(results), encoding="utf-8")
 
 
-def update_readme(results: dict[str, Any]) -> None:
-    """Put the tables between the two markers of README.md.
+def numbers(row: Row, samples: Sequence[dict[str, float]]) -> dict[str, float]:
+    """What the samples of a library come to: medians and quartiles, but for requests the most."""
+    if row.kind == "burst":
+        found = {key: statistics.median(sample[key] for sample in samples) for key in samples[0]}
+        found["requests"] = max(sample["requests"] for sample in samples)
+    else:  # each sample has a floor of its own, so that a machine that is busy for a while slows both
+        found = {key: statistics.median(sample[key] for sample in samples) for key in ("floor", "value")}
+        pairs = [(sample["value"], sample["floor"]) for sample in samples]
+        relative = [value / floor if row.kind == "ratio" else value - floor for value, floor in pairs]
+        low, middle, high = statistics.quantiles(relative * (1 + (len(relative) == 1)), n=4, method="inclusive")
+        found |= {row.kind: middle, "low": low, "high": high}
+    return {key: float(f"{number:.4g}") for key, number in found.items()}
 
-    Raises:
-        ValueError: The markers are not there.
-    """
-    readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    if _BEGIN not in text or _END not in text:
-        raise ValueError(f"README.md has no {_BEGIN} and {_END}.")
-    before, _, rest = text.partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    readme.write_text(f"{before}{_BEGIN}\n{table(results)}{_END}{after}", encoding="utf-8")
 
-
-def table(results: dict[str, Any], root: str = "") -> str:
-    """All figures, ours beside the others, and how they were measured; then what each can do.
-
-    Args:
-        results: As in results.json.
-        root: The way to the project's folder, for links.
-    """
+def table(results: dict[str, Any]) -> str:
+    """All figures, ours beside the others, and how they were measured; then what each library can do."""
     lines = ["| what | goal | domo-oauth | others, the best first |", "|---|---|---|---|"]
-    lines += [_row(figure, results["figures"][figure.key]) for figure in FIGURES if figure.key in results["figures"]]
-    packages = {package: version for pairs in results["versions"].values() for package, version in pairs.items()}
-    measured = ", ".join(f"{package} {version}" for package, version in sorted(packages.items()))
+    lines += [_line(row, results["figures"][row.key]) for row in ROWS.values() if row.key in results["figures"]]
+    packages = {package: version for pins in results["versions"].values() for package, version in pins.items()}
     note = (
         f"Measured on {results['date']} with Python {results['python']} on {results['processors']} processors, over "
         f"loopback: medians of {results['rounds']} rounds, all libraries in turn, each ratio to a floor timed beside "
         "it (in brackets: the quartiles; for requests the most of any round; ms: what the slowest caller waited). A "
-        "loop that has made 1,000 requests is stopped, and told as it would have gone on. A library "
-        f"that cannot do a thing by itself is left out of its row. {measured}."
+        "loop that has made 1,000 requests is stopped, and its requests are extrapolated. A library that cannot do a "
+        "thing by itself is left out of its row. "
+        f"{', '.join(f'{package} {version}' for package, version in sorted(packages.items()))}."
     )
     lines += ["", note]
-    if results.get(features.NAME):
-        lines += ["", *features.table(results, root)]
+    if results.get("features"):
+        lines += ["", *features.table(results)]
     return "\n".join(lines) + "\n"
 
 
-def _row(figure: Figure, numbers: dict[str, dict[str, float]]) -> str:
-    ours = numbers[OURS]
-    reached = "" if figure.reached(ours) else ", **goal missed**"
-    floor = f"; floor {_time(ours['floor'])}" if "floor" in ours and figure.kind == "ratio" else ""
-    bare = f"; bare Python {_time(ours['floor'])}" if figure.key in IMPORTS else ""
-    best = sorted(numbers.keys() - {OURS}, key=lambda name: figure.rank(numbers[name]))
-    others = "; ".join(f"{name} {_brief(figure, numbers[name])}" for name in best) or "none"
-    return f"| {figure.what} | {figure.goal} | **{figure.told(ours)}**{floor}{bare}{reached} | {others} |"
+def _line(row: Row, figures: dict[str, dict[str, float]]) -> str:
+    ours = figures.get(OURS)
+    others = {name: _cell(row, figures[name]).partition(" (")[0] for name in figures if name != OURS}
+    best = sorted(others, key=lambda name: _rank(row, figures[name]))
+    cell = "not measured"
+    if ours:
+        cell = f"**{_cell(row, ours)}**"
+        if row.kind == "ratio" or "import" in row.key:
+            cell += f"; {'bare Python' if row.kind == 'more' else 'floor'} {_time(ours['floor'])}"
+        if any(ours[key] > limit for key, limit in row.limits.items()):
+            cell += ", **goal missed**"
+    return f"| {row.what} | {row.goal} | {cell} | {'; '.join(f'{name} {others[name]}' for name in best) or 'none'} |"
 
 
-def _brief(figure: Figure, numbers: dict[str, float]) -> str:
-    """The same without its spread, which is in results.json."""
-    return figure.told(numbers).partition(" (")[0]
+def _cell(row: Row, figures: dict[str, float]) -> str:
+    if row.kind == "ratio":
+        ratio, low, high = (
+            f"{figures[key]:.2f}" if figures[key] < 10 else f"{figures[key]:,.0f}" for key in ("ratio", "low", "high")
+        )
+        return f"{ratio} × ({low}–{high})"
+    if row.kind == "more":
+        return f"{figures['more']:+.1f} {row.unit} ({figures['low']:.1f}–{figures['high']:.1f})"
+    parts = [f"{figures['requests']:,.0f} request{'s' if figures['requests'] != 1 else ''}"]
+    if "slowest" in figures:
+        wait = figures[_wait(row)]
+        parts.append(f"{wait:,.1f} ms" if wait < 10 else f"{wait:,.0f} ms")
+    if "lag" in figures:
+        parts.append(f"lag {figures['lag']:.0f} ms")
+    if figures["failed"] and "failed" in row.limits:
+        parts.append(f"{figures['failed']:.0f} failed")
+    return ", ".join(parts)
+
+
+def _rank(row: Row, figures: dict[str, float]) -> tuple[float, ...]:
+    if row.kind == "burst":
+        return figures["failed"] * ("failed" in row.limits), figures["requests"], figures.get(_wait(row), 0.0)
+    return (figures[row.kind],)
+
+
+def _wait(row: Row) -> str:
+    """The wait that counts: from a caller's own start, if nobody should wait for another's request."""
+    return "longest" if "longest" in row.limits else "slowest"
 
 
 def _time(milliseconds: float) -> str:
-    nanoseconds = milliseconds * 1e6
-    for unit, size in (("ms", 1e6), ("µs", 1e3)):
-        if nanoseconds >= size:
-            return f"{nanoseconds / size:.2f} {unit}"
-    return f"{nanoseconds:.0f} ns"
+    if milliseconds >= 1:
+        return f"{milliseconds:.2f} ms"
+    return f"{milliseconds * 1e3:.2f} µs" if milliseconds >= 1e-3 else f"{milliseconds * 1e6:.0f} ns"

@@ -1,7 +1,6 @@
-"""What is measured: one class for each library, which says how that library does each thing.
+"""The libraries under measurement: one function each, which says how that library does a thing.
 
-This module runs in every environment, so it imports a library only where it is used. What a class does not define,
-its library cannot do, or not without work that would be ours; its row is left out.
+This module runs in every library's environment, so a library is imported where it is used.
 """
 
 from __future__ import annotations
@@ -15,490 +14,378 @@ import time
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from importlib import import_module as load
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from .endpoint import LIFETIME
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from pathlib import Path
+    from collections.abc import Callable
 
+OURS = "domo-oauth"
 SCOPES = "data user"
-Sample = dict[str, float]
-"""What was measured once, by name."""
 SECRET = "s" * 64
-"""Taken by a server that takes any."""
 _HTTPS = "https://localhost"
 _numbers = itertools.count()
 
 
+class Keeper:
+    """An object of a library that keeps a token (``it``), and what its library can do with it, of these:
+
+    - ``get()`` returns a valid token, and fetches one if need be; ``aget()`` does so in a task, until ``aclose()``.
+    - ``make_stale()`` makes the token due for renewal, yet still good.
+    - ``step(request)`` returns what is done to an ``httpx.Request`` before it is sent.
+    - ``sender(url)`` returns what sends a request with the library's own client, or the one that it works with.
+
+    What is not there, the library cannot do by itself.
+    """
+
+    def __init__(self, it: Any, **actions: Callable[..., Any]) -> None:
+        self.it = it
+        self.__dict__.update(actions)
+
+    def __getattr__(self, name: str) -> Any:
+        raise NotImplementedError(name)
+
+
+class How(NamedTuple):
+    """What kind of object to make."""
+
+    url: str
+    """Of the endpoint."""
+    kind: str = ""
+    """``tasks``: for the tasks of the running event loop; ``aged``: its token can be made stale; ``plain``: to be
+    pickled; ``filed``: it keeps its token in the ``folder``; else any."""
+    folder: Any = None
+    it: Any = None
+    """Make none, but use this object."""
+
+    @property
+    def token_url(self) -> str:
+        return f"{self.url}/oauth/token"
+
+    @property
+    def api_url(self) -> str:
+        return f"{self.url}/v1/datasets"
+
+
+class Subject(NamedTuple):
+    """A library."""
+
+    make: Callable[[How], Keeper]
+    module: str
+    """What a program imports."""
+    names: str = ""
+    """What it imports from there, if the module alone loads next to nothing."""
+    script: str = ""
+    """A program that prints a token and keeps it in the file that DOMO_STORE names."""
+    requests_tokens: bool = True
+    """Whether it sends the token request, rather than leave that to the caller."""
+    on_trio: bool = False
+    one_for_all: bool = False
+    """Whether threads and tasks can share an object."""
+    any_origin: bool = True
+    """Whether its client can be told to send to another origin."""
+    files: bool = False
+    """Whether it can keep a token in a file."""
+    untried: frozenset[str] = frozenset()
+    """Features that cannot be tried here."""
+
+
+SUBJECTS: dict[str, Subject] = {}
+
+
+def subject(name: str, module: str, **facts: Any) -> Callable[[Callable[[How], Keeper]], None]:
+    """Add a library."""
+
+    def add(make: Callable[[How], Keeper]) -> None:
+        SUBJECTS[name] = Subject(make, module, **facts)
+
+    return add
+
+
 def client_id() -> str:
-    """Another one each time, as libraries share a token among objects for the same client."""
+    """A new one for each object, as some libraries share a token between objects of the same client."""
     return f"bench-{next(_numbers)}"
 
 
-class Subject:
-    """A library. ``it`` is the object of that library's that keeps a token."""
-
-    module: str
-    """What a program imports to use it."""
-    names = ""
-    """What a program imports from it, where importing the module alone loads next to nothing."""
-    sends_the_request = True
-    """Whether it asks for the token itself, and does not leave that to the caller."""
-    runs_on_trio = False
-    """Whether it is asked there, too. Authlib could be, and takes a minute to fail as it does on asyncio."""
-    sends_anywhere = True
-    """Whether its client, where it has one, can be told to send to another origin."""
-
-    def __init__(self, base_url: str) -> None:
-        self.base_url = base_url
-        self.token_url = f"{base_url}/oauth/token"
-        self.api_url = f"{base_url}/v1/datasets"
-
-    @property
-    def one_object_for_all(self) -> bool:
-        """Whether threads and tasks can share an object."""
-        return type(self).anew is Subject.anew
-
-    def new(self) -> Any:
-        """Make an object that has no token yet."""
-        raise NotImplementedError
-
-    def shared(self, folder: Path) -> Any:  # noqa: ARG002 -- for those that can
-        """Make an object that has no token yet and shares one with other processes, if it can."""
-        return self.new()
-
-    def filed(self, folder: Path) -> Any:
-        """Make an object that has no token yet and keeps it in a folder."""
-        raise NotImplementedError
-
-    def plain(self) -> Any:
-        """Make an object that has no token yet, with nothing in it that is there for the sake of a figure."""
-        return self.new()
-
-    def ageing(self) -> Any:
-        """Make an object that has no token yet, and whose token can be made stale."""
-        return self.new()
-
-    def getter(self, it: Any) -> Callable[[], object]:
-        """What gives a valid token, and fetches it if need be, or raises."""
-        raise NotImplementedError
-
-    def agetter(self, it: Any) -> Callable[[], Awaitable[object]]:
-        """The same for a task."""
-        raise NotImplementedError
-
-    def make_stale(self, it: Any) -> None:
-        """Make the token one that should be renewed and can still be used."""
-        raise NotImplementedError
-
-    def step(self, it: Any, request: Any) -> Callable[[], object]:
-        """All that is done to an ``httpx.Request`` before it is sent."""
-        raise NotImplementedError
-
-    def sender(self, it: Any, url: str | None = None) -> Callable[[], object]:
-        """Send a request to the API, or to another URL, by the library's own client or what it has for one."""
-        raise NotImplementedError
-
-    def anew(self) -> Any:
-        """Make an object for tasks, in their event loop."""
-        return self.new()
-
-    async def aclose(self, it: Any) -> None:
-        """Close an object for tasks."""
-
-
-class DomoOAuth(Subject):
-    module = "domo_oauth"
-    names = "TokenProvider"
-    runs_on_trio = True
-    _ahead = 0.0
-    """Seconds by which the clock of ageing objects is ahead."""
-
-    def new(self, **options: Any) -> Any:
-        library = import_module("domo_oauth")
-        credentials = library.ClientCredentials(client_id(), SECRET)
-        return library.TokenProvider(credentials, scopes=SCOPES, base_url=self.base_url, **options)
-
-    def shared(self, folder: Path) -> Any:
-        return self.new(store=import_module("domo_oauth").FileStore(folder))
-
-    def filed(self, folder: Path) -> Any:
-        return self.shared(folder)
-
-    def getter(self, it: Any) -> Callable[[], object]:
-        return it.get_token  # type: ignore[no-any-return]
-
-    def agetter(self, it: Any) -> Callable[[], Awaitable[object]]:
-        return it.aget_token  # type: ignore[no-any-return]
-
-    def ageing(self) -> Any:
-        clock = import_module("domo_oauth").Clock
-        return self.new(clock=clock(lambda: time.monotonic() + self._ahead, lambda: time.time() + self._ahead))
-
-    def make_stale(self, it: Any) -> None:  # noqa: ARG002 -- all that share its clock
-        self._ahead += LIFETIME - 120
-
-    def step(self, it: Any, request: Any) -> Callable[[], object]:
-        auth = import_module("domo_oauth").DomoAuth(it)
-        return lambda: first_of(auth.sync_auth_flow(request))
-
-    def sender(self, it: Any, url: str | None = None) -> Callable[[], object]:
-        client = import_module("httpx").Client(auth=import_module("domo_oauth").DomoAuth(it), follow_redirects=True)
-        return lambda: client.get(url or self.api_url)
-
-
-class HttpxAuth(Subject):
-    module = "httpx_auth"
-    runs_on_trio = True
-
-    def new(self) -> Any:
-        library = import_module("httpx_auth")
-        client = import_module("httpx").Client()  # else it makes one for each token
-        return library.OAuth2ClientCredentials(
-            self.token_url, client_id=client_id(), client_secret=SECRET, scope=SCOPES, client=client
-        )
-
-    def shared(self, folder: Path) -> Any:
-        library = import_module("httpx_auth")
-        library.OAuth2.token_cache = library.JsonTokenFileCache(folder / "tokens.json")
-        return self.new()
-
-    def filed(self, folder: Path) -> Any:
-        return self.shared(folder)
-
-    def plain(self) -> Any:
-        library = import_module("httpx_auth")
-        return library.OAuth2ClientCredentials(
-            self.token_url, client_id=client_id(), client_secret=SECRET, scope=SCOPES
-        )
-
-    def getter(self, it: Any) -> Callable[[], object]:
-        cache = import_module("httpx_auth").OAuth2.token_cache
-        return lambda: cache.get_token(it.state, early_expiry=it.early_expiry, on_missing_token=it.request_new_token)
-
-    def agetter(self, it: Any) -> Callable[[], Awaitable[object]]:
-        request = import_module("httpx").Request("GET", self.api_url)
-
-        async def get() -> None:
-            flow = it.async_auth_flow(request)
-            await anext(flow)
-            await flow.aclose()
-
-        return get
-
-    def step(self, it: Any, request: Any) -> Callable[[], object]:
-        return lambda: first_of(it.sync_auth_flow(request))
-
-    def sender(self, it: Any, url: str | None = None) -> Callable[[], object]:
-        client = import_module("httpx").Client(auth=it, follow_redirects=True)
-        return lambda: client.get(url or self.api_url)
-
-
-class Authlib(Subject):
-    module = "authlib.integrations.httpx_client"
-
-    def _make(self, name: str) -> Any:
-        make = getattr(import_module(self.module), name)
-        return make(client_id(), SECRET, scope=SCOPES, token_endpoint=self.token_url, grant_type="client_credentials")
-
-    def new(self) -> Any:
-        return self._make("OAuth2Client")
-
-    def anew(self) -> Any:
-        return self._make("AsyncOAuth2Client")
-
-    def getter(self, it: Any) -> Callable[[], object]:
-        # It fetches a first token only when it is told to.
-        return lambda: it.ensure_active_token(it.token) if it.token else it.fetch_token()
-
-    def agetter(self, it: Any) -> Callable[[], Awaitable[object]]:
-        return lambda: it.ensure_active_token(it.token) if it.token else it.fetch_token()
-
-    def step(self, it: Any, request: Any) -> Callable[[], object]:
-        def prepare() -> None:
-            it.ensure_active_token(it.token)
-            first_of(it.token_auth.sync_auth_flow(request))
-
-        return prepare
-
-    def sender(self, it: Any, url: str | None = None) -> Callable[[], object]:
-        return lambda: it.get(url or self.api_url, follow_redirects=True)
-
-    async def aclose(self, it: Any) -> None:
-        await it.aclose()
-
-
-class Botocore(Subject):
-    """Its class for bearer tokens; the request itself is left to the caller."""
-
-    module = "botocore.tokens"
-    sends_the_request = False
-
-    def new(self) -> Any:
-        library = import_module("botocore.tokens")
-        return library.DeferredRefreshableToken("bench", self._refresh)
-
-    def _refresh(self) -> Any:
-        granted = self._fetch()
-        lifetime = timedelta(seconds=granted["expires_in"])
-        return import_module("botocore.tokens").FrozenAuthToken(granted["access_token"], datetime.now(UTC) + lifetime)
-
-    def _fetch(self) -> Any:
-        connection = http.client.HTTPConnection(urlsplit(self.base_url).netloc, timeout=30)
-        basic = b64encode(f"bench:{SECRET}".encode()).decode()
-        connection.request(
-            "GET", "/oauth/token?grant_type=client_credentials", headers={"Authorization": f"Basic {basic}"}
-        )
-        response = connection.getresponse()
-        content = json.loads(response.read())
-        connection.close()
-        if response.status != http.client.OK:
-            raise OSError(response.status)
-        return content
-
-    def getter(self, it: Any) -> Callable[[], object]:
-        return it.get_frozen_token  # type: ignore[no-any-return]
-
-    def make_stale(self, it: Any) -> None:
-        soon = datetime.now(UTC) + timedelta(minutes=12)
-        it._frozen_token = it._frozen_token._replace(expiration=soon)
-        it._next_refresh = datetime.now(UTC)
-
-
-class OpenAI(Subject):
-    """Its exchange of a workload's identity for a token."""
-
-    module = "openai.auth"
-
-    def new(self) -> Any:
-        library = import_module("openai.auth._workload")
-        identity = {
-            "identity_provider_id": "bench",
-            "service_account_id": client_id(),
-            "provider": {"token_type": "jwt", "get_token": partial(str, SECRET)},
-        }
-        return library.WorkloadIdentityAuth(workload_identity=identity, token_exchange_url=self.token_url)
-
-    def getter(self, it: Any) -> Callable[[], object]:
-        return it.get_token  # type: ignore[no-any-return]
-
-    def agetter(self, it: Any) -> Callable[[], Awaitable[object]]:
-        return it.get_token_async  # type: ignore[no-any-return]
-
-    def make_stale(self, it: Any) -> None:
-        it._cached_token_refresh_at_monotonic = 0.0
-
-    def sender(self, it: Any, url: str | None = None) -> Callable[[], object]:
-        client = import_module("openai").OpenAI(base_url=self.base_url, workload_identity=it.workload_identity)
-        client._workload_identity_auth = it
-        return lambda: client.get(url or self.api_url, cast_to=object)
-
-
-class Msal(Subject):
-    module = "msal"
-
-    def new(self) -> Any:
-        return import_module("msal").ConfidentialClientApplication(
-            client_id(),
-            client_credential=SECRET,
-            authority=f"{_HTTPS}/tenant",
-            instance_discovery=False,
-            http_client=self._session(),
-        )
-
-    def _session(self) -> Any:
-        session = import_module("requests").Session()
-        request = session.request
-        session.request = lambda method, url, **options: request(method, self._plain(url), **options)
-        return session
-
-    def _plain(self, url: str) -> str:
-        return url.replace(_HTTPS, self.base_url, 1)
-
-    def getter(self, it: Any) -> Callable[[], object]:
-        return lambda: it.acquire_token_for_client(["data"])["access_token"]
-
-
-class AzureIdentity(Subject):
-    module = "azure.identity"
-
-    def new(self) -> Any:
-        return import_module("azure.identity").ClientSecretCredential(
-            "tenant",
-            client_id(),
-            SECRET,
-            authority=_HTTPS,
-            disable_instance_discovery=True,
-            transport=self._transport(),
-        )
-
-    def _transport(self) -> Any:
-        transport = import_module("azure.core.pipeline.transport").RequestsTransport()
-        transport.send = partial(self._send, transport.send)  # what can be pickled
-        return transport
-
-    def _send(self, send: Callable[..., object], request: Any, **options: Any) -> object:
-        return send(self._plain(request), **options)
-
-    def _plain(self, request: Any) -> Any:
-        request.url = request.url.replace(_HTTPS, self.base_url, 1).replace("https:", "http:", 1)
-        return request
-
-    def anew(self) -> Any:
-        """Its credential shares nothing among tasks; the policy that azure-core puts before it does."""
-        transport = import_module("azure.core.pipeline.transport").AioHttpTransport()
-        send = transport.send
-        transport.send = lambda request, **options: send(self._plain(request), **options)
-        credential = import_module("azure.identity.aio").ClientSecretCredential(
-            "tenant", client_id(), SECRET, authority=_HTTPS, transport=transport
-        )
-        policy = import_module("azure.core.pipeline.policies").AsyncBearerTokenCredentialPolicy(credential, "data")
-        return credential, policy
-
-    def getter(self, it: Any) -> Callable[[], object]:
-        return lambda: it.get_token("data")
-
-    def agetter(self, it: Any) -> Callable[[], Awaitable[object]]:
-        pipeline = import_module("azure.core.pipeline")
-        request = import_module("azure.core.rest").HttpRequest("GET", _HTTPS)
-        _, policy = it
-        return lambda: policy.on_request(pipeline.PipelineRequest(request, pipeline.PipelineContext(None)))
-
-    def filed(self, folder: Path) -> Any:  # noqa: ARG002 -- it needs none
-        raise OSError("It keeps tokens in the user's keyring, which is nothing to try things with.")
-
-    def sender(self, it: Any, url: str | None = None) -> Callable[[], object]:
-        library = import_module("azure.core.pipeline.policies")
-        policies = [  # as its clients have them
-            library.RedirectPolicy(),
-            library.RetryPolicy(),
-            library.BearerTokenCredentialPolicy(it, "data"),
-            library.SensitiveHeaderCleanupPolicy(),
-            library.HttpLoggingPolicy(),
-        ]
-        client = import_module("azure.core").PipelineClient(_HTTPS, transport=self._transport(), policies=policies)
-        # It sends tokens by https only, so its transport turns that into the URL of this server.
-        target = (url or self.api_url).replace(self.base_url, _HTTPS, 1).replace("http:", "https:", 1)
-        request = import_module("azure.core.rest").HttpRequest
-        return lambda: client.send_request(request("GET", target))
-
-    async def aclose(self, it: Any) -> None:
-        credential, _ = it
-        await credential.close()
-
-
-class GoogleAuth(Subject):
-    """It knows no client credentials, so this is its refresh token, which is one request as well."""
-
-    module = "google.oauth2.credentials"
-
-    def new(self) -> Any:
-        credentials = import_module(self.module).Credentials(
-            None, refresh_token="r", token_uri=self.token_url, client_id=client_id(), client_secret=SECRET
-        )
-        credentials.with_non_blocking_refresh()
-        return credentials
-
-    def getter(self, it: Any) -> Callable[[], object]:
-        transport = import_module("google.auth.transport.requests").Request()
-        return lambda: it.before_request(transport, "GET", self.api_url, {})
-
-    def sender(self, it: Any, url: str | None = None) -> Callable[[], object]:
-        session = import_module("google.auth.transport.requests").AuthorizedSession(it)
-        return lambda: session.get(url or self.api_url)
-
-    def make_stale(self, it: Any) -> None:
-        it.expiry = datetime.now(UTC).replace(tzinfo=None) + timedelta(minutes=2)
-
-
-class RequestsOAuth2Client(Subject):
-    module = "requests_oauth2client"
-
-    def new(self) -> Any:
-        library = import_module(self.module)
-        client = library.OAuth2Client(token_endpoint=self.token_url, auth=(client_id(), SECRET), testing=True)
-        return library.OAuth2ClientCredentialsAuth(client, scope=SCOPES)
-
-    def getter(self, it: Any) -> Callable[[], object]:
-        request = import_module("requests").Request("GET", self.api_url).prepare()
-        return lambda: it(request)
-
-    def sender(self, it: Any, url: str | None = None) -> Callable[[], object]:
-        session = import_module("requests").Session()
-        session.auth = it
-        return lambda: session.get(url or self.api_url)
-
-
-class RequestsOAuthlib(Subject):
-    module = "requests_oauthlib"
-
-    def new(self) -> Any:
-        os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
-        client = import_module("oauthlib.oauth2").BackendApplicationClient(client_id=client_id(), scope=SCOPES.split())
-        return import_module(self.module).OAuth2Session(client=client)
-
-    def getter(self, it: Any) -> Callable[[], object]:
-        def get() -> object:
-            # It fetches a first token only when it is told to.
-            if not it.token:
-                it.fetch_token(self.token_url, client_id=it.client_id, client_secret=SECRET)
-            return it._client.add_token(self.api_url, http_method="GET", body=None, headers={})
-
-        return get
-
-    def sender(self, it: Any, url: str | None = None) -> Callable[[], object]:
-        return lambda: it.get(url or self.api_url)
-
-
-class Pydomo(Subject):
-    """Domo's own. Its constructor fetches a token, so it is called with the first."""
-
-    module = "pydomo"
-    sends_anywhere = False
-
-    def new(self) -> Any:
-        transport = import_module("pydomo.Transport").DomoAPITransport
-        return transport.__new__(transport)
-
-    def getter(self, it: Any) -> Callable[[], object]:
-        host = urlsplit(self.base_url).netloc
-        silent = logging.getLogger("bench")
-        silent.disabled = True
-
-        def get() -> object:
-            if not hasattr(it, "access_token"):
-                it.__init__(client_id(), SECRET, host, False, silent, None, SCOPES.split())  # noqa: FBT003
-            elif it.token_expiration < time.time():
-                it._renew_access_token()
-            return it._headers_default_receive_json()
-
-        return get
-
-    def sender(self, it: Any, url: str | None = None) -> Callable[[], object]:
-        path = urlsplit(url or self.api_url).path
-        return lambda: it.get(path, {})
-
-
-def first_of(flow: Any) -> None:
+def first_of(auth_flow: Callable[[Any], Any], request: Any) -> None:
     """Take an auth flow of httpx to its first request."""
+    flow = auth_flow(request)
     next(flow)
     flow.close()
 
 
-SUBJECTS: dict[str, type[Subject]] = {
-    "domo-oauth": DomoOAuth,
-    "httpx-auth": HttpxAuth,
-    "authlib": Authlib,
-    "botocore": Botocore,
-    "openai": OpenAI,
-    "msal": Msal,
-    "azure-identity": AzureIdentity,
-    "google-auth": GoogleAuth,
-    "requests-oauth2client": RequestsOAuth2Client,
-    "requests-oauthlib": RequestsOAuthlib,
-    "pydomo": Pydomo,
-}
+@subject(OURS, "domo_oauth", names="TokenProvider", on_trio=True, one_for_all=True, files=True)
+def domo_oauth(how: How) -> Keeper:
+    library, ahead, options = load("domo_oauth"), [0.0], dict[str, Any]()
+    if how.kind == "aged":
+        options["clock"] = library.Clock(lambda: time.monotonic() + ahead[0], lambda: time.time() + ahead[0])
+    if how.kind == "filed":
+        options["store"] = library.FileStore(how.folder)
+    credentials = library.ClientCredentials(client_id(), SECRET)
+    it = how.it or library.TokenProvider(credentials, scopes=SCOPES, base_url=how.url, **options)
+
+    def sender(url: str) -> Callable[[], object]:
+        return partial(load("httpx").Client(auth=library.DomoAuth(it), follow_redirects=True).get, url)
+
+    return Keeper(
+        it,
+        get=it.get_token,
+        aget=it.aget_token,
+        aclose=it.aclose,
+        make_stale=lambda: ahead.append(ahead.pop() + LIFETIME - 120),
+        step=lambda request: partial(first_of, library.DomoAuth(it).sync_auth_flow, request),
+        sender=sender,
+    )
+
+
+_HTTPX_AUTH = """\
+import os
+from httpx_auth import JsonTokenFileCache, OAuth2, OAuth2ClientCredentials
+OAuth2.token_cache = JsonTokenFileCache(os.environ["DOMO_STORE"])
+auth = OAuth2ClientCredentials(
+    os.environ["DOMO_API_URL"] + "/oauth/token",
+    client_id=os.environ["DOMO_CLIENT_ID"],
+    client_secret=os.environ["DOMO_CLIENT_SECRET"],
+)
+print(OAuth2.token_cache.get_token(auth.state, early_expiry=30.0, on_missing_token=auth.request_new_token))
+"""
+
+
+@subject("httpx-auth", "httpx_auth", script=_HTTPX_AUTH, on_trio=True, one_for_all=True, files=True)
+def httpx_auth(how: How) -> Keeper:
+    httpx, library = load("httpx"), load("httpx_auth")
+    if how.kind == "filed":
+        library.OAuth2.token_cache = library.JsonTokenFileCache(how.folder / "tokens.json")
+    options = {} if how.kind == "plain" else {"client": httpx.Client()}  # without one, it makes one for each token
+    it = how.it or library.OAuth2ClientCredentials(
+        how.token_url, client_id=client_id(), client_secret=SECRET, scope=SCOPES, **options
+    )
+    cache, request = library.OAuth2.token_cache, httpx.Request("GET", how.api_url)
+
+    async def aget() -> None:
+        flow = it.async_auth_flow(request)
+        await anext(flow)
+        await flow.aclose()
+
+    return Keeper(
+        it,
+        get=lambda: cache.get_token(it.state, early_expiry=it.early_expiry, on_missing_token=it.request_new_token),
+        aget=aget,
+        step=lambda request: partial(first_of, it.sync_auth_flow, request),
+        sender=lambda url: partial(httpx.Client(auth=it, follow_redirects=True).get, url),
+    )
+
+
+@subject("authlib", "authlib.integrations.httpx_client")
+def authlib(how: How) -> Keeper:
+    library = load("authlib.integrations.httpx_client")
+    make = library.AsyncOAuth2Client if how.kind == "tasks" else library.OAuth2Client
+    it = how.it or make(
+        client_id(), SECRET, scope=SCOPES, token_endpoint=how.token_url, grant_type="client_credentials"
+    )
+
+    def get() -> Any:  # it fetches the first token only when told to
+        return it.ensure_active_token(it.token) if it.token else it.fetch_token()
+
+    def prepare(request: Any) -> None:
+        it.ensure_active_token(it.token)
+        first_of(it.token_auth.sync_auth_flow, request)
+
+    return Keeper(
+        it,
+        get=get,
+        aget=get,
+        step=lambda request: partial(prepare, request),
+        sender=lambda url: partial(it.get, url, follow_redirects=True),
+        **({"aclose": it.aclose} if how.kind == "tasks" else {}),
+    )
+
+
+@subject("botocore", "botocore.tokens", requests_tokens=False)
+def botocore(how: How) -> Keeper:
+    """Its class for bearer tokens; the caller sends the token request."""
+    library = load("botocore.tokens")
+
+    def refresh() -> Any:
+        connection = http.client.HTTPConnection(urlsplit(how.url).netloc, timeout=30)
+        basic = b64encode(f"bench:{SECRET}".encode()).decode()
+        connection.request("GET", "/oauth/token", headers={"Authorization": f"Basic {basic}"})
+        response = connection.getresponse()
+        granted = json.loads(response.read())
+        connection.close()
+        if response.status != http.client.OK:
+            raise OSError(response.status)
+        expires = datetime.now(UTC) + timedelta(seconds=granted["expires_in"])
+        return library.FrozenAuthToken(granted["access_token"], expires)
+
+    it = how.it or library.DeferredRefreshableToken("bench", refresh)
+
+    def make_stale() -> None:
+        it._frozen_token = it._frozen_token._replace(expiration=datetime.now(UTC) + timedelta(minutes=12))
+        it._next_refresh = datetime.now(UTC)
+
+    return Keeper(it, get=it.get_frozen_token, make_stale=make_stale)
+
+
+@subject("openai", "openai.auth", one_for_all=True)
+def openai(how: How) -> Keeper:
+    """Its exchange of a workload's identity for a token."""
+    provider = {"token_type": "jwt", "get_token": partial(str, SECRET)}
+    identity = {"identity_provider_id": "bench", "service_account_id": client_id(), "provider": provider}
+    make = load("openai.auth._workload").WorkloadIdentityAuth
+    it = how.it or make(workload_identity=identity, token_exchange_url=how.token_url)
+
+    def sender(url: str) -> Callable[[], object]:
+        client = load("openai").OpenAI(base_url=how.url, workload_identity=it.workload_identity)
+        client._workload_identity_auth = it
+        return partial(client.get, url, cast_to=object)
+
+    return Keeper(
+        it,
+        get=it.get_token,
+        aget=it.get_token_async,
+        make_stale=lambda: setattr(it, "_cached_token_refresh_at_monotonic", 0.0),
+        sender=sender,
+    )
+
+
+_MSAL = """\
+import os
+from pathlib import Path
+import msal
+import requests
+session, store = requests.Session(), Path(os.environ["DOMO_STORE"])
+send = session.request
+session.request = lambda method, url, **more: send(
+    method, url.replace("https://localhost", os.environ["DOMO_API_URL"], 1), **more
+)
+cache = msal.SerializableTokenCache()
+if store.exists():
+    cache.deserialize(store.read_text())
+app = msal.ConfidentialClientApplication(
+    os.environ["DOMO_CLIENT_ID"],
+    client_credential=os.environ["DOMO_CLIENT_SECRET"],
+    authority="https://localhost/tenant",
+    instance_discovery=False,
+    token_cache=cache,
+    http_client=session,
+)
+print(app.acquire_token_for_client(["data"])["access_token"])
+store.write_text(cache.serialize())
+"""
+
+
+@subject("msal", "msal", script=_MSAL)
+def msal(how: How) -> Keeper:
+    """It insists on https, so its session rewrites its URLs to the plain server."""
+    session = load("requests").Session()
+    send = session.request
+    session.request = lambda method, url, **more: send(method, url.replace(_HTTPS, how.url, 1), **more)
+    it = how.it or load("msal").ConfidentialClientApplication(
+        client_id(),
+        client_credential=SECRET,
+        authority=f"{_HTTPS}/tenant",
+        instance_discovery=False,
+        http_client=session,
+    )
+    return Keeper(it, get=lambda: it.acquire_token_for_client(["data"])["access_token"])
+
+
+def _azure_send(plain: str, send: Callable[..., object], request: Any, **options: Any) -> object:
+    request.url = request.url.replace(_HTTPS, plain, 1).replace("https:", "http:", 1)
+    return send(request, **options)
+
+
+@subject("azure-identity", "azure.identity", untried=frozenset({"sealed"}))  # it keeps tokens in the user's keyring
+def azure_identity(how: How) -> Keeper:
+    """It insists on https, too. Its credential shares nothing between tasks; the policy that azure-core adds does."""
+    tasks, pipeline, rest = how.kind == "tasks", load("azure.core.pipeline"), load("azure.core.rest")
+    policies = load("azure.core.pipeline.policies")
+
+    def transport() -> Any:
+        made = getattr(load("azure.core.pipeline.transport"), "AioHttpTransport" if tasks else "RequestsTransport")()
+        made.send = partial(_azure_send, how.url, made.send)  # which can be pickled
+        return made
+
+    make = load("azure.identity.aio" if tasks else "azure.identity").ClientSecretCredential
+    options = {"authority": _HTTPS, "disable_instance_discovery": True}
+    it = how.it or make("tenant", client_id(), SECRET, transport=transport(), **options)
+
+    def sender(url: str) -> Callable[[], object]:
+        stack = [  # as its clients have them
+            policies.RedirectPolicy(),
+            policies.RetryPolicy(),
+            policies.BearerTokenCredentialPolicy(it, "data"),
+            policies.SensitiveHeaderCleanupPolicy(),
+            policies.HttpLoggingPolicy(),
+        ]
+        client = load("azure.core").PipelineClient(_HTTPS, transport=transport(), policies=stack)
+        target = url.replace(how.url, _HTTPS, 1).replace("http:", "https:", 1)
+        return lambda: client.send_request(rest.HttpRequest("GET", target))
+
+    if not tasks:
+        return Keeper(it, get=lambda: it.get_token("data"), sender=sender)
+    policy, request = policies.AsyncBearerTokenCredentialPolicy(it, "data"), rest.HttpRequest("GET", _HTTPS)
+    context = pipeline.PipelineContext(None)
+    return Keeper(it, aget=lambda: policy.on_request(pipeline.PipelineRequest(request, context)), aclose=it.close)
+
+
+@subject("google-auth", "google.oauth2.credentials")
+def google_auth(how: How) -> Keeper:
+    """It has no client credentials grant, so this refreshes a token, which is one request, too."""
+    transports = load("google.auth.transport.requests")
+    it = how.it or load("google.oauth2.credentials").Credentials(
+        None, refresh_token="refresh", token_uri=how.token_url, client_id=client_id(), client_secret=SECRET
+    )
+    it.with_non_blocking_refresh()
+    transport = transports.Request()
+    return Keeper(
+        it,
+        get=lambda: it.before_request(transport, "GET", how.api_url, {}),
+        make_stale=lambda: setattr(it, "expiry", datetime.now(UTC).replace(tzinfo=None) + timedelta(minutes=2)),
+        sender=lambda url: partial(transports.AuthorizedSession(it).get, url),
+    )
+
+
+@subject("requests-oauth2client", "requests_oauth2client")
+def requests_oauth2client(how: How) -> Keeper:
+    library, requests = load("requests_oauth2client"), load("requests")
+    client = library.OAuth2Client(token_endpoint=how.token_url, auth=(client_id(), SECRET), testing=True)
+    it = how.it or library.OAuth2ClientCredentialsAuth(client, scope=SCOPES)
+    request = requests.Request("GET", how.api_url).prepare()
+    return Keeper(it, get=lambda: it(request), sender=lambda url: partial(requests.Session().get, url, auth=it))
+
+
+@subject("requests-oauthlib", "requests_oauthlib")
+def requests_oauthlib(how: How) -> Keeper:
+    os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
+    client = load("oauthlib.oauth2").BackendApplicationClient(client_id=client_id(), scope=SCOPES.split())
+    it = how.it or load("requests_oauthlib").OAuth2Session(client=client)
+
+    def get() -> object:
+        if not it.token:  # it fetches the first token only when told to
+            it.fetch_token(how.token_url, client_id=it.client_id, client_secret=SECRET)
+        return it._client.add_token(how.api_url, http_method="GET", body=None, headers={})
+
+    return Keeper(it, get=get, sender=lambda url: partial(it.get, url))
+
+
+@subject("pydomo", "pydomo", any_origin=False)
+def pydomo(how: How) -> Keeper:
+    """Domo's own SDK. Its constructor fetches a token, so the first call here runs it."""
+    transport = load("pydomo.Transport").DomoAPITransport
+    it = how.it or transport.__new__(transport)
+    host, silent = urlsplit(how.url).netloc, logging.getLogger("bench")
+    silent.disabled = True
+
+    def get() -> object:
+        if not hasattr(it, "access_token"):
+            it.__init__(client_id(), SECRET, host, False, silent, None, SCOPES.split())  # noqa: FBT003
+        elif it.token_expiration < time.time():
+            it._renew_access_token()
+        return it._headers_default_receive_json()
+
+    return Keeper(it, get=get, sender=lambda url: partial(it.get, urlsplit(url).path, {}))

@@ -1,7 +1,6 @@
-"""A process of a library's environment, which takes one sample for each line on stdin: ``python -m benchmarks.worker``.
+"""Measures rows and tries features in a library's environment: ``python -m benchmarks.worker NAME URL KEY...``.
 
-A line names a measure or a probe, and an argument if it takes one; the answer is a line of JSON: ``sample``, nothing if
-the library cannot do it, or ``error``.
+Prints a line of JSON for each key; see `answer_of`.
 """
 
 from __future__ import annotations
@@ -9,47 +8,49 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 import traceback
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from .bursts import BURSTS
 from .endpoint import Endpoint
-from .probes import PROBES
-from .processes import PROCESSES
+from .features import FEATURES
+from .rows import ROWS, crowd, resident
 from .subjects import SUBJECTS
-from .timings import TIMINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .probes import Seen
-    from .subjects import Sample
 
-_MEASURES: dict[str, Callable[..., Sample | Seen]] = {
-    measure.__name__: measure for measure in (*TIMINGS, *BURSTS, *PROCESSES, *PROBES)
-}
+def answer_of(measure: Callable[[], object]) -> dict[str, Any]:
+    """The ``sample``, or the ``error``, or neither if the library cannot do this; and the ``seconds`` it took."""
+    answer: dict[str, Any] = {}
+    began = time.monotonic()
+    try:
+        answer["sample"] = measure()
+    except NotImplementedError:
+        pass
+    except Exception:  # noqa: BLE001 -- it is reported, and the others go on
+        answer["error"] = traceback.format_exc()
+    return {**answer, "seconds": time.monotonic() - began}
 
 
-def main(name: str, port: int) -> None:
-    """Answer until stdin ends."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    sys.stdout = sys.stderr  # what libraries print is no answer
+def main(name: str, url: str, *keys: str) -> None:
+    subject = SUBJECTS[name]
+    if keys[0] == "crowd":
+        crowd(subject, url, keys[1])
+        return
+    endpoint, answers = Endpoint(urlsplit(url).port or 0), os.fdopen(os.dup(1), "w", encoding="utf-8")
+    sys.stdout = sys.stderr  # for what libraries print
     warnings.simplefilter("ignore")
-    endpoint = Endpoint(port)
-    subject = SUBJECTS[name](endpoint.base_url)
-    for line in sys.stdin:
-        answer: dict[str, object] = {}
-        try:
-            key, *argument = line.strip().split(" ", 1)
-            answer["sample"] = _MEASURES[key](subject, endpoint, *argument)
-        except NotImplementedError:
-            pass
-        except Exception:  # noqa: BLE001 -- said, and the others go on
-            answer["error"] = traceback.format_exc()
-        answers.write(json.dumps(answer) + "\n")
+    measures: dict[str, Any] = {"resident": resident, **{row.key: row.measure for row in ROWS.values()}}
+    measures |= {each.key: each.probe for each in FEATURES.values() if each.probe}
+    for key in keys:
+        endpoint.answers()
+        answers.write(json.dumps(answer_of(lambda key=key: measures[key](subject, endpoint))) + "\n")  # type: ignore[misc]
         answers.flush()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(*sys.argv[1:])

@@ -1,140 +1,211 @@
-"""Simulate, and write results.json, results.md and fleet.svg: ``python -m benchmarks.fleet``."""
+"""Simulate fleets for 30 days, and write results.json, results.md and fleet.svg: ``python -m benchmarks.fleet``."""
 
 from __future__ import annotations
 
 import argparse
-from concurrent.futures import ProcessPoolExecutor
-from itertools import chain
+import json
+import random
 from statistics import mean
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any
 
-from . import peers, report, shortcut
-from .parts import DAY, Fleet, Interval, Scenario
+from benchmarks.library import ROOT
+from benchmarks.publish import Panel, plot
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from . import Counts, Fleet, Interval, Scenario, model, real
 
-_HOUR = 3600.0
+__all__ = ["rows", "table"]
+
+_DAY, _HOUR = 86400.0, 3600.0
 _SIZES = (Fleet(1, 1), Fleet(100, 10), Fleet(10_000, 1_000), Fleet(100_000, 10_000))
 _QUICK_SIZES = (Fleet(1, 1), Fleet(100, 10), Fleet(1_000, 100))
-_OURS = ("none", "file", "redis")
-_PEERS = ("pydomo", "plain")
 _SAMPLE, _QUICK_SAMPLE = Fleet(100, 10), Fleet(10, 1)
-"""The largest fleet of ours that goes through an outage of the endpoint; the figures of larger ones are multiples.
-
-In an outage nearly each call is one that matters, and nothing can be passed over.
-"""
-_OF_ALL = {"redis": ("requests", "worst_second")}
-"""What does not grow with the fleet: where one of all asks, there are as many requests for 10 workers as for 100."""
-_CHECKED = Fleet(100, 10), 3
-"""A fleet and days that are run twice: with the shortcut, and on the real code from the first second to the last."""
-_AGES, _QUICK_AGES = 4, 1
-"""Outages of the endpoint that a row is the mean of, each in a run of its own.
-
-It matters how old the tokens are when one begins, and most of all where there is one token for all.
-"""
-
-
-class _Case(NamedTuple):
-    """One fleet in one scenario."""
-
-    fleet: Fleet
-    scenario: Scenario
-    subject: str
-    seed: int
-    shortcut: bool = True
-
-    def run(self) -> dict[str, int]:
-        """Run it, and count."""
-        if self.subject in _PEERS:
-            return peers.run(self.fleet, self.scenario, self.subject, self.seed)
-        return shortcut.run(self.fleet, self.scenario, self.subject, self.seed, shortcut=self.shortcut)
-
-
-def scenarios(days: int) -> tuple[Scenario, ...]:
-    """What may happen within so many days; each by itself."""
-    length = days * DAY
-    return (
-        Scenario("steady", length),
-        Scenario("restarts", length, restarts=(0.27 * length, 0.73 * length)),
-        Scenario("outage", length, outages=(Interval(0.2 * length, 0.2 * length + _HOUR),)),
-        Scenario("redis_outage", length, redis_outage=Interval(length / 2, length / 2 + _HOUR)),
-    )
+"""The largest fleet of real providers that goes through an outage of the endpoint, where each call counts."""
+_AGES = 4
+"""Outages that a row is the mean of, each at another age of the tokens, which matters."""
+_SUBJECTS = {
+    "pydomo": "pydomo",
+    "plain": "plain cache",
+    "none": "no store",
+    "file": "`FileStore`",
+    "redis": "`RedisStore`",
+}
+_PEERS = ("pydomo", "plain")
+_SCENARIOS = {
+    "steady": "nothing happens",
+    "restarts": "two restarts of all at once",
+    "outage": "the endpoint is away for an hour",
+    "redis_outage": "Redis is away for an hour",
+}
+_FIGURES = {
+    "requests": "requests",
+    "worst_second": "worst second",
+    "delayed": "calls delayed",
+    "failed": "calls failed",
+}
 
 
 def main() -> None:
-    """Run all cases and write what came of them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fleet", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="small fleets and few days, to look at; writes nothing")
-    parser.add_argument("--seed", type=int, default=1, help="what all chance comes from (1)")
-    parser.add_argument("--jobs", type=int, default=1, help="how many processes to use (1); the figures are the same")
-    parser.add_argument("--update-readme", action="store_true", help="put table and plot between README.md's markers")
+    parser.add_argument("--quick", action="store_true", help="small fleets and two days, to look at; writes nothing")
+    parser.add_argument("--seed", type=int, default=1, help="decides all chance (1)")
     options = parser.parse_args()
-    quick = (_QUICK_SIZES, 2, _QUICK_SAMPLE, _QUICK_AGES)
-    sizes, days, sample, ages = quick if options.quick else (_SIZES, 30, _SAMPLE, _AGES)
-    asked = _asked(sizes, scenarios(days), options.seed)
-    sources = {case: _sources(case, sample, ages) for case in asked}
-    checked = []
-    if not options.quick:
-        fleet, of_days = _CHECKED
-        checked = [case for case in _asked([fleet], scenarios(of_days), options.seed) if case.subject in _OURS]
-        checked += [_Case(Fleet(10_000, 1_000), Scenario("steady", DAY / 4), each, options.seed) for each in _OURS]
-    full = {case: case._replace(shortcut=False) for case in checked}
-    done = _run({*chain(*sources.values(), full, full.values())}, options.jobs)
-    for case in checked:
-        if done[case] != done[full[case]]:
-            raise AssertionError(f"The shortcut counts otherwise than the code: {case}: {done[full[case]]}")
-    rows = [_told(case, of, [done[source] for source in of]) for case, of in sources.items()]
-    results = {"seed": options.seed, "days": days, "rows": rows}
-    print(f"\n{report.table(results)}")
-    if not options.quick:
-        report.write(results)
-        if options.update_readme:
-            report.update_readme(results)
+    sizes, sample, days = (_QUICK_SIZES, _QUICK_SAMPLE, 2) if options.quick else (_SIZES, _SAMPLE, 30)
+    results = {"seed": options.seed, "days": days, "rows": rows(sizes, sample, days, options.seed)}
+    print(f"\n{table(results)}")
+    if options.quick:
+        return
+    folder = ROOT / "benchmarks/fleet"
+    (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    (folder / "results.md").write_text(table(results), encoding="utf-8")
+    (folder / "fleet.svg").write_text(plot(panels(results)), encoding="utf-8")
 
 
-def _asked(sizes: Iterable[Fleet], happening: Iterable[Scenario], seed: int) -> list[_Case]:
-    """The rows of the table. Where there is no Redis, nobody notices that it is away."""
-    return [
-        _Case(fleet, scenario, subject, seed)
-        for scenario in happening
+def rows(sizes: tuple[Fleet, ...], sample: Fleet, days: float, seed: int) -> list[dict[str, Any]]:
+    """The figures of each scenario, fleet and subject."""
+    length = days * _DAY
+    scenarios = (
+        Scenario("steady", length),
+        Scenario("restarts", length, restarts=(0.27 * length, 0.73 * length)),
+        Scenario("outage", length, outage=Interval(0.2 * length, 0.2 * length + _HOUR)),
+        Scenario("redis_outage", length, redis_outage=Interval(length / 2, length / 2 + _HOUR)),
+    )
+    asked = [
+        (scenario, fleet, subject)
+        for scenario in scenarios
         for fleet in sizes
-        for subject in ((*_PEERS, *_OURS) if scenario.name != "redis_outage" else ("redis",))
+        for subject in (_SUBJECTS if scenario.name != "redis_outage" else ("redis",))  # it affects no other
     ]
+    costs = {
+        (fleet, store): _outage_cost(fleet, store, seed)
+        for fleet in sorted({min(fleet, sample) for fleet in sizes})
+        for store in _SUBJECTS
+        if store not in _PEERS
+    }
+    found = []
+    for scenario, fleet, subject in asked:
+        cost = costs.get((min(fleet, sample), subject))
+        counts = _counts(scenario, fleet, subject, seed, cost, fleet.workers // min(fleet, sample).workers)
+        row: dict[str, Any] = {"scenario": scenario.name, "subject": subject, **fleet._asdict(), **counts._asdict()}
+        if scenario.outage.end and cost and fleet > sample:
+            row["scaled_from"] = sample.workers
+        print(row, flush=True)
+        found.append(row)
+    return found
 
 
-def _sources(case: _Case, sample: Fleet, ages: int) -> list[_Case]:
-    """The cases that a row is told from."""
-    if not case.scenario.outages:
-        return [case]
-    if case.fleet.workers > sample.workers and case.subject in _OURS:
-        case = case._replace(fleet=sample)
-    starts = [case.scenario.outages[0].start + age * _HOUR / ages for age in range(ages)]
-    outages = [(Interval(start, start + _HOUR),) for start in starts]
-    return [case._replace(scenario=case.scenario._replace(outages=each)) for each in outages]
+def _counts(scenario: Scenario, fleet: Fleet, subject: str, seed: int, cost: Counts | None, times: int) -> Counts:
+    """Count by the model, and add what an outage costs a fleet that is so many times smaller."""
+    if not scenario.outage.end:
+        return model.run(fleet, scenario, subject, model.at_random(seed))
+    if not cost:
+        return _mean([model.run(fleet, each, subject, model.at_random(seed)) for each in _outages(scenario)])
+    quiet = model.run(fleet, scenario._replace(outage=Interval()), subject, model.at_random(seed))
+    asking = 1 if subject == "redis" else times  # one of all asks, however many they are
+    return Counts(
+        quiet.requests + cost.requests * asking,
+        max(quiet.worst_second, cost.worst_second * asking),
+        quiet.delayed + cost.delayed * times,
+        quiet.failed + cost.failed * times,
+    )
 
 
-def _told(case: _Case, sources: list[_Case], counted: list[dict[str, int]]) -> dict[str, object]:
-    """A row as it is written."""
-    times = case.fleet.workers // sources[0].fleet.workers
-    row: dict[str, object] = {"scenario": case.scenario.name, "subject": case.subject, **case.fleet._asdict()}
-    for name in counted[0]:
-        of_each = [figures[name] for figures in counted]
-        figure = max(of_each) if name == "worst_second" else round(mean(of_each))
-        row[name] = figure if name in _OF_ALL.get(case.subject, ()) else figure * times
-    return row if times == 1 else row | {"scaled_from": sources[0].fleet.workers}
+def _outage_cost(fleet: Fleet, store: str, seed: int) -> Counts:
+    """What an hour's outage of the endpoint adds to quiet hours, by the real provider."""
+    scenario = Scenario("outage", 5 * _HOUR, outage=Interval(2 * _HOUR, 3 * _HOUR))
+    outages = [scenario._replace(outage=Interval()), *_outages(scenario)]
+    quiet, *runs = (real.run(fleet, each, store, random.Random(seed).random) for each in outages)  # noqa: S311
+    mean_of = _mean(runs)
+    return Counts(
+        mean_of.requests - quiet.requests,
+        mean_of.worst_second,
+        mean_of.delayed - quiet.delayed,
+        mean_of.failed - quiet.failed,
+    )
 
 
-def _run(cases: set[_Case], jobs: int) -> dict[_Case, dict[str, int]]:
-    """Run each once; the longest first."""
-    ordered = sorted(cases, key=lambda case: (-case.fleet.workers, case))
-    done = {}
-    with ProcessPoolExecutor(jobs) as pool:
-        for case, figures in zip(ordered, pool.map(_Case.run, ordered), strict=True):
-            done[case] = figures
-            how = "" if case.shortcut else ", the real code alone"
-            print(f"{case.scenario.name}, {case.fleet.workers:,} workers, {case.subject}{how}: {figures}", flush=True)
-    return done
+def _outages(scenario: Scenario) -> list[Scenario]:
+    starts = [scenario.outage.start + age * _HOUR / _AGES for age in range(_AGES)]
+    return [scenario._replace(outage=Interval(start, start + _HOUR)) for start in starts]
+
+
+def _mean(runs: list[Counts]) -> Counts:
+    """The mean, but of the worst second the worst."""
+    requests, seconds, delayed, failed = zip(*runs, strict=True)
+    return Counts(round(mean(requests)), max(seconds), round(mean(delayed)), round(mean(failed)))
+
+
+def table(results: dict[str, Any], workers: int | None = None) -> str:
+    """All figures, or those of one fleet, and how they came about."""
+    chosen = [row for row in results["rows"] if workers in {None, row["workers"]}]
+    cells = {(row["scenario"], row["workers"], row["subject"]): row for row in chosen}
+    names = "".join(f" {name} |" for name in _SUBJECTS.values())
+    lines = [f"| {results['days']} days | |{names}", "|---|---|" + "---:|" * len(_SUBJECTS)]
+    for scenario, size in dict.fromkeys((row["scenario"], row["workers"]) for row in chosen):
+        there = [cells.get((scenario, size, subject)) for subject in _SUBJECTS]
+        what = _SCENARIOS[scenario] + (f", {_workers(size)}" if workers is None else "")
+        for figure, name in _FIGURES.items():
+            if any(row and row[figure] for row in there):
+                lines.append(f"| {what} | {name} |" + "".join(f" {_cell(row, figure)} |" for row in there))
+                what = ""
+    return "\n".join([*lines, "", _note(results, workers), ""])
+
+
+def _cell(row: dict[str, Any] | None, figure: str) -> str:
+    if row is None:
+        return "–"  # an outage of Redis does not affect it
+    number = f"{row[figure]:,}" if row[figure] < 1_000_000 else f"{row[figure] / 1e6:,.1f} M"
+    return f"≈ {number}" if "scaled_from" in row and row[figure] else number
+
+
+def _workers(size: int) -> str:
+    return f"{size:,} worker{'s' if size != 1 else ''}"
+
+
+def _note(results: dict[str, Any], workers: int | None) -> str:
+    hosts = next((row["hosts"] for row in results["rows"] if row["workers"] == workers), None)
+    fleet = f"{_workers(workers)} on {hosts:,} hosts" if workers else "Ten workers on a host"
+    sample = next((row["scaled_from"] for row in results["rows"] if "scaled_from" in row), 0)
+    note = (
+        f"{fleet}, each with a process of its own that calls the API every 10 s on average, by chance; tokens last an "
+        "hour, the endpoint answers after 0.2 s and knows no limit. *Requests* are those to the token endpoint; the "
+        "*worst second* is the most of them within one; a call is *delayed* that waits for a token, and *failed* that "
+        f"gets none. ≈ marks figures whose outage was simulated with {sample:,} workers and scaled up; one of all that "
+        "share a Redis asks for a token, however many they are. "
+    )
+    if workers:
+        return f"{note}[Smaller fleets, and how this is simulated](benchmarks/fleet/results.md)."
+    return note + (
+        "Simulated by `make fleet`, with time, network, disk and Redis replaced by their rules. Outages of the "
+        "endpoint run the real provider in every worker; their figures are means (and the worst second the worst) of "
+        "four that begin a quarter of an hour apart, as the age of the tokens matters. All else is counted by a model "
+        "with the same rules, which the tests compare with the real provider. *pydomo* follows the source of "
+        "`pydomo/Transport.py` of 0.3.0.16 (lines 25, 79–82 and 100–106); a *plain cache* keeps a token in a variable. "
+        f"Seed {results['seed']} gives the same figures each time."
+    )
+
+
+def panels(results: dict[str, Any]) -> list[Panel]:
+    """Requests in all, and in the worst second, by the number of workers."""
+    of = {
+        "requests": ("steady", f"requests in {results['days']} days, nothing happens"),
+        "worst_second": ("restarts", "worst second, two restarts of all at once"),
+    }
+    return [
+        Panel(
+            title,
+            {
+                name.strip("`"): [
+                    (row["workers"], row[figure])
+                    for row in results["rows"]
+                    if (row["scenario"], row["subject"]) == (scenario, subject)
+                ]
+                for subject, name in _SUBJECTS.items()
+            },
+            "workers",
+            logarithmic=True,
+        )
+        for figure, (scenario, title) in of.items()
+    ]
 
 
 if __name__ == "__main__":

@@ -1,235 +1,217 @@
-"""Workers that run the real provider: one process each, and one provider in it."""
+"""Runs the real provider in every worker, in simulated time: a heap of what is due, and greenlets for threads."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import heapq
+import itertools
+import json
+import logging
+import math
+import queue
+from collections import deque
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import httpx
+import numpy as np
+from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
 
-from domo_oauth import ClientCredentials, Clock, DomoOAuthError, TokenProvider
-from domo_oauth.timing import stale_after
+from domo_oauth import ClientCredentials, Clock, DomoOAuthError, StoreError, TokenProvider
 
-from . import draws
-from .parts import BOOT, LIFETIME, SPREAD, THINK, Endpoint, FileStore, RedisStore, Shelf, Tally, grant
-from .world import Inbox, World
+from . import BOOT, LATENCY, LIFETIME, REDIS_TIMEOUT, SPREAD, THINK, Counts, Interval
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
-    from greenlet import greenlet  # type: ignore[import-untyped]
+    from . import Fleet, Scenario
 
-    from .parts import Fleet, Scenario
-
-__all__ = ["Group", "Process", "Running", "Worker"]
+__all__ = ["run"]
 
 _CREDENTIALS = ClientCredentials("fleet", "secret of the fleet")
-_BASE_URL = "http://127.0.0.1:9"  # where nothing is: whatever goes wrong in here, no request leaves
+_BASE_URL = "http://127.0.0.1:9"  # nothing listens there, so no request leaves if something goes wrong here
+_LOCK_TRY, _LOCK_POLL, _LEASE, _PASSED_OVER = 1.0, 0.1, 6.0, 5.0
+"""Seconds that a store waits for its lock, between two attempts, after which Redis frees it, and without Redis after it
+did not answer."""
 
 
-class Worker:
-    """One of the fleet, through all its restarts: its place, and its chance."""
+def run(fleet: Fleet, scenario: Scenario, store: str, chance: Callable[[], float]) -> Counts:
+    """Simulate a fleet with the store ``none``, ``file`` or ``redis``, and count.
 
-    __slots__ = ("chance", "drawn", "key", "process", "running", "shelf", "thought")
-
-    def __init__(self, running: Running, index: int, shelf: Shelf) -> None:
-        self.running, self.shelf = running, shelf
-        self.key, self.thought = draws.key(running.seed, index), 0
-        self.chance, self.drawn = draws.chance_key(running.seed, index), 0
-        """What its providers draw from, and how often they have."""
-        self.process = Process(self)
-
-    def number(self) -> float:
-        """The next number of its own."""
-        self.thought += 1
-        return draws.number(self.key, self.thought - 1)
-
-    def think(self) -> float:
-        """How long until the next call."""
-        return draws.exponential(self.number(), THINK)
-
-
-class Process:
-    """A worker from one start to the next.
-
-    It calls the API by chance, every ten seconds on average. Calls with a fresh token change nothing, and are passed
-    over: after any time, the wait for the next call is as long as ever (they have no memory).
+    Args:
+        fleet: How many workers, on how many hosts.
+        scenario: What happens.
+        store: Who shares a token: nobody, the workers of a host, or all.
+        chance: Gives a random number from 0 to 1, without 1.
     """
-
-    def __init__(self, worker: Worker) -> None:
-        self.worker = worker
-        self.running: set[greenlet] = set()
-        """What would be its threads."""
-        self.token = ""
-        """The last that a call was given; when it was asked for, and when it gets stale."""
-        self.sent = self.stale_at = 0.0
-        self.visit_at = 0.0
-        """When the next call is due."""
-        self._schedule = 0
-        """The number of what is due; -1 in a process that has ended."""
-        self._last_chance = 0.0
-        self._then: float | None = None
-        """The time, in place of the world's."""
-        self._store: FileStore | None = None
-        self._provider: TokenProvider | None = None
-
-    def provider(self) -> TokenProvider:
-        """Its provider, made when it is wanted first."""
-        if self._provider is None:
-            clock = Clock(self._time, self._time, self._sleep, self._random, self._start, self._inbox)
-            self._store = self.worker.running.store_for(self.worker, clock)
-            transport = httpx.MockTransport(self._answer)
-            args = {"transport": transport, "trust_env": False}
-            self._provider = TokenProvider(
-                _CREDENTIALS, store=self._store, base_url=_BASE_URL, httpx_args=args, clock=clock
-            )
-        return self._provider
-
-    def schedule(self, when: float) -> None:
-        """Make the next call then, and not when it was said before."""
-        self._schedule, self.visit_at = self._schedule + 1, when
-        self.worker.running.world.at(when, self._due, self._schedule)
-
-    def take_out(self) -> None:
-        """Make no call, until it is put back."""
-        self._schedule += 1
-        self._provider = None
-
-    def put_back(self, sent: float) -> None:
-        """Bring its provider to where it was: let it get the token then, by the same chance."""
-        self.worker.drawn -= 1
-        self._then = sent
-        self._get_token()
-        self._then = None
-
-    def kill(self) -> None:
-        """End it, wherever it is."""
-        self._schedule = -1
-        if isinstance(self._store, RedisStore):
-            self._store.killed = True
-        for thread in tuple(self.running):
-            thread.throw()
-        self._provider = None
-
-    def _due(self, number: int) -> None:
-        if number == self._schedule:
-            self.worker.running.world.spawn(self._visit, self.running)
-
-    def _visit(self) -> None:
-        """A call: get a token."""
-        world, tally = self.worker.running.world, self.worker.running.tally
-        began = world.now
-        try:
-            self._get_token()
-        except DomoOAuthError:
-            tally.failed += 1
-        else:
-            tally.delayed += world.now > began
-        self.schedule(max(world.now, self.stale_at) + self.worker.think())
-
-    def _get_token(self) -> None:
-        provider = self.provider()
-        token = provider.get_token().access_token
-        left = provider.stats().expires_in
-        if token != self.token and left is not None:
-            # The last that a provider draws for a token is when it gets stale.
-            self.token, self.sent = token, self._time() + left - LIFETIME
-            self.stale_at = self.sent + stale_after(LIFETIME, self._last_chance)
-
-    # The provider's seams.
-
-    def _time(self) -> float:
-        return self.worker.running.world.now if self._then is None else self._then
-
-    def _sleep(self, seconds: float) -> None:
-        self.worker.running.world.sleep(seconds)
-
-    def _random(self) -> float:
-        self.worker.drawn += 1
-        self._last_chance = draws.number(self.worker.chance, self.worker.drawn - 1)
-        return self._last_chance
-
-    def _start(self, run: Callable[[], object]) -> None:
-        if self._then is not None:
-            run()
-            return
-        # Not right now but next, as a thread would: whoever asked has its answer first.
-        world = self.worker.running.world
-        world.at(world.now, self._fly, run)
-
-    def _fly(self, run: Callable[[], object]) -> None:
-        if self._schedule >= 0:
-            self.worker.running.world.spawn(run, self.running)
-
-    def _inbox(self) -> Inbox:
-        return Inbox(self.worker.running.world)
-
-    def _answer(self, request: httpx.Request) -> httpx.Response:  # noqa: ARG002 -- there is but one
-        if self._then is not None:
-            return grant(f"of-{self._then}")
-        return self.worker.running.endpoint.answer()
-
-
-class Group:
-    """The workers that share a token: of a host, of the fleet, or each for itself."""
-
-    __slots__ = ("shelf", "workers")
-
-    def __init__(self, shelf: Shelf) -> None:
-        self.shelf = shelf
-        self.workers: list[Worker] = []
-
-    def is_settled(self, now: float, *, stored: bool) -> bool:
-        """Whether all have the same fresh token, and nothing is under way."""
-        processes = [worker.process for worker in self.workers]
-        first = processes[0]
-        if any(each.token != first.token or now >= each.stale_at or each.running for each in processes):
-            return False
-        return not stored or (self.shelf.saved_at >= first.sent and not self.shelf.is_held(now))
-
-    def put_back(self, workers: list[Worker], sent: float) -> None:
-        """Bring some workers, and the store if there is one, to where they were when all had this token."""
-        self.shelf.entry = None
+    world = _World(scenario, chance)
+    sharing = {"none": 1, "file": fleet.workers // fleet.hosts, "redis": fleet.workers}[store]
+    shelves = [_Shelf() for _ in range(fleet.workers // sharing)]
+    hosts = [scenario.arrivals * chance() for _ in range(fleet.hosts)]
+    disabled = logging.root.manager.disable
+    logging.disable()  # each worker would log its troubles
+    begin, within = [hosts[index * fleet.hosts // fleet.workers] for index in range(fleet.workers)], BOOT
+    for end in (*scenario.restarts, scenario.length):
+        workers = [_Worker(world, shelves[index // sharing], store) for index in range(fleet.workers)]
+        for worker, since in zip(workers, begin, strict=True):
+            worker.call_at(since + within * chance() + world.thought())
+        world.run(end)
         for worker in workers:
-            worker.process.put_back(sent)
+            worker.ended = True
+        begin, within = [end] * fleet.workers, SPREAD
+    counts = Counts(int(world.seconds.sum()), int(world.seconds.max()), world.delayed, world.failed)
+    world.run(math.inf)  # let what is under way end, or its greenlets would stay
+    logging.disable(disabled)
+    return counts
 
 
-class Running:
-    """A fleet under way."""
+class _World:
+    """The time, what is due, the token endpoint, and the counts."""
 
-    def __init__(self, fleet: Fleet, scenario: Scenario, store: str, seed: int) -> None:
-        self.fleet, self.scenario, self.store, self.seed = fleet, scenario, store, seed
-        self.world, self.tally = World(), Tally(scenario.length)
-        self.endpoint = Endpoint(self.world, self.tally, scenario.outages)
-        size = {"none": 1, "file": fleet.workers // fleet.hosts, "redis": fleet.workers}[store]
-        self.groups = [Group(Shelf()) for _ in range(fleet.workers // size)]
-        for index in range(fleet.workers):
-            group = self.groups[index // size]
-            group.workers.append(Worker(self, index, group.shelf))
-        self.workers = [worker for group in self.groups for worker in group.workers]
+    def __init__(self, scenario: Scenario, chance: Callable[[], float]) -> None:
+        self.now, self.scenario, self.chance = 0.0, scenario, chance
+        self.seconds, self.delayed, self.failed = np.zeros(int(scenario.length) + 1, np.int64), 0, 0
+        self._due: list[tuple[float, int, Callable[[], object]]] = []
+        self._numbers = itertools.count()
+        self._hub = getcurrent()
 
-    def store_for(self, worker: Worker, clock: Clock) -> FileStore | None:
-        """A store for one process."""
-        if self.store == "none":
-            return None
-        if self.store == "file":
-            return FileStore(self.world, worker.shelf, clock)
-        return RedisStore(self.world, worker.shelf, clock, self.scenario.redis_outage)
+    def at(self, when: float, do: Callable[[], object]) -> None:
+        heapq.heappush(self._due, (when, next(self._numbers), do))
 
-    def begin(self) -> None:
-        """Start all hosts, one after the other."""
-        hosts = draws.arrivals(self.seed, self.fleet.hosts, self.scenario.arrivals)
-        size = self.fleet.workers // self.fleet.hosts
-        for index, worker in enumerate(self.workers):
-            worker.process.schedule(hosts[index // size] + BOOT * worker.number() + worker.think())
+    def run(self, until: float) -> None:
+        while self._due and self._due[0][0] < until:
+            self.now, _, do = heapq.heappop(self._due)
+            do()
+        self.now = until
 
-    def restart(self) -> None:
-        """End all processes, and start as many."""
-        self.end()
-        for worker in self.workers:
-            worker.process = Process(worker)
-            worker.process.schedule(self.world.now + SPREAD * worker.number() + worker.think())
+    def start(self, work: Callable[[], object]) -> None:
+        """Start a greenlet in place of a thread, after the one that is running now pauses."""
+        self.at(self.now, lambda: greenlet(work, self._hub).switch())
 
-    def end(self) -> None:
-        """End all processes."""
-        for worker in self.workers:
-            worker.process.kill()
+    def wait(self, seconds: float, waiting: list[greenlet] | None = None) -> None:
+        """Wait so long, or until this list is passed to ``wake``."""
+        waiting = [] if waiting is None else waiting
+        waiting.append(getcurrent())
+        self.at(self.now + seconds, lambda: waiting.pop().switch() if waiting else None)
+        self._hub.switch()
+
+    def wake(self, waiting: list[greenlet]) -> None:
+        self.at(self.now, lambda: waiting.pop().switch() if waiting else None)
+
+    def thought(self) -> float:
+        """The time to the next call of a worker."""
+        return float(np.log1p(-self.chance())) * -THINK
+
+    def answer(self, request: httpx.Request) -> httpx.Response:  # noqa: ARG002 -- there is only one
+        """Grant a token, or answer 503."""
+        sent = self.now
+        self.seconds[min(int(sent), len(self.seconds) - 1)] += 1
+        self.wait(LATENCY)
+        if self.scenario.outage.holds(sent):
+            return httpx.Response(503)
+        granted = {"access_token": str(sent), "token_type": "bearer", "expires_in": int(LIFETIME), "scope": "data"}
+        granted |= {"customer": "fleet", "userId": 1, "role": "Admin", "jti": "1"}
+        return httpx.Response(200, content=json.dumps(granted), headers={"Content-Type": "application/json"})
+
+
+class _Inbox:
+    """A `queue.SimpleQueue` in simulated time, for one that waits."""
+
+    def __init__(self, world: _World) -> None:
+        self._world, self._items, self._waiting = world, deque[Any](), list[greenlet]()
+
+    def put(self, item: Any, /) -> None:
+        self._items.append(item)
+        self._world.wake(self._waiting)
+
+    def get(self, *, timeout: float) -> Any:
+        if not self._items:
+            self._waiting = []  # a time-out of an earlier wait has a list of its own
+            self._world.wait(timeout, self._waiting)
+        if not self._items:
+            raise queue.Empty
+        return self._items.popleft()
+
+
+class _Shelf:
+    """The entry and the lock of those who share a token, on a disk or in Redis."""
+
+    def __init__(self) -> None:
+        self.entry: bytes | None = None
+        self.good_until = self.locked_until = 0.0
+
+
+class _Store:
+    """Behaves as a `FileStore` or a `RedisStore` does; the latter may be away."""
+
+    def __init__(self, world: _World, shelf: _Shelf, away: Interval) -> None:
+        self._world, self._shelf, self._away, self._passed_over_until = world, shelf, away, 0.0
+
+    def _reach(self) -> None:
+        if self._world.now < self._passed_over_until:
+            raise StoreError("It is passed over.")
+        if self._away.holds(self._world.now):
+            self._world.wait(REDIS_TIMEOUT)
+            self._passed_over_until = self._world.now + _PASSED_OVER
+            raise StoreError("It did not answer in time.")
+
+    def load(self, name: str) -> bytes | None:  # noqa: ARG002 -- there is only one
+        self._reach()
+        return self._shelf.entry if self._world.now < self._shelf.good_until else None
+
+    def save(self, name: str, sealed: bytes, ttl: float) -> None:  # noqa: ARG002
+        self._reach()
+        self._shelf.entry, self._shelf.good_until = sealed, self._world.now + ttl
+
+    @contextmanager
+    def lock(self, name: str) -> Generator[bool]:  # noqa: ARG002
+        self._reach()
+        until = self._world.now + _LOCK_TRY
+        while (held := self._world.now < self._shelf.locked_until) and self._world.now < until:
+            self._world.wait(_LOCK_POLL)
+        if not held:
+            self._shelf.locked_until = mine = self._world.now + _LEASE
+        yield not held
+        if not held and self._shelf.locked_until == mine:
+            self._shelf.locked_until = 0.0
+
+    def delete(self, name: str) -> None:  # noqa: ARG002
+        self._shelf.entry = None
+
+    def clear(self) -> int:
+        self._shelf.entry = None
+        return 1
+
+
+class _Worker:
+    """A process. It calls the API by chance; calls with a fresh token change nothing, and are left out."""
+
+    def __init__(self, world: _World, shelf: _Shelf, store: str) -> None:
+        self._world, self.ended = world, False
+        away = world.scenario.redis_outage if store == "redis" else Interval()
+        self._provider = TokenProvider(
+            _CREDENTIALS,
+            base_url=_BASE_URL,
+            store=None if store == "none" else _Store(world, shelf, away),
+            httpx_args={"transport": httpx.MockTransport(world.answer), "trust_env": False},
+            clock=Clock(
+                lambda: world.now, lambda: world.now, world.wait, world.chance, world.start, lambda: _Inbox(world)
+            ),
+        )
+
+    def call_at(self, when: float) -> None:
+        def call() -> None:
+            if not self.ended:
+                self._world.start(self._call)
+
+        self._world.at(when, call)
+
+    def _call(self) -> None:
+        began = self._world.now
+        try:
+            self._provider.get_token()
+        except DomoOAuthError:
+            self._world.failed += 1
+        else:
+            self._world.delayed += self._world.now > began
+        fresh = (self._provider.stats().expires_in or 0.0) - 300  # for so long; by chance it may be some more
+        self.call_at(self._world.now + max(fresh, 0.0) + self._world.thought())

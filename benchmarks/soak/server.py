@@ -1,249 +1,143 @@
-"""The token endpoint and the API of one group, in a process of its own, which does harm by a plan.
-
-It knows when each token ends, and looks at the token of each request to the API. Clients say who they are and when they
-were asked (``X-Soak-...``). The first line on stdout is the port; it ends when stdin does.
-"""
+"""The token endpoint and the API of one group, which causes faults, and keeps what the rules need to know."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import random
-import socket
-import struct
-import sys
-from contextlib import suppress
-from functools import partial
-from pathlib import Path
 from time import monotonic
+from typing import TYPE_CHECKING, NamedTuple
 
-from .events import Events
-from .plan import ANSWERS, Harm, draw
+from benchmarks.http_server import Connection, listen, response
 
-_KEPT = 1000
-"""Tokens that are remembered; the oldest are forgotten."""
-_SPENT_SHARE = 1 / 10
+from .rules import SPENT, SpentCall
+
+if TYPE_CHECKING:
+    from benchmarks.http_server import Request
+
+    from . import Kind
+
+__all__ = ["FAULTS", "Fault", "Server", "draw"]
+
+_ANSWERS = ("503", "503-retry-after", "429", "500", "html-502", "page", "reset", "truncated", "slow", "hang")
+"""Faults of token requests."""
+FAULTS = (*_ANSWERS, "restart", "revoke", "revoke", "refuse-all")
+"""And those of the server as a whole, of all tokens so far, and of all tokens for a while."""
 _PAGE = b"<html><head><title>Sign in</title></head><body>%s</body></html>" % (b"." * 2000)
-_REFUSAL = {"status": 401, "statusReason": "Unauthorized", "message": "The token is not good here."}
 
 
-class _Token:
-    """A token that was granted: when it was asked for, when it ends, and what was already said of it."""
+class Fault(NamedTuple):
+    kind: str
+    calm: float
+    """Seconds before it."""
+    seconds: float
+    """How long it lasts at most."""
+    requests: int
+    """How many token requests it affects at most."""
+    retry_after: int
 
-    def __init__(self, asked: float, expires: float) -> None:
-        self.asked = asked
-        self.expires = expires
-        self.revoked = False
-        self.told: set[tuple[str, str]] = set()
+
+def draw(chance: random.Random, lifetime: float) -> Fault:
+    """The next fault, for tokens that last so many real seconds."""
+    kind = chance.choice(FAULTS)
+    longest = {"restart": 1.0, "refuse-all": 2.0}.get(kind, 4.0)
+    return Fault(
+        kind,
+        calm=chance.expovariate(1 / (4 * lifetime)),
+        seconds=chance.uniform(0.1, longest) * lifetime,
+        requests=chance.choice((1, 1, 2, 3, 5, 8, 20)),
+        retry_after=chance.choice((1, 2, 5, 12, 25)),
+    )
 
 
-class _Server:
-    def __init__(self, events: Events, lifetime: int, speed: float, timeout: float) -> None:
-        self._events = events
-        self._lifetime, self._real_lifetime, self._timeout = lifetime, lifetime / speed, timeout
-        self._tokens: dict[str, _Token] = {}
-        self._granted = 0
-        self._refuses_until = 0.0
-        self._harm: Harm | None = None
-        self._harm_until = 0.0
-        self._harm_left = 0
-        self._calls = self._spent_calls = 0
-        self._connections: set[_Connection] = set()
+class Server:
+    """Runs within the caller's event loop."""
 
-    async def serve(self, chance: random.Random) -> None:
-        loop = asyncio.get_running_loop()
-        with socket.socket() as place:  # bound and not listening, it keeps the port while the server is down
-            place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            place.bind(("127.0.0.1", 0))
-            port: int = place.getsockname()[1]
-            make = partial(_Connection, self, self._connections)
-            listener = await loop.create_server(make, "127.0.0.1", port, backlog=1024)
-            print(port, flush=True)
-            harm = asyncio.create_task(self._do_harm(chance, listener, port))
-            await loop.run_in_executor(None, sys.stdin.read)
-            harm.cancel()
-            with suppress(asyncio.CancelledError):
-                await harm
-        self._events.write("end", calls=self._calls, spent_calls=self._spent_calls, granted=self._granted)
+    def __init__(self, kind: Kind, seed: str) -> None:
+        self._kind, self._chance = kind, random.Random(seed)  # noqa: S311 -- not for secrets
+        self._granted = list[tuple[float, float]]()
+        """When each token was asked for, and expires; its serial number is its place."""
+        self._revoked, self._refuses_until = 0, 0.0
+        self._fault, self._fault_until, self._affected = draw(self._chance, 1.0), 0.0, 0
+        self._opened = set[Connection]()
+        self.port, self.fault_ids, self.downs = 0, set[str](), list[tuple[float, float]]()
+        self.refused, self.spent, self.unknown = dict[str, float](), list[SpentCall](), 0
 
-    async def _do_harm(self, chance: random.Random, listener: asyncio.Server, port: int) -> None:
+    async def run(self) -> None:
+        """Cause faults until cancelled."""
         while True:
-            harm = draw(chance, self._real_lifetime)
-            await asyncio.sleep(harm.calm)
-            self._events.write("harm", kind=harm.kind, seconds=harm.seconds, requests=harm.requests)
-            if harm.kind in ANSWERS:
-                self._harm, self._harm_until, self._harm_left = harm, monotonic() + harm.seconds, harm.requests
-            elif harm.kind == "revoke":
-                for token in self._tokens.values():
-                    token.revoked = True
-            elif harm.kind == "refuse-all":
-                self._refuses_until = monotonic() + harm.seconds
+            fault = draw(self._chance, self._kind.real_lifetime)
+            await asyncio.sleep(fault.calm)
+            if fault.kind == "revoke":
+                self._revoked = len(self._granted)
+            elif fault.kind == "refuse-all":
+                self._refuses_until = monotonic() + fault.seconds
+            elif fault.kind == "restart":
+                await self._restart(fault.seconds)
             else:
-                began = monotonic()
-                listener.close()
-                for connection in tuple(self._connections):
-                    connection.reset()
-                try:
-                    await asyncio.sleep(harm.seconds)
-                    make = partial(_Connection, self, self._connections)
-                    listener = await asyncio.get_running_loop().create_server(make, "127.0.0.1", port, backlog=1024)
-                finally:  # it may be down when all ends
-                    self._events.write("down", began=began, ended=monotonic())
+                self._fault, self._fault_until, self._affected = fault, monotonic() + fault.seconds, 0
 
-    def answer(self, target: str, fields: dict[str, str], connection: _Connection) -> None:
-        if target.startswith("/oauth/token"):
-            self._token(fields, connection)
-        else:
-            connection.send(self._api(fields))
+    async def start(self) -> None:
+        self._listener, self.port = await listen(self._answer, self.port, opened=self._opened)
 
-    def _token(self, fields: dict[str, str], connection: _Connection) -> None:
-        now, request = monotonic(), fields["x-soak-id"]
-        harm = self._harm if now < self._harm_until and self._harm_left > 0 else None
-        if harm is None:
-            connection.send(self._grant(now, request))
+    def stop(self) -> None:
+        self._listener.close()
+        for connection in tuple(self._opened):
+            connection.reset()
+
+    async def _restart(self, seconds: float) -> None:
+        began = monotonic()
+        self.stop()
+        try:
+            await asyncio.sleep(seconds)
+            await self.start()
+        finally:  # the soak may end meanwhile
+            self.downs.append((began, monotonic()))
+
+    def _answer(self, request: Request, connection: Connection) -> None:
+        if request.path != "/oauth/token":
+            connection.send(self._api(request))
             return
-        self._harm_left -= 1
-        self._events.write("fault", kind=harm.kind, id=request)
-        match harm.kind:
-            case "503" | "500" | "503-retry-after" | "429":
-                more = {"Retry-After": str(harm.retry_after)} if harm.kind in {"503-retry-after", "429"} else {}
-                status = int(harm.kind[:3])
-                connection.send(_response(status, {"status": status, "message": "Not now"}, more))
-            case "html-502":
-                connection.send(_bytes(502, _PAGE, "text/html", {}))
-            case "page":
-                connection.send(_bytes(200, _PAGE, "text/html", {}))
+        now = monotonic()
+        if now >= self._fault_until or self._affected >= self._fault.requests:
+            connection.send(self._grant(now))
+            return
+        self._affected += 1
+        self.fault_ids.add(request.fields["x-soak-id"])
+        match self._fault.kind:
+            case "503" | "500":
+                connection.send(response(int(self._fault.kind), {"message": "Not now"}))
+            case "503-retry-after" | "429":
+                after = str(self._fault.retry_after)
+                connection.send(response(int(self._fault.kind[:3]), {"message": "Not now"}, Retry_After=after))
+            case "html-502" | "page":
+                connection.send(response(502 if self._fault.kind == "html-502" else 200, _PAGE))
             case "reset":
                 connection.reset()
             case "truncated":
-                connection.send(self._grant(now, request)[:-20])
-                connection.close()
+                connection.send(self._grant(now)[:-20])
+                connection.transport.close()
             case "slow":
-                delay = self._timeout * 0.5
-
-                def later() -> None:
-                    connection.send(self._grant(now, request))
-
-                asyncio.get_running_loop().call_later(delay, later)
-            case _:  # says nothing; the client hangs up
+                connection.send(self._grant(now), delay=self._kind.timeout / 2)
+            case "hang":
                 pass
 
-    def _grant(self, asked: float, request: str) -> bytes:
-        self._granted += 1
-        serial, now = str(self._granted), monotonic()
-        self._tokens[f"soak-token-{serial}"] = _Token(asked, now + self._real_lifetime)
-        if len(self._tokens) > _KEPT:
-            del self._tokens[next(iter(self._tokens))]
-        self._events.write("grant", token=serial, id=request, expires=now + self._real_lifetime)
-        body = {
-            "access_token": f"soak-token-{serial}",
-            "token_type": "bearer",
-            "expires_in": self._lifetime,
-            "scope": "data user",
-            "customer": "soak",
-            "userId": 1,
-            "role": "Admin",
-            "jti": serial,
-        }
-        return _response(200, body, {"Cache-Control": "no-store", "X-Soak-Token": serial})
+    def _grant(self, asked: float) -> bytes:
+        serial = str(len(self._granted))
+        self._granted.append((asked, monotonic() + self._kind.real_lifetime))
+        granted = {"access_token": f"soak-token-{serial}", "token_type": "bearer", "expires_in": self._kind.lifetime}
+        granted |= {"scope": "data user", "customer": "soak", "userId": 1, "role": "Admin", "jti": serial}
+        return response(200, granted)
 
-    def _api(self, fields: dict[str, str]) -> bytes:
-        name = fields.get("authorization", "").removeprefix("Bearer ")
-        who, asked, now = fields["x-soak-who"], float(fields["x-soak-asked"]), monotonic()
-        token = self._tokens.get(name)
-        self._calls += 1
-        if token is None:
-            self._events.write("unknown", who=who)
-            return _response(401, _REFUSAL, {})
-        serial = name.removeprefix("soak-token-")
-        if asked > token.asked + (1 - _SPENT_SHARE) * self._real_lifetime:
-            self._spent_calls += 1
-            self._tell(token, "spent", who, token=serial, asked=asked, expired=asked > token.expires)
-        why = ""
-        if token.revoked:
-            why = "revoked"
-        elif now < self._refuses_until:
-            why = "all"
-        elif now > token.expires:
-            why = "expired"
-        if why:
-            self._tell(token, "refused", why, token=serial)
-            return _response(401, _REFUSAL, {})
-        return _response(200, [{"id": "1"}], {})
-
-    def _tell(self, granted: _Token, event: str, of: str, /, **what: object) -> None:
-        """Write it down the first time, as a thousand calls may meet with the same; but each that had expired."""
-        if (event, of) not in granted.told or what.get("expired"):
-            granted.told.add((event, of))
-            self._events.write(event, of=of, **what)
-
-
-class _Connection(asyncio.Protocol):
-    """One connection, kept open. No client here sends a body, or a request before the last one was answered."""
-
-    def __init__(self, server: _Server, connections: set[_Connection]) -> None:
-        self._server = server
-        self._connections = connections
-        self._received = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._connections.add(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        del exc
-        self._connections.discard(self)
-
-    def data_received(self, data: bytes) -> None:
-        self._received += data
-        head, end, _ = self._received.partition(b"\r\n\r\n")
-        if not end:
-            return
-        self._received = b""
-        first, *lines = head.decode("latin-1").split("\r\n")
-        fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        self._server.answer(first.split(" ", 2)[1], fields, self)
-
-    def send(self, response: bytes) -> None:
-        if not self._transport.is_closing():
-            self._transport.write(response)
-
-    def close(self) -> None:
-        self._transport.close()
-
-    def reset(self) -> None:
-        """Break the connection off (RST)."""
-        if not self._transport.is_closing():
-            connection: socket.socket = self._transport.get_extra_info("socket")
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self._transport.abort()
-
-
-def _response(status: int, body: object, more: dict[str, str]) -> bytes:
-    return _bytes(status, json.dumps(body).encode(), "application/json;charset=UTF-8", more)
-
-
-def _bytes(status: int, content: bytes, kind: str, more: dict[str, str]) -> bytes:
-    fields = {"Content-Type": kind, "Content-Length": str(len(content)), **more}
-    lines = (f"HTTP/1.1 {status} Soak", *(f"{name}: {value}" for name, value in fields.items()), "", "")
-    return "\r\n".join(lines).encode() + content
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak.server", description=__doc__)
-    parser.add_argument("--events", type=Path, required=True)
-    parser.add_argument("--lifetime", type=int, required=True)
-    parser.add_argument("--speed", type=float, required=True)
-    parser.add_argument("--timeout", type=float, required=True)
-    parser.add_argument("--seed", required=True)
-    options = parser.parse_args()
-    events = Events(options.events)
-    chance = random.Random(options.seed)  # noqa: S311 -- no secret comes of it
-    asyncio.run(_Server(events, options.lifetime, options.speed, options.timeout).serve(chance))
-    events.close()
-
-
-if __name__ == "__main__":
-    main()
+    def _api(self, request: Request) -> bytes:
+        now, asked = monotonic(), float(request.fields["x-soak-asked"])
+        token = request.fields.get("authorization", "").removeprefix("Bearer soak-token-")
+        if not token.isdecimal():
+            self.unknown += 1
+            return response(401, {"status": 401})
+        began, expires = self._granted[int(token)]
+        if asked > began + SPENT * self._kind.real_lifetime:
+            self.spent.append(SpentCall(request.fields["x-soak-who"], token, asked, now, expired=asked > expires))
+        if int(token) < self._revoked or now < self._refuses_until or now > expires:
+            self.refused.setdefault(token, now)
+            return response(401, {"status": 401, "message": "The token is not good here."})
+        return response(200, [{"id": "1"}])

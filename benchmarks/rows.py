@@ -1,0 +1,417 @@
+"""The rows of the table: each is a function that takes one sample. To add a row, add a function.
+
+Most functions run in the library's environment and are given its `Subject` and the `Endpoint`, which grants tokens.
+Those marked ``outside`` run here and are given the `Library`, to start processes of it. A function raises
+``NotImplementedError`` for what a library cannot do by itself. All times are in milliseconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import sys
+import tempfile
+import threading
+import time
+import timeit
+from importlib import import_module as load
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .subjects import OURS, SCOPES, How, Keeper, first_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from .endpoint import Endpoint
+    from .library import Library
+    from .subjects import Subject
+
+Sample = dict[str, float]
+_COLD, _REQUESTS = 20, 100  # repetitions within a sample
+_TOKEN = "t" * 700  # as long as the endpoint's
+_THREADS, _TASKS, _PROCESSES = 64, 1000, 8
+_ANSWER, _SLOW_ANSWER = 0.1, 0.5  # s that the endpoint takes
+_LOOP_SECONDS = 10.0
+_HAMMERED = 1000  # requests that show well enough how many there would be
+_REFUSED = "1 request, all have the error within 150 ms"
+_TICK = 0.005  # s between two looks at how late an event loop is
+
+
+class Row(NamedTuple):
+    """A row of the table."""
+
+    key: str
+    what: str
+    goal: str
+    kind: str
+    """What its samples hold: ``ratio`` and ``more`` compare a ``value`` to a ``floor`` that was timed with it;
+    ``burst`` counts ``requests``, callers that ``failed`` and their waits."""
+    limits: dict[str, float]
+    """The most that a number may be for the goal to be reached."""
+    measure: Callable[..., Sample]
+    outside: bool
+    once: bool
+    """Whether one sample is enough."""
+    unit: str
+
+
+ROWS: dict[str, Row] = {}
+
+
+def row(
+    what: str,
+    goal: str = "informational",
+    kind: str = "ratio",
+    *,
+    outside: bool = False,
+    once: bool = False,
+    unit: str = "ms",
+    **limits: float,
+) -> Callable[[Callable[..., Sample]], Callable[..., Sample]]:
+    """Add a row to the table; ``limits`` are the goal in numbers."""
+
+    def add(measure: Callable[..., Sample]) -> Callable[..., Sample]:
+        key = measure.__name__
+        ROWS[key] = Row(key, what, goal, kind, limits, measure, outside, once, unit)
+        return measure
+
+    return add
+
+
+def burst(what: str, goal: str, **options: Any) -> Callable[[Callable[..., Sample]], Callable[..., Sample]]:
+    """Add a row in which many callers make one request and none fails."""
+    return row(what, goal, "burst", **{"requests": 1, "failed": 0, **options})
+
+
+@row("`get_token()`, fresh", "≤ 2 × the inline floor", ratio=2.0)
+def fresh(subject: Subject, endpoint: Endpoint) -> Sample:
+    """Floor: a clock, a comparison and an attribute, inline."""
+    get = subject.make(How(endpoint.base_url)).get
+    get()
+    names = {"time": time, "it": SimpleNamespace(token="token", expires_at=float("inf")), "get": get}
+    floor = timeit.Timer("it.token if time.monotonic() < it.expires_at else None", globals=names)
+    return _quickest(floor, timeit.Timer("get()", globals=names))
+
+
+@row("`await aget_token()`, fresh", "≤ 1.5 × an awaited floor", ratio=1.5)
+def awaited(subject: Subject, endpoint: Endpoint) -> Sample:
+    """Floor: the inline floor in a coroutine."""
+    held = SimpleNamespace(token="token", expires_at=float("inf"))
+
+    async def floor() -> object:
+        return held.token if time.monotonic() < held.expires_at else None
+
+    async def each(get: Callable[[], Awaitable[object]], number: int) -> float:
+        began = time.perf_counter()
+        for _ in range(number):
+            await get()
+        return (time.perf_counter() - began) / number * 1e3
+
+    async def main() -> Sample:
+        keeper = subject.make(How(endpoint.base_url, "tasks"))
+        get = keeper.aget
+        await get()
+        number = max(10, int(20 / max(await each(get, 10), 1e-4)))  # as many as take 20 ms
+        pairs = [(await each(floor, number), await each(get, number)) for _ in range(5)]
+        await _aclose(keeper)
+        return {"floor": min(floor for floor, _ in pairs), "value": min(value for _, value in pairs)}
+
+    return asyncio.run(main())
+
+
+@row("httpx step, up to the request", "≤ 2 × the smallest `httpx.Auth`", ratio=2.0)
+def step(subject: Subject, endpoint: Endpoint) -> Sample:
+    """Floor: the smallest auth flow that sets a header."""
+    httpx, how = load("httpx"), How(endpoint.base_url)
+    keeper, request = subject.make(how), httpx.Request("GET", how.api_url)
+    prepare = keeper.step(request)
+    keeper.get()
+
+    class Smallest(httpx.Auth):  # type: ignore[misc, name-defined] # httpx is loaded late
+        def sync_auth_flow(self, request: Any) -> Any:
+            request.headers["Authorization"] = f"Bearer {_TOKEN}"
+            yield request
+
+    smallest = Smallest()
+    return _quickest(timeit.Timer(lambda: first_of(smallest.sync_auth_flow, request)), timeit.Timer(prepare))
+
+
+@row("a whole request, kept alive", "≤ 1.03 × a static header", ratio=1.03)
+def request(subject: Subject, endpoint: Endpoint) -> Sample:
+    """Floor: httpx with a static header."""
+    how = How(endpoint.base_url)
+    keeper = subject.make(how)
+    send = keeper.sender(how.api_url)
+    keeper.get()
+    with load("httpx").Client(headers={"Authorization": f"Bearer {_TOKEN}"}) as client:
+        return _in_turn(lambda: client.get(how.api_url), send, _REQUESTS)
+
+
+@row("cold fetch", "≤ 2.5 ms more than a GET by a new httpx client", "more", more=2.5)
+def cold_fetch(subject: Subject, endpoint: Endpoint) -> Sample:
+    """Make an object and fetch a token. Floor: a GET by a new httpx client that has its TLS context already."""
+    if not subject.requests_tokens:
+        raise NotImplementedError
+    httpx, how = load("httpx"), How(endpoint.base_url)
+    context, parameters = httpx.create_ssl_context(), {"grant_type": "client_credentials", "scope": SCOPES}
+
+    def bare_get() -> None:
+        with httpx.Client(verify=context) as client:
+            client.get(how.token_url, params=parameters, auth=("bench", "s" * 64)).json()["access_token"]
+
+    def make_and_get() -> None:
+        subject.make(how).get()
+
+    make_and_get()  # loads what a process loads once
+    return _in_turn(bare_get, make_and_get, _COLD)
+
+
+@row("`import domo_oauth`", "≤ 15 ms more than bare Python", "more", outside=True, more=15.0)
+def import_alone(library: Library) -> Sample:
+    """Floor: Python that does nothing."""
+    if library.name != OURS:
+        raise NotImplementedError
+    return {"floor": library.run("-c", "pass"), "value": library.run("-c", f"import {library.subject.module}")}
+
+
+@row("`from domo_oauth import TokenProvider`", kind="more", outside=True)
+def import_names(library: Library) -> Sample:
+    """Floor: Python that does nothing."""
+    module, names = library.subject.module, library.subject.names
+    code = f"from {module} import {names}" if names else f"import {module}"
+    return {"floor": library.run("-c", "pass"), "value": library.run("-c", code)}
+
+
+@row("a process that prints a token from a file", "≤ 8.5 × bare Python", outside=True, ratio=8.5)
+def command_stored(library: Library) -> Sample:
+    """``domo-oauth token``, and scripts over libraries that can keep a token in a file. Floor: bare Python."""
+    program = library.program()
+    store = library.folder / library.name
+    if not store.exists():
+        library.run(*program, store=store)
+    return {"floor": library.run("-I", "-c", "pass", store=store), "value": library.run(*program, store=store)}
+
+
+_BARE = """\
+import os
+import httpx
+answer = httpx.get(
+    os.environ["DOMO_API_URL"] + "/oauth/token",
+    params={"grant_type": "client_credentials"},
+    auth=(os.environ["DOMO_CLIENT_ID"], os.environ["DOMO_CLIENT_SECRET"]),
+)
+print(answer.raise_for_status().json()["access_token"])
+"""
+
+
+@row("a process that fetches and prints a token, by TLS", "≤ 1.2 × the smallest httpx script", outside=True, ratio=1.2)
+def command_cold(library: Library) -> Sample:
+    """Floor: the smallest script that fetches a token with httpx."""
+    if library.name != OURS:
+        raise NotImplementedError  # their scripts rewrite URLs to the plain server
+    with tempfile.TemporaryDirectory() as store:
+        floor = library.run("-c", _BARE, tls=True)
+        return {"floor": floor, "value": library.run(*library.program(), store=Path(store, "tokens"), tls=True)}
+
+
+@row("memory of a process with a token", kind="more", unit="MiB", outside=True)
+def memory(library: Library) -> Sample:
+    """Floor: the process before it loads the library."""
+    found: Sample | None = library.ask("resident")["resident"].get("sample")
+    if found is None:
+        raise NotImplementedError
+    return found
+
+
+@burst("64 threads, cold, endpoint at 100 ms", "1 request, slowest ≤ 150 ms", slowest=150)
+def threads(subject: Subject, endpoint: Endpoint) -> Sample:
+    endpoint.answers(_ANSWER)
+    return _at_once(subject.make(How(endpoint.base_url)).get) | {"requests": endpoint.requests()}
+
+
+@burst("1,000 asyncio tasks, cold, endpoint at 100 ms", "1 request, loop lag ≤ 40 ms", lag=40)
+def tasks(subject: Subject, endpoint: Endpoint) -> Sample:
+    endpoint.answers(_ANSWER)
+    return _tasks(subject.make, How(endpoint.base_url, "tasks"), "asyncio", _TASKS) | {"requests": endpoint.requests()}
+
+
+@burst("1,000 trio tasks, cold, endpoint at 100 ms", "1 request, loop lag ≤ 40 ms", lag=40)
+def trio_tasks(subject: Subject, endpoint: Endpoint) -> Sample:
+    if not subject.on_trio:
+        raise NotImplementedError
+    endpoint.answers(_ANSWER)
+    return _tasks(subject.make, How(endpoint.base_url, "tasks"), "trio", _TASKS) | {"requests": endpoint.requests()}
+
+
+@burst("8 threads and 2 loops × 100 tasks at once, cold, endpoint at 100 ms", "1 request, loop lag ≤ 40 ms", lag=40)
+def mixed(subject: Subject, endpoint: Endpoint) -> Sample:
+    if not subject.one_for_all:
+        raise NotImplementedError
+    endpoint.answers(_ANSWER)
+    how, samples = How(endpoint.base_url), list[Sample]()
+    how = how._replace(it=subject.make(how).it)
+    loop = lambda: samples.append(_tasks(subject.make, how, "asyncio", 100))  # noqa: E731
+    _run_threads([loop, loop, lambda: samples.append(_at_once(subject.make(how).get, 8) | {"lag": 0.0})])
+    worst = {key: max(sample[key] for sample in samples) for key in ("slowest", "lag")}
+    return worst | {"failed": sum(sample["failed"] for sample in samples), "requests": endpoint.requests()}
+
+
+@burst("8 processes at once, cold, endpoint at 100 ms", "1 request", outside=True)
+def processes(library: Library) -> Sample:
+    with tempfile.TemporaryDirectory() as folder:
+        workers = [library.start("crowd", folder) for _ in range(_PROCESSES)]
+        for worker in workers:
+            assert worker.stdout
+            worker.stdout.readline()  # it is ready
+        library.endpoint.answers(_ANSWER)
+        for worker in workers:
+            assert worker.stdin
+            worker.stdin.write("go\n")
+            worker.stdin.flush()
+        waits = [float(worker.communicate()[0] or "nan") for worker in workers]
+    failed = sum(wait != wait for wait in waits)  # noqa: PLR0124 -- not a number
+    return {"slowest": max(waits), "failed": failed, "requests": library.endpoint.requests()}
+
+
+@burst("64 threads, stale token, endpoint at 500 ms", "1 request, nobody waits more than 5 ms", longest=5)
+def stale(subject: Subject, endpoint: Endpoint) -> Sample:
+    keeper = subject.make(How(endpoint.base_url, "aged"))
+    keeper.get()
+    keeper.make_stale()
+    endpoint.answers(_SLOW_ANSWER)
+    sample = _at_once(keeper.get)
+    time.sleep(_SLOW_ANSWER + _ANSWER)  # for a renewal in the background
+    return sample | {"requests": endpoint.requests()}
+
+
+@row("64 threads, endpoint refuses after 100 ms", _REFUSED, "burst", requests=1, slowest=150)
+def refused(subject: Subject, endpoint: Endpoint) -> Sample:
+    endpoint.answers(_ANSWER, refuses=True)
+    return _at_once(subject.make(How(endpoint.base_url)).get) | {"requests": endpoint.requests()}
+
+
+@row("a loop against wrong credentials, 10 s", "≤ 6 requests", "burst", once=True, requests=6)
+def wrong_credentials(subject: Subject, endpoint: Endpoint) -> Sample:
+    """A library that hammers the endpoint is stopped early, and its requests are extrapolated."""
+    endpoint.answers(refuses=True)
+    get, began, failed = subject.make(How(endpoint.base_url)).get, time.monotonic(), 0
+    while (spent := time.monotonic() - began) < _LOOP_SECONDS:
+        failed += _failed(get)
+        if not failed % 100 and endpoint.requests() > _HAMMERED:
+            break
+    return {"failed": failed, "requests": round(endpoint.requests() * _LOOP_SECONDS / spent)}
+
+
+def resident(subject: Subject, endpoint: Endpoint) -> Sample:
+    """MiB before and after the first token."""
+    statm = Path("/proc/self/statm")
+    if not statm.exists():
+        raise NotImplementedError
+    pages = [int(statm.read_text(encoding="ascii").split()[1])]
+    keeper = subject.make(How(endpoint.base_url))
+    keeper.get()
+    pages.append(int(statm.read_text(encoding="ascii").split()[1]))
+    return {"floor": pages[0] / 256, "value": pages[1] / 256}
+
+
+def crowd(subject: Subject, url: str, folder: str) -> None:
+    """Say that it is ready, wait for a line, get a token, and print how long that took."""
+    get = subject.make(How(url, "filed", Path(folder)) if subject.files else How(url)).get
+    print("ready", flush=True)
+    sys.stdin.readline()
+    began = time.perf_counter()
+    get()
+    print((time.perf_counter() - began) * 1e3)
+
+
+async def _aclose(keeper: Keeper) -> None:
+    if "aclose" in vars(keeper):
+        await keeper.aclose()
+
+
+def _failed(get: Callable[[], object]) -> bool:
+    try:
+        get()
+    except Exception:  # noqa: BLE001 -- each library has its own
+        return True
+    return False
+
+
+def _quickest(floor: timeit.Timer, value: timeit.Timer) -> Sample:
+    """The quickest of some batches of each, in turn: a slower one was held up by something else."""
+    sizes = [max(1, int(timer.autorange()[0] / 10)) for timer in (floor, value)]  # some 20 ms
+    pairs = [
+        [timer.timeit(size) / size * 1e3 for timer, size in zip((floor, value), sizes, strict=True)] for _ in range(5)
+    ]
+    return {"floor": min(floor for floor, _ in pairs), "value": min(value for _, value in pairs)}
+
+
+def _in_turn(floor: Callable[[], object], value: Callable[[], object], repetitions: int) -> Sample:
+    """Medians of two things done in turn, so that both meet the same machine."""
+    floor()
+    pairs = [[timeit.timeit(call, number=1) * 1e3 for call in (floor, value)] for _ in range(repetitions)]
+    floors, values = zip(*pairs, strict=True)
+    return {"floor": statistics.median(floors), "value": statistics.median(values)}
+
+
+def _at_once(get: Callable[[], object], callers: int = _THREADS) -> Sample:
+    """How long the last of many threads waits, since the first began (``slowest``) and since its own start."""
+    gate, spans = threading.Barrier(callers), list[tuple[float, float, bool]]()
+
+    def caller() -> None:
+        gate.wait()
+        began = time.perf_counter()
+        failed = _failed(get)
+        spans.append((began, time.perf_counter(), failed))
+
+    _run_threads([caller] * callers)
+    first = min(began for began, _, _ in spans)
+    return {
+        "slowest": max(ended - first for _, ended, _ in spans) * 1e3,
+        "longest": max(ended - began for began, ended, _ in spans) * 1e3,
+        "failed": sum(failed for _, _, failed in spans),
+    }
+
+
+def _run_threads(bodies: Sequence[Callable[[], object]]) -> None:
+    running = [threading.Thread(target=body) for body in bodies]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+
+
+def _tasks(make: Callable[[How], Keeper], how: How, backend: str, number: int) -> Sample:
+    """How long the last of many tasks waits, and how late their event loop runs meanwhile."""
+    anyio = load("anyio")
+    waits, lags, failed = list[float](), [0.0], 0
+
+    async def caller(get: Callable[[], Awaitable[object]], gate: Any) -> None:
+        nonlocal failed
+        await gate.wait()
+        try:
+            await get()
+        except Exception:  # noqa: BLE001 -- each library has its own
+            failed += 1
+        waits.append(time.perf_counter())
+
+    async def main() -> float:
+        keeper = make(how)
+        get, gate = keeper.aget, anyio.Event()
+        async with anyio.create_task_group() as group:
+            for _ in range(number):
+                group.start_soon(caller, get, gate)
+            await anyio.sleep(_TICK)  # all are at the gate
+            began = time.perf_counter()
+            gate.set()
+            while len(waits) < number:
+                before = time.perf_counter()
+                await anyio.sleep(_TICK)
+                lags.append(time.perf_counter() - before - _TICK)
+        await _aclose(keeper)
+        return began
+
+    began = anyio.run(main, backend=backend)
+    return {"slowest": (max(waits) - began) * 1e3, "lag": max(lags) * 1e3, "failed": failed}
