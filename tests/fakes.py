@@ -1,4 +1,4 @@
-"""What a provider can be given in place of real time, threads and networks."""
+"""Stand-ins for real time and for the network, and ways to ask for a token."""
 
 from __future__ import annotations
 
@@ -7,21 +7,39 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import FrameType
+from typing import Any
 
+import anyio
 import httpx
 
-from domo_oauth import Clock, DomoOAuthError
+import domo_oauth
+from domo_oauth import ClientCredentials, Clock, DomoOAuthError, Token, TokenProvider
 
 PATIENCE = 60.0
-"""Seconds after which a test that waits for others gives up; far more than it takes."""
+"""Seconds after which a test stops waiting for others; far more than they take."""
 HOUR = 3600
+_BODY = b'{"access_token": "canary-token", "token_type": "bearer", "expires_in": 3599, "customer": "acmecompany"}'
+GRANTED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY)
+"""An answer on the wire."""
+
+GET = ("get_token", "aget_token under asyncio", "aget_token under trio")
+REQUEST = ("request_token", "arequest_token under asyncio", "arequest_token under trio")
+"""The ways to ask a provider, and the ways to ask without one."""
+
+
+def ask(way: str, subject: TokenProvider | ClientCredentials, *args: Any, **kwargs: Any) -> Token:
+    """Ask for a token in one of these ways; `subject` is a provider or credentials, accordingly."""
+    name, _, backend = way.partition(" under ")
+    call = partial(getattr(TokenProvider if way in GET else domo_oauth, name), subject, *args, **kwargs)
+    return anyio.run(call, backend=backend) if backend else call()
 
 
 class Time:
-    """A clock that the test moves. Threads are real, and known."""
+    """A clock that the test moves. Its threads are real, and it knows them all."""
 
     def __init__(self) -> None:
         self.now, self.now_wall, self.chance = 1_000.0, 1_700_000_000.0, 0.0
@@ -29,7 +47,7 @@ class Time:
         self.threads: list[threading.Thread] = []
         self.inboxes: weakref.WeakSet[Inbox] = weakref.WeakSet()
         self.on_wait: Callable[[float], object] | None = None
-        """What happens while a thread waits so many seconds, in place of waiting."""
+        """If set, called with the seconds instead of waiting."""
         self.clock = Clock(
             lambda: self.now, lambda: self.now_wall, self.sleep, lambda: self.chance, self.start, lambda: Inbox(self)
         )
@@ -70,24 +88,24 @@ class Inbox:
 
 
 class Endpoint(httpx.BaseTransport):
-    """A token endpoint behind the real client: httpx hands it each request."""
+    """A token endpoint that httpx hands each request to."""
 
-    def __init__(self) -> None:
+    def __init__(self, answers: Iterable[httpx.Response | BaseException] = ()) -> None:
         self.lifetime = HOUR
-        self.answers: list[httpx.Response | BaseException] = []
-        """What it answers next; then tokens."""
+        self.answers = list(answers)
+        """What to answer next; then tokens."""
         self.always: Callable[[], httpx.Response | BaseException] | None = None
-        """What it answers in place of tokens."""
+        """Called for an answer instead of granting a token."""
         self.requests = 0
         self.asked = threading.Semaphore(0)
         self.open = threading.Event()
-        """While it is unset, nobody gets an answer."""
+        """Clear it to keep all requests waiting."""
         self.open.set()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self.requests += 1
         number = self.requests
-        assert number < 1000, "requests without end"
+        assert number < 1000, "endless requests"
         self.asked.release()
         assert self.open.wait(PATIENCE)
         answer = self.answers.pop(0) if self.answers else self.always() if self.always else self.token(number)
@@ -112,21 +130,21 @@ def unavailable() -> httpx.Response:
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Wait for what no event tells."""
+    """Poll for something that sets no event."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.001)
 
 
-def in_threads(number: int, ask: Callable[[], object]) -> list[object]:
-    """What as many threads get that ask at once: a token or an error."""
+def in_threads(number: int, call: Callable[[], object]) -> list[object]:
+    """Call on so many threads at once. Returns each result, or the error of this package."""
     barrier = threading.Barrier(number)
 
     def run() -> object:
         barrier.wait(PATIENCE)
         try:
-            return ask()
+            return call()
         except DomoOAuthError as error:
             return error
 
@@ -135,9 +153,10 @@ def in_threads(number: int, ask: Callable[[], object]) -> list[object]:
 
 
 def interrupted_at(number: int, call: Callable[[], object]) -> KeyboardInterrupt | None:
-    """Call, and interrupt our code at the so-manyeth moment at which Python lets a signal in.
+    """Call, and interrupt this package's code at the nth moment at which Python may run a signal handler.
 
-    Not the standard library's: logging, before Python 3.13, then keeps its lock, and Thread.start() breaks the thread.
+    The standard library is spared: an interrupt leaves a lock of logging held (before Python 3.13), and breaks a thread
+    in Thread.start().
     """
     moments = 0
 

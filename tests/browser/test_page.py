@@ -1,4 +1,4 @@
-"""The reference page as people use it: in a real browser, on a real sandbox."""
+"""The reference page in a real browser, on a real sandbox; and pages of other origins, which get nothing."""
 
 from __future__ import annotations
 
@@ -13,22 +13,21 @@ from pathlib import Path
 import pytest
 
 from domo_oauth.contract.document import contract
-from domo_oauth.sandbox import Sandbox, page, running
+from domo_oauth.sandbox import Sandbox, Stats, page, running
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium")
 pytestmark = [
-    pytest.mark.once,
+    pytest.mark.slow,
     pytest.mark.skipif(not CHROMIUM, reason="no Chromium: make system"),
-    pytest.mark.skipif(not (page.ELEMENTS / page.SCRIPT).is_file(), reason="the page is not made: make page"),
+    pytest.mark.skipif(not (page.ELEMENTS / page.SCRIPT).is_file(), reason="no Elements: make page"),
 ]
 
-ROOT = Path(__file__).parents[2]
-SCREENSHOTS = ROOT / "build" / "page" / "screenshots"
 OPERATION = contract()["paths"]["/oauth/token"]["get"]
+DOCUMENTATION = Path(__file__).parents[2] / "openapi/recordings/recorded-2022-documentation-page.har"
 DESKTOP, PHONE = (1280, 900), (375, 800)
 PATIENCE = 60_000  # ms; far more than it takes anywhere
-# What scrolls up and down and is wider than the window. Boxes of code may be.
+# Elements that scroll vertically and are wider than the window. Code boxes may be.
 TOO_WIDE = """[...document.querySelectorAll(":not(.sl-code-viewer__scroller)")]
     .filter((each) => ["auto", "scroll"].includes(getComputedStyle(each).overflowY))
     .filter((each) => each.scrollWidth > innerWidth)
@@ -37,7 +36,7 @@ TOO_WIDE = """[...document.querySelectorAll(":not(.sl-code-viewer__scroller)")]
 
 @dataclass
 class Visit:
-    """A page that was opened, all that it asked for, and what it complained of."""
+    """An open page, the URLs that it requested, and its errors."""
 
     tab: object
     origin: str
@@ -47,25 +46,22 @@ class Visit:
     def text(self) -> str:
         return bare(self.tab.inner_text("body"))
 
-    def button(self, name: str):
-        return self.tab.get_by_role("button", name=name)
-
     def send(self, status: str) -> dict:
         """Press Send, and read the answer that the page shows."""
-        self.button("Send API Request").click()
+        self.tab.get_by_role("button", name="Send API Request").click()
         return self.answer(status)
 
     def answer(self, status: str) -> dict:
         return json.loads(self.tab.get_by_text(status, exact=True).locator("xpath=following::pre[1]").inner_text())
 
     def expect_errors(self, what: str) -> None:
-        """Forget what the browser itself says of an answer, or of a request, that was refused."""
+        """Forget what the browser says about a refused request."""
         assert self.errors
         assert [each for each in self.errors if what not in each] == []
         self.errors.clear()
 
     def unfold(self) -> None:
-        """Open what is folded up: the security scheme and long descriptions."""
+        """Open the security scheme and long descriptions."""
         self.tab.get_by_text("Security: Basic Auth").click()
         playwright.expect(self.tab.get_by_text("HTTP Basic authentication (RFC 7617)")).to_be_visible()
         self.unfold_descriptions()
@@ -75,15 +71,11 @@ class Visit:
         while more.count():
             more.first.click()
 
-    def screenshot(self, name: str, **options: object) -> None:
-        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        self.tab.screenshot(path=SCREENSHOTS / f"{name}.png", **options)
-
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[object]:
     playwright.expect.set_options(timeout=PATIENCE)
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    arguments = ["--host-resolver-rules=MAP evil.example 127.0.0.1", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with playwright.sync_playwright() as started:
         chromium = started.chromium.launch(executable_path=CHROMIUM, args=arguments)
         yield chromium
@@ -97,7 +89,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def visit(browser, sandbox: Sandbox) -> Iterator[Callable[..., Visit]]:
+def visit(browser, sandbox) -> Iterator[Callable[..., Visit]]:
     contexts: list = []
     visits: list[Visit] = []
 
@@ -124,14 +116,14 @@ def visit(browser, sandbox: Sandbox) -> Iterator[Callable[..., Visit]]:
 
 
 def bare(text: str) -> str:
-    """Words without markup: of Markdown, and of what a browser makes of it, so that both can be compared."""
+    """Words without markup, so that Markdown and what a browser makes of it can be compared."""
     text = re.sub(r"\[([^]]*)\]\(http[^)]*\)", r"\1", text)
     text = re.sub(r"(?m)^\s*(#+|-|\d\.)\s+|^\|[-|]+\|$", "", text)
     return re.sub(r"[\s`*|]", "", text).casefold()
 
 
 def resolved(value: dict) -> dict:
-    """What a reference of the contract is to."""
+    """The target of a reference in the contract."""
     if "$ref" not in value:
         return value
     found = contract()
@@ -140,183 +132,192 @@ def resolved(value: dict) -> dict:
     return found
 
 
-class TestWhatItSays:
-    def test_the_operation_and_its_parameters(self, visit):
-        opened = visit()
-        opened.unfold()
-        shown = opened.text()
-        assert bare(OPERATION["description"]) in shown
-        assert bare(f"GET {opened.origin}/oauth/token") in shown
-        assert bare(contract()["components"]["securitySchemes"]["basicAuth"]["description"]) in shown
-        for parameter in OPERATION["parameters"]:
-            assert bare(parameter["name"] + "string") in shown
-            assert bare(parameter["description"]) in shown
-            for example in parameter["examples"].values():
-                assert bare(example["value"]) in shown
-        opened.screenshot("desktop-all", full_page=True)
-
-    def test_every_response_with_its_headers_and_the_fields_of_both_schemas(self, visit):
-        opened = visit()
-        tabs = opened.tab.get_by_role("tablist")
-        assert tabs.evaluate("(shown) => shown.scrollWidth <= shown.clientWidth")  # none is out of sight
-        for status, response in OPERATION["responses"].items():
-            opened.tab.get_by_role("tab", name=status, exact=True).click()
-            panel = opened.tab.get_by_role("tabpanel")
-            playwright.expect(panel).to_contain_text(response["description"].partition(".")[0])
-            opened.unfold_descriptions()
-            shown = bare(panel.inner_text())
-            assert bare(response["description"]) in shown
-            for name, reference in response.get("headers", {}).items():
-                header = resolved(reference)
-                required = "required" if header.get("required") else ""
-                assert bare(f"{name} string {required} {header['description']}") in shown, (status, name)
-                assert bare(header["schema"]["example"]) in shown, (status, name)
-            schema = resolved(response["content"]["application/json"]["schema"])
-            assert bare(schema["description"]) in shown
-            for name, field_ in schema["properties"].items():
-                assert bare(name + field_["type"]) in shown, (status, name)
-                assert bare(field_["description"]) in shown, (status, name)
-                assert bare(str(field_["example"])) in shown, (status, name)
-
-    def test_the_overview_tells_of_the_whole_and_of_the_other_security_scheme(self, visit, sandbox):
-        opened = visit(path="#/", heading=contract()["info"]["title"])
-        shown = opened.text()
-        assert bare(contract()["info"]["description"].replace("https://api.domo.com", sandbox.url)) in shown
-        for scheme in contract()["components"]["securitySchemes"].values():
-            assert bare(scheme["description"]) in shown
-        for name, what in scheme["flows"]["clientCredentials"]["scopes"].items():
-            assert bare(name + what) in shown
-        assert bare(f"v{contract()['info']['version']}") in shown
-        opened.screenshot("overview", full_page=True)
-
-    def test_nothing_is_missing_that_is_on_domos_page(self, visit):
-        opened = visit()
-        assert bare("responses / 200") in opened.text()  # which scrolls out of its frame below
-        opened.unfold()
-        shown = opened.text()
-        for phrase in (
-            "Get access token",
-            "client id serves as the user name and the client secret as the password",
-            "Security: Basic Auth",
-            "Query Parameters",
-            "grant_type string required The type of access token",
-            "Example: client_credentials",
-            "scope string The scopes of the token: a subset of those that were granted to the client",
-            "to limit which parts of the APIs the token may be used for",
-            "separated by one space",
+def test_it_shows_the_operation_and_all_that_domos_page_shows(visit):
+    opened = visit()
+    assert bare("responses / 200") in opened.text()  # which scrolls out of its frame below
+    opened.unfold()
+    shown = opened.text()
+    parameters = OPERATION["parameters"]
+    for phrase in (
+        OPERATION["description"],
+        f"GET {opened.origin}/oauth/token",
+        contract()["components"]["securitySchemes"]["basicAuth"]["description"],
+        *(f"{each['name']} string" for each in parameters),
+        *(each["description"] for each in parameters),
+        *(example["value"] for each in parameters for example in each["examples"].values()),
+        "client id serves as the user name and the client secret as the password",
+        "grant_type string required The type of access token",
+        "scope string The scopes of the token: a subset of those that were granted to the client",
+        *(
             "account, dashboard, data",
             *(f"{name} " for name in ("account", "audit", "buzz", "dashboard", "data", "user")),
-            "Body application/json",
-            *(f"{name} string" for name in ("customer", "jti", "role", "scope", "token_type", "access_token")),
-            *(f"{name} integer" for name in ("expires_in", "userId")),
-            "Auth Username : Password :",
-            "Parameters grant_type* :",
-            "Send API Request",
-            "Request Sample: Shell / cURL",
-            f"{opened.origin}/oauth/token",
-            "grant_type=client_credentials",
-            "--header 'Accept: application/json'",
-            "Response Example: documentationPage",
-        ):
-            assert bare(phrase) in shown, phrase
-        # That page as a recording: each header with its value, and the answer as it stands there.
-        recording = ROOT / "openapi" / "recordings" / "recorded-2022-documentation-page.har"
-        response = json.loads(recording.read_text())["log"]["entries"][0]["response"]
-        assert len(response["headers"]) == 13
-        for header in response["headers"]:
-            part = shown.partition(bare(f"{header['name']} string"))[2]
-            assert bare(f"Example: {header['value']}") in part, header["name"]
-        for name, value in json.loads(response["content"]["text"]).items():
-            assert bare(f'"{name}": {json.dumps(value)}') in shown, name
-        opened.tab.get_by_role("link", name="Overview").click()
-        playwright.expect(opened.tab.get_by_text("To interact with Domo's APIs through OAuth security")).to_be_visible()
+        ),
+        *(f"{name} string" for name in ("customer", "jti", "role", "scope", "token_type", "access_token")),
+        *(f"{name} integer" for name in ("expires_in", "userId")),
+        *("Body application/json", "Auth Username : Password :", "Parameters grant_type* :", "Send API Request"),
+        *("Request Sample: Shell / cURL", "grant_type=client_credentials", "--header 'Accept: application/json'"),
+        "Response Example: documentationPage",
+    ):
+        assert bare(phrase) in shown, phrase
+    response = json.loads(DOCUMENTATION.read_text())["log"]["entries"][0]["response"]
+    for header in response["headers"]:
+        part = shown.partition(bare(f"{header['name']} string"))[2]
+        assert bare(f"Example: {header['value']}") in part, header["name"]
+    for name, value in json.loads(response["content"]["text"]).items():
+        assert bare(f'"{name}": {json.dumps(value)}') in shown, name
 
 
-class TestSending:
-    def test_the_demo_credentials_get_a_token_and_no_more_than_their_scopes(self, visit, sandbox):
-        sandbox.reset()
-        opened = visit()
-        assert opened.tab.get_by_label("Username").input_value() == sandbox.client_id
-        assert opened.tab.get_by_label("Password").get_attribute("type") == "password"
-        opened.screenshot("desktop")
-        token = opened.send("200 OK")
-        assert token["token_type"] == "bearer"
-        assert token["customer"] == "sandbox"
-        assert token["scope"] == "audit dashboard data user"
-        opened.screenshot("sent")
-        opened.tab.get_by_label("scope", exact=True).fill("data user")
-        opened.button("Send API Request").click()
-        playwright.expect(opened.tab.get_by_text('"data user"').first).to_be_visible()
-        opened.tab.get_by_label("scope", exact=True).fill("buzz")
-        assert opened.send("400 Bad Request")["error"] == "invalid_scope"
-        counted = sandbox.stats()
-        assert (counted.token_requests, counted.tokens_issued, counted.invalid_scope) == (3, 2, 1)
-        assert counted.outside_contract == 0
-        opened.expect_errors("400")
-
-    def test_a_wrong_secret_gets_the_401_and_is_not_kept(self, visit):
-        opened = visit()
-        secret = opened.tab.get_by_label("Password")
-        secret.fill("canary-secret-0d1f")
-        assert opened.send("401 Unauthorized")["message"] == "Bad credentials"
-        opened.screenshot("refused")
-        opened.expect_errors("401")
-        assert opened.tab.context.storage_state()["origins"] == []
-        opened.tab.reload()
-        playwright.expect(secret).to_have_value("not-a-secret")
-        assert "canary" not in "".join(opened.requests)
-
-    def test_it_can_ask_nobody_else(self, visit):
-        opened = visit()
-        refused = opened.tab.evaluate("""() => new Promise((resolve) => {
-            addEventListener("securitypolicyviolation", (event) => resolve(event.effectiveDirective), { once: true });
-            fetch("http://127.0.0.1:9/").catch(() => setTimeout(resolve, 5000, "nothing"));
-        })""")
-        assert refused == "connect-src"
-        opened.expect_errors("Content Security Policy")
+def test_it_shows_every_response_with_its_headers_and_the_fields_of_its_schema(visit):
+    opened = visit()
+    tabs = opened.tab.get_by_role("tablist")
+    assert tabs.evaluate("(shown) => shown.scrollWidth <= shown.clientWidth")  # none is out of sight
+    for status, response in OPERATION["responses"].items():
+        opened.tab.get_by_role("tab", name=status, exact=True).click()
+        panel = opened.tab.get_by_role("tabpanel")
+        playwright.expect(panel).to_contain_text(response["description"].partition(".")[0])
+        opened.unfold_descriptions()
+        shown = bare(panel.inner_text())
+        schema = resolved(response["content"]["application/json"]["schema"])
+        phrases = [response["description"], schema["description"]]
+        for name, reference in response.get("headers", {}).items():
+            header = resolved(reference)
+            required = "required" if header.get("required") else ""
+            phrases += [f"{name} string {required} {header['description']}", header["schema"]["example"]]
+        for name, field_ in schema["properties"].items():
+            phrases += [name + field_["type"], field_["description"], str(field_["example"])]
+        for phrase in phrases:
+            assert bare(phrase) in shown, (status, phrase)
 
 
-class TestForEverybody:
-    def test_it_fits_a_phone(self, visit):
-        opened = visit(PHONE)
-        opened.screenshot("phone")
-        opened.unfold()
-        opened.send("200 OK")
-        assert opened.tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        # Nor does anything that scrolls within the page, and the path of the endpoint is whole.
-        assert opened.tab.evaluate(TOO_WIDE) == []
-        url = opened.tab.get_by_text(f"{opened.origin}/oauth/token", exact=True).first
-        assert url.evaluate("(shown) => shown.scrollWidth <= shown.clientWidth")
-        opened.screenshot("phone-all", full_page=True)
+def test_the_overview_shows_the_whole_and_the_other_security_scheme(visit, sandbox):
+    opened = visit(path="#/", heading=contract()["info"]["title"])
+    shown = opened.text()
+    assert bare(contract()["info"]["description"].replace("https://api.domo.com", sandbox.url)) in shown
+    for scheme in contract()["components"]["securitySchemes"].values():
+        assert bare(scheme["description"]) in shown
+    for name, what in scheme["flows"]["clientCredentials"]["scopes"].items():
+        assert bare(name + what) in shown
+    assert bare(f"v{contract()['info']['version']}") in shown
 
-    def test_the_keyboard_is_enough(self, visit):
-        opened = visit()
-        for _ in range(60):
-            opened.tab.keyboard.press("Tab")
-            if opened.tab.evaluate("document.activeElement.innerText") == "Send API Request":
-                break
-        style = "(({ boxShadow, outlineStyle }) => [boxShadow, outlineStyle])(getComputedStyle(document.activeElement))"
-        assert opened.tab.evaluate(style) != ["none", "none"]  # where one is can be seen
-        opened.screenshot("keyboard")
-        opened.tab.keyboard.press("Enter")
-        assert opened.answer("200 OK")["token_type"] == "bearer"
 
-    def test_a_screen_reader_finds_its_way(self, visit):
-        opened = visit()
-        assert opened.tab.evaluate("document.documentElement.lang") == "en"
-        assert opened.tab.title() == "Get access token - Domo OAuth API"
-        playwright.expect(opened.tab.get_by_role("main")).to_have_count(1)
-        playwright.expect(opened.tab.get_by_role("heading", level=1)).to_have_count(1)
-        for name in ("Request", "Responses"):
-            playwright.expect(opened.tab.get_by_role("heading", level=2, name=name, exact=True)).to_have_count(1)
-        for name in ("Username", "Password", "scope"):
-            playwright.expect(opened.tab.get_by_label(name, exact=True)).to_have_count(1)
+def test_the_demo_credentials_get_a_token_and_no_more_than_their_scopes(visit, sandbox):
+    sandbox.reset()
+    opened = visit()
+    assert opened.tab.get_by_label("Username").input_value() == sandbox.client_id
+    assert opened.tab.get_by_label("Password").get_attribute("type") == "password"
+    token = opened.send("200 OK")
+    assert [token[name] for name in ("token_type", "customer", "scope")] == [
+        "bearer",
+        "sandbox",
+        "audit dashboard data user",
+    ]
+    opened.tab.get_by_label("scope", exact=True).fill("data user")
+    opened.tab.get_by_role("button", name="Send API Request").click()
+    playwright.expect(opened.tab.get_by_text('"data user"').first).to_be_visible()
+    opened.tab.get_by_label("scope", exact=True).fill("buzz")
+    assert opened.send("400 Bad Request")["error"] == "invalid_scope"
+    assert sandbox.stats() == Stats(token_requests=3, tokens_issued=2, invalid_scope=1)
+    opened.expect_errors("400")
+
+
+def test_a_wrong_secret_gets_the_401_and_is_not_kept(visit):
+    opened = visit()
+    secret = opened.tab.get_by_label("Password")
+    secret.fill("canary-secret-0d1f")
+    assert opened.send("401 Unauthorized")["message"] == "Bad credentials"
+    opened.expect_errors("401")
+    assert opened.tab.context.storage_state()["origins"] == []
+    opened.tab.reload()
+    playwright.expect(secret).to_have_value("not-a-secret")
+    assert "canary" not in "".join(opened.requests)
+
+
+def test_it_can_ask_nobody_else(visit):
+    opened = visit()
+    refused = opened.tab.evaluate("""() => new Promise((resolve) => {
+        addEventListener("securitypolicyviolation", (event) => resolve(event.effectiveDirective), { once: true });
+        fetch("http://127.0.0.1:9/").catch(() => setTimeout(resolve, 5000, "nothing"));
+    })""")
+    assert refused == "connect-src"
+    opened.expect_errors("Content Security Policy")
+
+
+def test_it_fits_a_phone(visit):
+    opened = visit(PHONE)
+    opened.unfold()
+    opened.send("200 OK")
+    assert opened.tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert opened.tab.evaluate(TOO_WIDE) == []
+    url = opened.tab.get_by_text(f"{opened.origin}/oauth/token", exact=True).first
+    assert url.evaluate("(shown) => shown.scrollWidth <= shown.clientWidth")  # the path of the endpoint is whole
+
+
+def test_the_keyboard_is_enough_and_a_screen_reader_finds_its_way(visit):
+    opened = visit()
+    assert opened.tab.evaluate("document.documentElement.lang") == "en"
+    assert opened.tab.title() == "Get access token - Domo OAuth API"
+    playwright.expect(opened.tab.get_by_role("main")).to_have_count(1)
+    playwright.expect(opened.tab.get_by_role("heading", level=1)).to_have_count(1)
+    for name in ("Request", "Responses"):
+        playwright.expect(opened.tab.get_by_role("heading", level=2, name=name, exact=True)).to_have_count(1)
+    for name in ("Username", "Password", "scope"):
+        playwright.expect(opened.tab.get_by_label(name, exact=True)).to_have_count(1)
+    for _ in range(60):
+        opened.tab.keyboard.press("Tab")
+        if opened.tab.evaluate("document.activeElement.innerText") == "Send API Request":
+            break
+    style = "(({ boxShadow, outlineStyle }) => [boxShadow, outlineStyle])(getComputedStyle(document.activeElement))"
+    assert opened.tab.evaluate(style) != ["none", "none"]  # the focus is visible
+    opened.tab.keyboard.press("Enter")
+    assert opened.answer("200 OK")["token_type"] == "bearer"
 
 
 def test_the_published_page_is_one_file_that_asks_for_nothing(visit, tmp_path):
     file = tmp_path / "index.html"
-    file.write_text(page.published_page(contract()).html, encoding="utf-8")
+    file.write_text(page.published_page(contract()), encoding="utf-8")
     opened = visit(url=file.as_uri())
     assert bare("GET https://api.domo.com/oauth/token") in opened.text()
     assert opened.tab.get_by_label("Username").input_value() == ""
     assert opened.requests == [file.as_uri()]
+
+
+ATTACK = """async (url) => {
+    const ways = [
+        () => fetch(`${url}/oauth/token?grant_type=client_credentials`, { mode: "no-cors" }),
+        () => fetch(`${url}/oauth/token`, { headers: { Authorization: "Basic ZGVtby1jbGllbnQ6bm90LWEtc2VjcmV0" } }),
+        () => fetch(`${url}/_sandbox/requests`),
+        () => fetch(`${url}/_sandbox/fail`, { method: "POST", mode: "no-cors", body: '{"status": 503}' }),
+        () => new Promise((done) => Object.assign(new Image(), { onerror: done, src: `${url}/v1/datasets` })),
+        () => new Promise((done) => {
+            document.body.innerHTML = `<iframe name="frame"></iframe><form method="post" enctype="text/plain"
+                target="frame" action="${url}/_sandbox/fail"><input name='{"status": 503, "a' value='": 1}'></form>`;
+            document.querySelector("iframe").onload = done;
+            document.querySelector("form").submit();
+        }),
+    ];
+    const seen = [];
+    for (const way of ways) seen.push(await way().then((answer) => answer.status || 0, () => "refused"));
+    return seen;
+}"""
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "evil.example"])
+def test_a_page_of_another_origin_can_do_nothing_but_link_to_it(browser, sandbox, wire, host):
+    sandbox.reset()
+    theirs = wire(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<body>")
+    tab = browser.new_page()
+    tab.goto(f"http://{host}:{theirs.url.rpartition(':')[2]}/")
+    assert tab.evaluate(ATTACK, sandbox.url) == [0, "refused", "refused", 0, 0, 0]
+    assert (sandbox.stats(), sandbox.requests) == (Stats(), [])
+    tab.evaluate("(url) => { location = url }", sandbox.url)
+    tab.wait_for_url(f"{sandbox.url}/**")
+    playwright.expect(tab.get_by_role("heading", level=1)).to_be_visible(timeout=PATIENCE)
+    tab.close()
+
+
+def test_after_dns_rebinding_a_page_gets_nothing(browser, sandbox):
+    tab = browser.new_page()
+    answer = tab.goto(sandbox.url.replace("127.0.0.1", "evil.example"))
+    assert answer.status == 421
+    assert tab.evaluate("fetch('/_sandbox/revoke', { method: 'POST' }).then((answer) => answer.status)") == 421
+    tab.close()

@@ -1,60 +1,53 @@
-"""What the contract's tests share."""
+"""Shared by the tests of the contract."""
 
+import copy
+import io
 import json
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
-from domo_oauth.contract import Exchange, contract, read_har, recordings
+from domo_oauth.contract import read_har, recordings, verify
+
+BASIC = {"name": "Authorization", "value": "Basic aWQ6c2VjcmV0"}  # id:secret
 
 
 def pytest_generate_tests(metafunc):
-    """Every recording, and every example of the contract, to each test that asks for one."""
+    """Parametrize over the recordings."""
     if "recording" in metafunc.fixturenames:
         metafunc.parametrize("recording", recordings(), ids=lambda path: path.stem)
-    if "example" in metafunc.fixturenames:
-        metafunc.parametrize("example", contract()["components"]["examples"].items(), ids=lambda item: item[0])
+
+
+def the(name):
+    """The exchange in the recording of this name, with nothing missing."""
+    (exchange,) = read_har(next(path for path in recordings() if path.stem == name)).exchanges.values()
+    return replace(exchange, missing=())
 
 
 @pytest.fixture
-def page() -> Exchange:
+def page():
     """The exchange on Domo's documentation page."""
     return the("recorded-2022-documentation-page")
 
 
 @pytest.fixture
-def write_har(tmp_path):
-    """Write a HAR with these exchanges in the form of a browser's, and give its path."""
+def entry():
+    """The same as an entry of a browser's HAR file, with credentials."""
+    (path,) = [path for path in recordings() if path.stem == "recorded-2022-documentation-page"]
+    entry = json.loads(path.read_text(encoding="utf-8"))["log"]["entries"][0]
+    entry["request"]["headers"] = [{"name": "Accept", "value": "application/json"}, copy.copy(BASIC)]
+    return entry
 
-    def write(*exchanges: Exchange, **log: object) -> Path:
-        entries = [
-            {
-                "request": {"method": exchange.method, "url": exchange.url, "headers": pairs(exchange.request_headers)},
-                "response": {
-                    "status": exchange.status,
-                    "headers": pairs(exchange.response_headers),
-                    "content": {"text": (exchange.response_body or b"").decode(), "size": -1},
-                },
-            }
-            for exchange in exchanges
-        ]
+
+@pytest.fixture
+def verified(tmp_path):
+    """Verify a HAR file of these entries: the exit status and the lines, without the name of the file."""
+
+    def run(*entries, strict=False, **log):
         path = tmp_path / "browser.har"
         path.write_text(json.dumps({"log": {"version": "1.2", "entries": entries, **log}}), encoding="utf-8")
-        return path
+        out = io.StringIO()
+        status = verify([path], strict=strict, out=out)
+        return status, [line.removeprefix(f"{path}: ") for line in out.getvalue().splitlines()]
 
-    return write
-
-
-@pytest.fixture(name="the")
-def _the():
-    return the
-
-
-def the(name: str) -> Exchange:
-    """The one exchange of the recording of this name."""
-    (exchange,) = read_har(next(path for path in recordings() if path.stem == name)).exchanges
-    return exchange
-
-
-def pairs(headers):
-    return [{"name": name, "value": value} for name, value in headers]
+    return run

@@ -1,14 +1,17 @@
-"""The table: what is done to a client that asks for a token, and what has to come of it."""
+"""The table: what is done to a client that asks for a token, and what must come of it."""
 
 from __future__ import annotations
 
 import gzip
+import json
 import socket
 import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from email.utils import formatdate
+from functools import partial
+from typing import Any
 
 from domo_oauth import (
     InvalidClientError,
@@ -21,96 +24,235 @@ from domo_oauth import (
     UnexpectedResponseError,
 )
 
-from .faults import (
-    CHUNKED,
-    GRANTED,
-    HTML,
-    JSON,
-    LAST,
-    answer,
-    bomb,
-    bomb_block,
-    break_the_handshake,
-    chunk,
-    close_at_once,
-    close_in_the_handshake,
-    drip,
-    drip_handshake,
-    flood,
-    grant,
-    granted,
-    hang_at_once,
-    head,
-    packed,
-    packed_wrongly,
-    redirect,
-    reset_at_once,
-    reset_in_the_handshake,
-    say,
-    say_and_half_close,
-    say_and_reset,
-    say_and_wait,
-    say_before_asked,
-    say_byte_by_byte,
-    through,
-    until,
-    with_tls,
-)
-from .server import Fault
+from .server import PATIENCE, Fault, Peer
 
-Certificate: TypeAlias = Literal["", "good", "wrong host", "expired", "not yet valid", "self-signed", "unknown"]
-Result: TypeAlias = type[Token | TokenRequestError | TransportError]
-
+TOKEN = "eyJ0.canary-token-5a1e"
+JSON, PAGE = "Content-Type: application/json", "Content-Type: text/html"
+HTML = b"<!DOCTYPE html><html><head><title>Sign in to the network</title></head><body>No.</body></html>"
 WAIT = 0.1
-"""Seconds that a client waits where it is to wait in vain."""
+"""Seconds that a client waits for nothing."""
 TRIES = 4
 """How often a provider asks where that may help."""
 
 
+# Answers
+
+
+def granted(number: int = 0) -> bytes:
+    token = {"access_token": f"{TOKEN}.{number}", "token_type": "bearer", "expires_in": 3599, "customer": "acme"}
+    return json.dumps(token).encode()
+
+
+def answer(status: int, body: bytes = b"", *fields: str, length: int | None = None, alive: bool = False) -> bytes:
+    """An answer with its length, or another one."""
+    lines = [f"HTTP/1.1 {status} -", *(fields or (JSON,)), f"Content-Length: {len(body) if length is None else length}"]
+    lines += [] if alive else ["Connection: close"]
+    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
+
+
+def head(status: int, *fields: str) -> bytes:
+    """The start of an answer without a length."""
+    return "\r\n".join((f"HTTP/1.1 {status} -", *(fields or (JSON,)))).encode("latin-1") + b"\r\n\r\n"
+
+
+def chunk(data: bytes, size: str | None = None, extension: str = "") -> bytes:
+    return f"{size or f'{len(data):x}'}{extension}\r\n".encode() + data + b"\r\n"
+
+
+def packed(body: bytes, coding: str = "gzip", status: int = 200) -> bytes:
+    return answer(status, body, JSON, f"Content-Encoding: {coding}")
+
+
+def bomb_block() -> bytes:
+    """A mebibyte of zeros, packed to a thousandth; it needs nothing of what came before it."""
+    packer = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    return packer.compress(bytes(2**20)) + packer.flush(zlib.Z_FULL_FLUSH)
+
+
+def bomb(mebibytes: int) -> bytes:
+    """So many mebibytes of zeros as gzip, without its end."""
+    packer = zlib.compressobj(9, wbits=zlib.MAX_WBITS | 16)
+    return packer.compress(b"") + packer.flush(zlib.Z_SYNC_FLUSH) + bomb_block() * mebibytes
+
+
+def packed_wrongly() -> bytes:
+    """gzip with a wrong checksum."""
+    right = gzip.compress(granted())
+    return right[:-8] + bytes(4) + right[-4:]
+
+
+GRANTED = answer(200, granted())
+CHUNKED, LAST = head(200, JSON, "Transfer-Encoding: chunked"), b"0\r\n\r\n"
+
+
+# Faults
+
+
+def grant(peer: Peer) -> None:
+    """No fault: answer each request on this connection with another token."""
+    while True:
+        peer.request()
+        peer.send(answer(200, granted(peer.server.token_requests), alive=True))
+
+
+def say(*answers: bytes, then: str = "close") -> Fault:
+    """Answer so many requests on one connection, without waiting for any if there is no answer, and end it."""
+
+    def fault(peer: Peer) -> None:
+        for data in answers:
+            peer.request()
+            peer.send(data)
+        if any(answers) and then == "reset":
+            peer.is_gone(0.02)
+        peer.end(then)
+
+    return fault
+
+
+def say_and(then: str, *answers: bytes) -> Fault:
+    return say(*(answers or (b"",)), then=then)
+
+
+say_and_wait, say_and_reset, say_and_half_close = (partial(say_and, then) for then in ("hang", "reset", "half-close"))
+close_at_once, reset_at_once, hang_at_once = (say(then=then) for then in ("close", "reset", "hang"))
+
+
+def in_handshake(data: bytes = b"", then: str = "close") -> Fault:
+    """Answer the first message of a TLS handshake with this."""
+
+    def fault(peer: Peer) -> None:
+        peer.connection.recv(65536)
+        peer.send(data)
+        peer.end(then)
+
+    return fault
+
+
+def say_before_asked(data: bytes) -> Fault:
+    def fault(peer: Peer) -> None:
+        peer.send(data)
+        peer.request()
+
+    return fault
+
+
+def say_byte_by_byte(data: bytes) -> Fault:
+    def fault(peer: Peer) -> None:
+        peer.request()
+        for byte in data:
+            peer.send(bytes((byte,)))
+
+    return fault
+
+
+def flood(start: bytes, part: bytes, *, pause: float = 0.0, handshake: bool = False, below_tls: bool = False) -> Fault:
+    """Send the same again and again until the client hangs up: as fast as it reads, or after pauses of seconds."""
+
+    def fault(peer: Peer) -> None:
+        if handshake:
+            peer.connection.recv(65536)
+        else:
+            peer.request()
+        peer.send(start)
+        send = partial(socket.socket.sendall, peer.connection) if below_tls else peer.send
+        give_up = time.monotonic() + PATIENCE
+        while time.monotonic() < give_up and not (pause and peer.is_gone(pause)):
+            send(part)
+
+    return fault
+
+
+def drip(start: bytes, part: bytes = b" ", **more: bool) -> Fault:
+    """Send a little now and then, so that no read times out, and never an end."""
+    return flood(start, part, pause=0.02, **more)
+
+
+def until(seconds: float, skew: float) -> Fault:
+    """Ask to wait until a date, by a clock that is wrong by so many seconds."""
+
+    def fault(peer: Peer) -> None:
+        peer.request()
+        now = time.time() + skew
+        date, then = formatdate(now, usegmt=True), formatdate(now + seconds, usegmt=True)
+        peer.send(answer(429, b"", f"Date: {date}", f"Retry-After: {then}"))
+
+    return fault
+
+
+def redirect(status: int, where: str) -> Fault:
+    """Redirect, HERE or ELSEWHERE."""
+
+    def fault(peer: Peer) -> None:
+        peer.request()
+        location = where.replace("ELSEWHERE", peer.server.elsewhere).replace("HERE", peer.server.url)
+        peer.send(answer(status, b"", f"Location: {location}"))
+
+    return fault
+
+
+def through(fault: Fault) -> Fault:
+    """Be a proxy that connects to a server with this fault."""
+
+    def proxy(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        fault(peer)
+
+    return proxy
+
+
+def with_tls(fault: Fault) -> Fault:
+    def encrypted(peer: Peer) -> None:
+        peer.upgrade()
+        fault(peer)
+
+    return encrypted
+
+
+# Rows
+
+
 @dataclass(frozen=True)
 class Row:
-    """One thing that is done to the token endpoint's clients.
+    """One thing that is done to the clients of the token endpoint, and what comes of it.
 
     Attributes:
-        faults: What is done to each connection, in turn; the last one holds for all that follow.
-        once: What comes of ``request_token``, which asks once.
-        kept: What comes of ``get_token``, which asks again where that may help; by default the same.
+        faults: What is done to each connection, in turn; the last one to all further ones.
+        once: The result of ``request_token``, which asks once.
+        kept: The result of ``get_token``, which asks again where that may help; by default the same.
         tries: How often ``get_token`` asks.
-        requests: How many of its requests reach the endpoint; else one for each try.
-        asked: How many of the requests of ``request_token`` do; else the one, if any of the others.
-        said: What the message says.
-        has: What the error, or the token, of ``request_token`` has.
-        timeout: Which of httpx's time-outs is to be waited for, if any.
-        stretched: Whether the answer never ends and no read times out, so that only the limit of a fetch ends it.
-        certificate: What the server shows; none where it speaks no TLS, or not before a CONNECT.
-        place: Whether the port of the server is open, closed or full.
-        scheme: That of the URL, where the server does not encrypt by itself.
-        proxy: Whether the server is a proxy in between.
-        resolve: What is called in place of the system's resolver.
-        slept: Seconds that ``get_token`` waits between its tries, as the server asks for.
-        seconds: How long each call may take. Generous, as a machine may be busy, but less than a server is patient.
-        megabytes: How much memory each call may take.
-        repeats: Whether httpcore's own log repeats what came, as it does with a status line that is none.
+        requests: How many of its requests reach the endpoint; by default one for each try.
+        asked: How many requests of ``request_token`` do; by default one, if any of the others does.
+        said: A part of the message.
+        has: Attributes of what ``request_token`` returns or raises.
+        timeout: The time-out of httpx that ends it, "connect" or "read".
+        stretched: No read times out, so that only the limit of a fetch ends it.
+        certificate: The name of the server's certificate; without one it speaks no TLS.
+        place, scheme: See `Server`.
+        proxy: The server is a proxy.
+        resolve: Called instead of the system's resolver.
+        slept: Seconds that ``get_token`` waits between its tries.
+        megabytes: How much memory a call may take.
+        repeats: httpcore's own log repeats what came, such as an invalid status line.
     """
 
     name: str
     faults: tuple[Fault, ...]
-    once: Result
-    kept: Result | None = None
+    once: type
+    kept: type | None = None
     tries: int = 1
     requests: int | None = None
     asked: int | None = None
     said: str = ""
     has: dict[str, Any] = field(default_factory=dict)
-    timeout: Literal["", "connect", "read"] = ""
+    timeout: str = ""
     stretched: bool = False
-    certificate: Certificate = ""
-    place: Literal["open", "closed", "full"] = "open"
-    scheme: Literal["", "http", "https"] = ""
+    certificate: str = ""
+    place: str = "open"
+    scheme: str = ""
     proxy: bool = False
     resolve: Callable[..., Any] | None = None
     slept: float | None = None
-    seconds: float = 15.0
     megabytes: float = 4.0
     repeats: bool = False
 
@@ -118,7 +260,7 @@ class Row:
         return self.name
 
 
-def row(name: str, fault: Fault | tuple[Fault, ...], once: Result, **more: Any) -> Row:
+def row(name: str, fault: Fault | tuple[Fault, ...], once: type, **more: Any) -> Row:
     faults = fault if isinstance(fault, tuple) else (fault,)
     return Row(name, faults, once, **more)
 
@@ -135,12 +277,12 @@ def broken(name: str, fault: Fault | tuple[Fault, ...], **more: Any) -> Row:
     return row(name, fault, UnexpectedResponseError, **more)
 
 
-def passing(name: str, fault: Fault, once: Result = TransportError, **more: Any) -> Row:
+def passing(name: str, fault: Fault, once: type = TransportError, **more: Any) -> Row:
     """It happens once, and then a token comes."""
     return row(name, (fault, grant), once, **{"kept": Token, "tries": 2, **more})
 
 
-def distrusted(name: Certificate, said: str) -> Row:
+def distrusted(name: str, said: str) -> Row:
     return no_answer(
         f"a certificate: {name}", grant, certificate=name, tries=1, requests=0, said=said, has={"retryable": False}
     )
@@ -161,7 +303,6 @@ INFORMED = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LONG = f"X: {'x' * 1_000_000}"
 MANY = [f"X-{number}: {'x' * 90}" for number in range(10_000)]
-PAGE = "Content-Type: text/html"
 TOO_LARGE = "expected at most 1048576 bytes"
 ENDLESS: dict[str, Any] = {"megabytes": 16.0, "said": TOO_LARGE}
 IN_VAIN: dict[str, Any] = {"timeout": "read", "said": "no complete answer in time"}
@@ -187,11 +328,11 @@ CONNECTION = [
 TLS = [
     token("TLS", grant, certificate="good"),
     no_answer("TLS: no handshake", hang_at_once, **IN_TLS, timeout="connect", said="no connection in time"),
-    no_answer("TLS: reset in the handshake", reset_in_the_handshake, **IN_TLS, said="no connection"),
-    no_answer("TLS: closed in the handshake", close_in_the_handshake, **IN_TLS, said="no connection"),
-    no_answer("TLS: answered in clear", break_the_handshake(answer(400, HTML, PAGE)), **IN_TLS, said="SSL"),
-    no_answer("TLS: garbage", break_the_handshake(b"\x16\x03\x03" + bytes(range(256))), **IN_TLS, said="SSL"),
-    no_answer("TLS: an alert", break_the_handshake(b"\x15\x03\x03\x00\x02\x02\x28"), **IN_TLS, said="SSL"),
+    no_answer("TLS: reset in the handshake", in_handshake(then="reset"), **IN_TLS, said="no connection"),
+    no_answer("TLS: closed in the handshake", in_handshake(), **IN_TLS, said="no connection"),
+    no_answer("TLS: answered in clear", in_handshake(answer(400, HTML, PAGE)), **IN_TLS, said="SSL"),
+    no_answer("TLS: garbage", in_handshake(b"\x16\x03\x03" + bytes(range(256))), **IN_TLS, said="SSL"),
+    no_answer("TLS: an alert", in_handshake(b"\x15\x03\x03\x00\x02\x02\x28"), **IN_TLS, said="SSL"),
     no_answer("spoken to in clear where TLS is due", with_tls(grant), certificate="good", scheme="http", requests=0),
     distrusted("wrong host", "mismatch"),
     distrusted("expired", "expired"),
@@ -399,7 +540,7 @@ IN_BETWEEN = [
     no_answer("a proxy: 502 for a CONNECT", say(answer(502, HTML, PAGE)), **BY_PROXY, said="the proxy refused"),
     no_answer("a proxy: no answer", say_and_wait(b""), **BY_PROXY, **IN_VAIN),
     no_answer("a proxy: reset", say_and_reset(), **BY_PROXY),
-    no_answer("a proxy: let through, and reset", through(reset_in_the_handshake), **BY_PROXY),
+    no_answer("a proxy: let through, and reset", through(in_handshake(then="reset")), **BY_PROXY),
     no_answer("a proxy: let through, and no handshake", through(hang_at_once), **BY_PROXY, timeout="connect"),
     no_answer(
         "a proxy: let through, and no answer",
@@ -416,7 +557,7 @@ IN_BETWEEN = [
 ]
 
 
-def stretched(name: str, fault: Fault, once: Result = TransportError, **more: Any) -> Row:
+def stretched(name: str, fault: Fault, once: type = TransportError, **more: Any) -> Row:
     """It goes on for ever, and never so slowly that a read would time out."""
     said = "no complete answer in time" if once is TransportError else ""
     return row(name, fault, once, **{"stretched": True, "said": said, **more})
@@ -428,6 +569,7 @@ NOTHING = b"\x00\x00\x00\xff\xff"
 GZIP = head(200, JSON, "Content-Encoding: gzip") + bomb(0)
 HANDSHAKE, RECORD = b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc", b"\x17\x03\x03\x40\x00"
 """The start of a message of 16 KiB in a TLS handshake, and after it."""
+DRIPPED_HANDSHAKE = drip(HANDSHAKE, b"x", handshake=True)
 BY_PROXY_FOR_EVER: dict[str, Any] = {**BY_PROXY, "tries": 1}
 
 STRETCHED = [
@@ -456,12 +598,14 @@ STRETCHED = [
     stretched("for ever: TLS, a header line", drip(NEVER, b"x"), certificate="good"),
     stretched("for ever: TLS, the extension of a chunk", drip(CHUNKED + b"1;", b"a"), certificate="good"),
     stretched("for ever: TLS, a record", drip(NEVER, RECORD, below_tls=True), certificate="good"),
-    stretched("for ever: TLS, a handshake", drip_handshake(HANDSHAKE), **IN_TLS, said="no connection in time"),
+    stretched(
+        "for ever: TLS, a handshake", drip(HANDSHAKE, b"x", handshake=True), **IN_TLS, said="no connection in time"
+    ),
     stretched("for ever: a proxy, its answer", drip(NEVER, b"x"), **BY_PROXY_FOR_EVER),
     stretched("for ever: a proxy, 103 Early Hints", drip(INFORMED, INFORMED), **BY_PROXY_FOR_EVER),
     stretched(
         "for ever: a proxy, a handshake behind it",
-        through(drip_handshake(HANDSHAKE)),
+        through(DRIPPED_HANDSHAKE),
         **{**BY_PROXY_FOR_EVER, "said": "no connection in time"},
     ),
     stretched(

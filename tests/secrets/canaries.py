@@ -1,7 +1,7 @@
 """The secrets of these tests, the search for them, and the list of the places that may hold one.
 
-A secret is found as it stands, and as URLs, HTML, JSON, hexadecimal digits and base64 write it, backwards too, and not
-only as a whole: twelve characters of it are enough, as tools that print things cut them short.
+A secret is found as it stands, and as URLs, HTML, JSON, hexadecimal digits and base64 write it, backwards too. Twelve
+characters of it are enough, as tools that print things cut them short.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import html
 import json
 from base64 import b64encode, urlsafe_b64encode
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -18,27 +17,30 @@ from urllib.parse import quote, quote_plus
 CLIENT_ID = "Hq7w+Zr9/xLc3v~Kp5"
 CLIENT_SECRET = "s8Vd+Wm5/xY&uPLq2=nDv6#hJ4eTgB"
 ACCESS_TOKEN = "tK8GhZ-4wXe_2LpQ9.sVb7Yc3Mf6RaJn5.Ud1Eo0iWk"
-
 SECRETS = {"client id": CLIENT_ID, "client secret": CLIENT_SECRET, "token": ACCESS_TOKEN}
 
+PRINTS_TOKEN = "the command is there to give out the token"
+USER_DID = "the user put it there"
+PICKLE = "a provider that was given credentials takes them to a worker; the docstring of TokenProvider says so"
+HTTPCORE = "httpcore logs the header fields of an answer; SECURITY.md says so"
 ALLOWED = {
-    ("output of token", "token"): "it is what the command is for",
-    ("environment of exec's command", "token"): "it is what the command is for",
-    ("pickle", "client id"): "a provider that was given credentials takes them along to a worker; README says so",
-    ("pickle", "client secret"): "likewise",
-    ("environment", "client id"): "whoever started the command put it there",
-    ("environment", "client secret"): "likewise",
-    ("command line with --client-id", "client id"): "whoever passes it shows it; the secret is in a file",
-    ("keyring", "client id"): "it is where `domo-oauth login` keeps it",
-    ("keyring", "client secret"): "likewise",
-    ("names of the sandbox's clients", "client id"): "it is for tests, and says whom it knows; never the secret",
+    ("output of token", "token"): PRINTS_TOKEN,
+    ("environment of exec's command", "token"): PRINTS_TOKEN,
+    ("pickle", "client id"): PICKLE,
+    ("pickle", "client secret"): PICKLE,
+    ("environment", "client id"): USER_DID,
+    ("environment", "client secret"): USER_DID,
+    ("command line with --client-id", "client id"): "the user put it there; the secret is in a file",
+    ("keyring", "client id"): "`domo-oauth login` keeps it there",
+    ("keyring", "client secret"): "`domo-oauth login` keeps it there",
+    ("names of the sandbox's clients", "client id"): "the sandbox is for tests; it never shows the secret",
     ("frames of an HTTP client that calls the API", "token"): "they are the client's own; SECURITY.md says so",
-    ("fields of the generated client", "client id"): "whoever unpacks them by attrs.asdict asks for them",
-    ("fields of the generated client", "client secret"): "likewise",
-    ("log of an answer's header fields", "client id"): "httpcore logs those; SECURITY.md says so",
-    ("log of an answer's header fields", "client secret"): "likewise",
+    ("fields of the generated client", "client id"): "attrs.asdict() asks for them",
+    ("fields of the generated client", "client secret"): "attrs.asdict() asks for them",
+    ("log of an answer's header fields", "client id"): HTTPCORE,
+    ("log of an answer's header fields", "client secret"): HTTPCORE,
 }
-"""The places that may hold a secret, each with the reason. All else may not."""
+"""The places that may hold a secret, each with the reason. No other place may."""
 
 PIECE = 12
 """Characters of a secret, in any form, that are a leak."""
@@ -58,47 +60,30 @@ def forms(secret: str) -> dict[str, str]:
         "hex": secret.encode().hex(),
         "HEX": secret.encode().hex().upper(),
     }
-    for before in range(3):  # base64 takes three bytes at a time, so where the secret begins decides how it looks
+    for before in range(3):  # base64 takes three bytes at a time, so its look depends on where the secret begins
         for name, encode in ("base64", b64encode), ("base64url", urlsafe_b64encode):
             encoded = encode(bytes(before) + secret.encode()).decode().rstrip("=")
-            # What its neighbours have a part in says nothing.
-            found[f"{name} {before}"] = encoded[(0, 2, 3)[before] : -1]
+            found[f"{name} {before}"] = encoded[(0, 2, 3)[before] : -1]  # without what its neighbours influence
     return found
 
 
-class Canaries:
-    """Finds secrets in bytes."""
+class Evidence:
+    """Everything that was said and written, by place."""
 
     def __init__(self) -> None:
+        self._contents: dict[str, list[bytes]] = defaultdict(list)
         self._pieces: dict[bytes, tuple[str, str]] = {}
         for name, secret in SECRETS.items():
-            self.add(name, secret)
-        # What joins the two in base64 is in neither; as the client id comes first, this finds what is left: the secret.
-        self.add("client secret", f":{CLIENT_SECRET}")
+            self.look_for(name, secret)
+        # What joins the two in base64 is in neither; as the client id comes first, this finds the rest: the secret.
+        self.look_for("client secret", f":{CLIENT_SECRET}")
 
-    def add(self, name: str, secret: str) -> None:
+    def look_for(self, name: str, secret: str) -> None:
         """Look for another secret, too."""
         for form, text in forms(secret).items():
             content = text.encode()
             for start in range(len(content) - PIECE + 1):
                 self._pieces.setdefault(content[start : start + PIECE], (name, form))
-
-    def found(self, content: bytes) -> dict[tuple[str, str], str]:
-        """The names of the secrets in it, and the forms that they have there; and what stands around each first."""
-        found: dict[tuple[str, str], str] = {}
-        for start in range(len(content) - PIECE + 1):
-            piece = self._pieces.get(content[start : start + PIECE])
-            if piece is not None and piece not in found:
-                found[piece] = content[max(0, start - AROUND) : start + AROUND].decode(errors="replace")
-        return found
-
-
-class Evidence:
-    """All that was said and written, by the place where that was."""
-
-    def __init__(self) -> None:
-        self.canaries = Canaries()
-        self._contents: dict[str, list[bytes]] = defaultdict(list)
 
     def add(self, place: str, *contents: object) -> None:
         """Keep what a place holds: bytes as they are, anything else as text."""
@@ -119,14 +104,23 @@ class Evidence:
 
     def leaks(self) -> list[str]:
         """Each secret in each place that may not hold it."""
-        return [f"{place}: {name} ({form}): {around}" for place, name, form, around in self._found(allowed=False)]
+        found = self._found()
+        return [
+            f"{where[0]}: {where[1]} ({form}): {around}"
+            for *where, form, around in found
+            if tuple(where) not in ALLOWED
+        ]
 
     def allowed(self) -> set[tuple[str, str]]:
         """The places that may hold a secret, and do."""
-        return {(place, name) for place, name, _, _ in self._found(allowed=True)}
+        return {(place, name) for place, name, *_ in self._found()} & set(ALLOWED)
 
-    def _found(self, *, allowed: bool) -> Iterator[tuple[str, str, str, str]]:
-        for place, contents in self._contents.items():
-            for (name, form), around in self.canaries.found(b"\n".join(contents)).items():
-                if ((place, name) in ALLOWED) == allowed:
-                    yield place, name, form, around
+    def _found(self) -> set[tuple[str, str, str, str]]:
+        found = {}
+        for place, contents in list(self._contents.items()):  # a handler of logs may add to it
+            content = b"\n".join(contents)
+            for start in range(len(content) - PIECE + 1):
+                name, form = self._pieces.get(content[start : start + PIECE], ("", ""))
+                if name and (place, name, form) not in found:
+                    found[place, name, form] = content[max(0, start - AROUND) : start + AROUND].decode(errors="replace")
+        return {(*where, around) for where, around in found.items()}

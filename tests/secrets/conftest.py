@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from domo_oauth.provider import forget_tokens
-from tests.secrets.canaries import Evidence
+from tests.secrets import show
+from tests.secrets.canaries import CLIENT_ID, CLIENT_SECRET, Evidence
 
 HEADER_LOG = "receive_response_headers.complete"
 """Of httpcore's log, at DEBUG."""
@@ -27,6 +28,13 @@ class Log(logging.Handler):
         self._evidence.add(place, record.name, record.levelname, self.format(record), repr(vars(record)))
 
 
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("DOMO_CLIENT_ID", CLIENT_ID)
+    monkeypatch.setenv("DOMO_CLIENT_SECRET", CLIENT_SECRET)
+
+
 @pytest.fixture
 def evidence(monkeypatch, tmp_path) -> Iterator[Evidence]:
     """What this process says and writes: its log from DEBUG on, and its temporary files."""
@@ -40,3 +48,15 @@ def evidence(monkeypatch, tmp_path) -> Iterator[Evidence]:
     yield kept
     root.removeHandler(handler)
     root.setLevel(level)
+
+
+@pytest.fixture(params=["quick tools", pytest.param("all tools", marks=pytest.mark.slow)])
+def keep(evidence, request) -> Callable[[BaseException], None]:
+    """Keep an error as people and tools see it."""
+
+    def keep(error: BaseException) -> None:
+        evidence.add("message", show.message(error))
+        evidence.add("traceback", *(tool(error) for tool in tools))
+
+    tools = show.QUICK if request.param == "quick tools" else show.TOOLS
+    return keep

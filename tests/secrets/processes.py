@@ -19,22 +19,49 @@ from domo_oauth.cli import main
 sys.exit(main())
 """
 PATIENCE = 60.0
+KEYRING = '''
+import json, os, pathlib
+from keyring.backend import KeyringBackend
+from keyring.errors import KeyringLocked, NoKeyringError
+
+
+class Keyring(KeyringBackend):
+    """In a file, for tests."""
+
+    priority = 1
+    name = "a test's keyring"
+    path = pathlib.Path(os.environ["TEST_KEYRING"])
+
+    def _all(self):
+        return json.loads(self.path.read_text()) if self.path.exists() else {}
+
+    def get_password(self, service, user):
+        self.fail("get")
+        return self._all().get(f"{service} {user}")
+
+    def set_password(self, service, user, password):
+        self.fail("set")
+        self.path.write_text(json.dumps(self._all() | {f"{service} {user}": password}))
+
+    def delete_password(self, service, user):
+        self.fail("delete")
+        self.path.write_text(json.dumps({k: v for k, v in self._all().items() if k != f"{service} {user}"}))
+
+    def fail(self, what):
+        if os.environ.get("TEST_KEYRING_FAILS") == what:
+            raise KeyringLocked("the test locked it")
+        if os.environ.get("TEST_KEYRING_FAILS") == "gone":
+            raise NoKeyringError("gone")
+'''
 
 
 def run(
-    *arguments: str | Path, env: dict[str, str], on_start: Callable[[int], object] | None = None
+    *arguments: str | Path, env: dict[str, str], on_start: Callable[[int], object] = lambda pid: None
 ) -> tuple[int, str, str]:
-    """Run the command; gives its exit status, standard output and standard error."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", COMMAND, *map(str, arguments)],
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    if on_start is not None:
-        on_start(process.pid)
+    """Run the command. Returns its exit status, standard output and standard error."""
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen([sys.executable, "-c", COMMAND, *map(str, arguments)], env=env, text=True, **pipes)
+    on_start(process.pid)
     out, err = process.communicate(timeout=PATIENCE)
     return process.returncode, out, err
 
@@ -44,15 +71,11 @@ class Watcher:
 
     Args:
         evidence: Where to keep what was seen.
-        command_line: The place that its command line is kept as; those of its children are "process list".
-        environment: The place that its environment is kept as; that of its children is "environment of a child".
+        places: The places that its command line and its environment are kept as.
     """
 
-    def __init__(
-        self, evidence: Evidence, *, command_line: str = "process list", environment: str = "environment"
-    ) -> None:
-        self._evidence, self._command_line, self._environment = evidence, command_line, environment
-        self._pid = 0
+    def __init__(self, evidence: Evidence, places: tuple[str, str] = ("process list", "environment")) -> None:
+        self._evidence, self._places, self._pid = evidence, places, 0
         self._started = threading.Event()
 
     def start(self, pid: int) -> None:
@@ -61,16 +84,15 @@ class Watcher:
 
     def __call__(self) -> None:
         assert self._started.wait(PATIENCE)
-        look(self._evidence, self._pid, command_line=self._command_line, environment=self._environment)
+        look(self._evidence, self._pid, self._places)
 
 
-def look(evidence: Evidence, pid: int, *, command_line: str = "process list", environment: str = "environment") -> None:
+def look(evidence: Evidence, pid: int, places: tuple[str, str] = ("process list", "environment")) -> None:
     """Keep what ``ps`` shows to everybody of a process and its children, and their environments."""
-    evidence.add(command_line, *of_process(pid, "cmdline"), *of_process(pid, "comm"))
-    evidence.add(environment, *of_process(pid, "environ"))
-    for child in descendants(pid):
-        evidence.add("process list", *of_process(child, "cmdline"), *of_process(child, "comm"))
-        evidence.add("environment of a child", *of_process(child, "environ"))
+    for each in (pid, *descendants(pid)):
+        command_line, environment = places if each == pid else ("process list", "environment of a child")
+        evidence.add(command_line, *of_process(each, "cmdline"), *of_process(each, "comm"))
+        evidence.add(environment, *of_process(each, "environ"))
 
 
 def descendants(pid: int) -> Iterator[int]:
@@ -92,7 +114,6 @@ def of_process(pid: int, name: str) -> list[bytes]:
 
 def bare_environment(home: Path) -> dict[str, str]:
     """With folders of its own, so that all files that a process leaves can be searched."""
-    home.mkdir(exist_ok=True)
     names = ("PATH", "LANG", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG", "PYTHONPATH")
     kept = {name: os.environ[name] for name in names if name in os.environ}
     folders = dict.fromkeys(("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"), str(home))

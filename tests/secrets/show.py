@@ -14,23 +14,20 @@ import traceback
 from collections.abc import Iterator
 from types import FrameType
 
-import sentry_sdk
-import stack_data
 from _pytest._io.saferepr import saferepr
 from rich.pretty import pretty_repr
 from rich.traceback import Traceback
-from sentry_sdk.serializer import serialize
-from sentry_sdk.utils import event_from_exception
 
-SENTRY = sentry_sdk.Client().options
 OURS = ("domo_oauth", "domo_oauth_client")
 
 
 def by_traceback(error: BaseException) -> str:
+    """With locals, as structlog and loguru do; and without, as logging does."""
     try:
-        return "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+        shown = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
     except AttributeError:  # of the repr of something that is half made; from Python 3.12 on that is no error
-        return ""
+        shown = ""
+    return shown + logging.Formatter().formatException((type(error), error, error.__traceback__))
 
 
 def by_rich(error: BaseException) -> str:
@@ -39,17 +36,15 @@ def by_rich(error: BaseException) -> str:
         type(error), error, error.__traceback__, show_locals=True, locals_max_string=None, locals_max_length=None
     )
     shown = [str(stack.exc_value) for stack in trace.stacks]
-    shown += [
-        f"{name}={node}"
-        for stack in trace.stacks
-        for frame in stack.frames
-        for name, node in (frame.locals or {}).items()
-    ]
-    return "\n".join(shown)
+    frames = [frame for stack in trace.stacks for frame in stack.frames]
+    return "\n".join(shown + [f"{name}={node}" for frame in frames for name, node in (frame.locals or {}).items()])
 
 
 def by_sentry(error: BaseException) -> str:
-    event, _ = event_from_exception(error, client_options=SENTRY)
+    import sentry_sdk  # slow to import, as stack_data is slow to use
+    from sentry_sdk.utils import event_from_exception
+
+    event, _ = event_from_exception(error, client_options=sentry_sdk.Client().options)
     return json.dumps(event, default=repr)
 
 
@@ -72,26 +67,26 @@ def _looked_up(frame: FrameType, name: str) -> object:
 
 
 def by_stack_data(error: BaseException) -> str:
-    """As IPython and others do: the values of all expressions in a function, attributes and items too."""
-    return "\n".join(
-        f"{variable.name}={saferepr(variable.value, maxsize=None)}"
-        for each in _chain(error)
-        if each.__traceback__
-        for frame in stack_data.FrameInfo.stack_data(each.__traceback__)
-        if isinstance(frame, stack_data.FrameInfo)
-        for variable in (frame.variables if _is_ours(frame.frame) else frame.variables_in_executing_piece)
-    )
+    """As IPython and others do: the values of all expressions in our functions, attributes and items too."""
+    import stack_data
+
+    found = []
+    for each in _chain(error):
+        trace = each.__traceback__
+        while trace is not None:
+            if _is_ours(trace.tb_frame) or trace.tb_frame.f_globals.get("__name__") == "tests.secrets.test_search":
+                variables = stack_data.FrameInfo(trace).variables
+                found += [f"{variable.name}={saferepr(variable.value, maxsize=None)}" for variable in variables]
+            trace = trace.tb_next
+    return "\n".join(found)
 
 
-def by_log(error: BaseException) -> str:
-    return logging.Formatter().formatException((type(error), error, error.__traceback__))
-
-
-TOOLS = (by_traceback, by_rich, by_sentry, by_lookup, by_stack_data, by_log)
+QUICK = (by_traceback, by_rich, by_lookup)
+TOOLS = (*QUICK, by_sentry, by_stack_data)
 
 
 def message(error: BaseException) -> str:
-    """What is said without a traceback, and what a pickle of ours holds, of all errors behind an error, too."""
+    """What is said without a traceback, and what a pickle of ours holds, also of the errors behind an error."""
     said = ""
     for each in _chain(error):
         said += f"{each} {each!r} {each.args!r} {vars(each)!r}\n"
@@ -104,7 +99,10 @@ def frames(error: BaseException) -> Iterator[tuple[bool, str]]:
     """The locals of each frame of an error, and of those behind it; and whether the frame is ours."""
     for each in _chain(error):
         for frame, _ in traceback.walk_tb(each.__traceback__):
-            yield _is_ours(frame), _locals(frame)
+            yield (
+                _is_ours(frame),
+                "\n".join(f"{name}={saferepr(it, maxsize=None)}" for name, it in frame.f_locals.items()),
+            )
 
 
 def _is_ours(frame: FrameType) -> bool:
@@ -114,34 +112,27 @@ def _is_ours(frame: FrameType) -> bool:
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
-        if isinstance(error, BaseExceptionGroup):
-            for each in error.exceptions:
-                yield from _chain(each)
+        for each in getattr(error, "exceptions", ()):
+            yield from _chain(each)
         error = error.__cause__ or error.__context__
-
-
-def _locals(frame: FrameType) -> str:
-    return "\n".join(f"{name}={saferepr(value, maxsize=None)}" for name, value in frame.f_locals.items())
 
 
 def value(shown: object) -> str:
     """A value as it is printed, dumped and taken apart by those who do not know what it is."""
-    return "\n".join(_ways_to_show(shown))
-
-
-def _ways_to_show(shown: object) -> Iterator[str]:
-    yield from (repr(shown), str(shown), f"{shown}", pprint.pformat(shown), repr([shown]), repr({"nested": shown}))
-    yield pretty_repr(shown, expand_all=True, max_string=None)
-    yield repr(serialize({"vars": {"value": shown}}))  # Sentry sends the items of a tuple, not its repr
-    yield logging.makeLogRecord({"msg": "%s %r", "args": (shown, shown)}).getMessage()
-    take_apart = (vars, dict, list, dataclasses.asdict, json.dumps)  # attrs.asdict is asked for the fields
-    for take in take_apart:
+    found = [repr(shown), str(shown), f"{shown}", pprint.pformat(shown), repr({"nested": [shown]})]
+    found.append(pretty_repr(shown, expand_all=True, max_string=None))
+    # Sentry sends the items of a tuple, not its repr. attrs.asdict() is left out: it is asked for the fields.
+    for take in (
+        vars,
+        dict,
+        list,
+        dataclasses.asdict,
+        json.dumps,
+        copy.copy,
+        lambda it: pickle.loads(pickle.dumps(it)),
+    ):
         try:
-            yield repr(take(shown))
-        except (AttributeError, TypeError, ValueError) as error:
-            yield f"{error} {error!r}"
-    for make in (copy.copy, lambda it: pickle.loads(pickle.dumps(it))):
-        try:
-            yield repr(make(shown))
-        except (TypeError, pickle.PicklingError, AttributeError) as error:
-            yield f"{error} {error!r}"
+            found.append(repr(take(shown)))
+        except (AttributeError, TypeError, ValueError, pickle.PicklingError) as error:
+            found.append(f"{error} {error!r}")
+    return "\n".join(found)

@@ -44,7 +44,7 @@ assert_type(token.extra, Mapping[str, Any])
 request_token(credentials, ["data", Scope.USER, Scope.custom("app")])
 request_token(credentials, {Scope.DATA}, base_url="https://api.domo.com", httpx_args={"timeout": 3.0}, timeout=5)
 request_token(credentials, None)
-request_token(credentials, 7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] # an int is no scope
+request_token(credentials, 7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] # an int is not a scope
 
 
 async def in_a_loop() -> None:
@@ -76,7 +76,7 @@ def stored(store: Store) -> None:
     assert_type(store.clear(), int)
     with store.lock("name") as obtained:
         assert_type(obtained, bool)
-    TokenProvider(credentials, store="~/tokens")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] # no store
+    TokenProvider(credentials, store="~/tokens")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] # a path is not a store
 
 
 def errors(error: TokenRequestError, limited: RateLimitedError) -> None:
@@ -96,4 +96,4 @@ def generated() -> None:
     if isinstance(response.parsed, AccessTokenResponse):
         assert_type(response.parsed.access_token, str)
         assert_type(response.parsed.user_id, int | Unset)
-    get_access_token.sync(client=client, grant_type="password")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] # one value
+    get_access_token.sync(client=client, grant_type="password")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] # the only value

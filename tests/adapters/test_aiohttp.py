@@ -1,0 +1,156 @@
+"""What only the adapter for aiohttp does."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+
+from domo_oauth import InvalidClientError
+from tests.adapters.server import Api
+from tests.adapters.ways import Way
+
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("way", [Way("aiohttp", "asyncio")], ids=str)]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"  # aiohttp supports no other
+
+
+@asynccontextmanager
+async def opened(*middlewares, **session_args):
+    # With one connection at most, a response that is not released holds up the next request.
+    connector = aiohttp.TCPConnector(limit=1)
+    timeout = aiohttp.ClientTimeout(total=30)
+    async with aiohttp.ClientSession(
+        middlewares=middlewares, connector=connector, timeout=timeout, **session_args
+    ) as session:
+        yield session
+
+
+async def test_it_can_be_the_middleware_of_one_request(auth, api):
+    async with opened() as session, session.get(f"{api.url}/x", middlewares=(auth,)) as response:
+        assert response.status == 200
+    assert api.tokens == ["token-1"]
+
+
+async def test_many_tasks_make_one_token_request(auth, api, grants):
+    async def ask() -> int:
+        async with opened(auth) as session, session.get(f"{api.url}/x") as response:
+            return response.status
+
+    assert await asyncio.gather(*(ask() for _ in range(10))) == [200] * 10
+    assert grants.granted == 1
+
+
+async def test_a_compressed_body_is_sent_again(auth, api):
+    api.refuse = 1
+    async with opened(auth) as session, session.post(f"{api.url}/x", data=b"content", compress="gzip") as response:
+        assert response.status == 200
+    assert api.seen[0].body == api.seen[1].body != b""
+
+
+async def test_a_file_that_is_still_being_sent_is_sent_again_as_a_whole(auth, api):
+    api.refuse, api.is_hasty = 1, True
+    content = bytes(range(256)) * 2**15
+    with tempfile.TemporaryFile() as file:
+        file.write(content)
+        file.seek(0)
+        async with opened(auth) as session, session.put(f"{api.url}/x", data=file) as response:
+            assert response.status == 200
+    assert [seen.body == content for seen in api.seen if seen.token == "token-2"] == [True]
+
+
+async def test_the_first_response_does_not_show_the_second_token(auth, api):
+    kept = []
+
+    async def keep(request, handler):
+        kept.append(await handler(request))
+        return kept[-1]
+
+    api.refuse = 1
+    async with opened(auth, keep) as session, session.get(f"{api.url}/x") as response:
+        assert response.status == 200
+        assert await response.read() == b"{}"
+    assert [str(answer.request_info.headers["Authorization"]) for answer in kept] == [
+        "Bearer token-1",
+        "Bearer token-2",
+    ]
+    assert [answer.closed for answer in kept] == [True, True]
+    assert kept[0].connection is None, "it was given back"
+
+
+async def test_a_401_that_another_middleware_raises_is_noticed(auth, api):
+    async def check(request, handler):
+        response = await handler(request)
+        response.raise_for_status()
+        return response
+
+    api.refuse = 1
+    async with opened(auth, check) as session:
+        with pytest.raises(aiohttp.ClientResponseError):
+            await session.get(f"{api.url}/x")
+        async with session.get(f"{api.url}/x") as response:
+            assert response.status == 200
+    assert api.tokens == ["token-1", "token-2"]
+
+
+@pytest.mark.parametrize("status", [401, 500])
+async def test_other_errors_of_middlewares_leave_the_token_in_use(status, auth, api):
+    async def fail(request, handler):
+        """As for another request, with another token."""
+        headers = {} if status == 401 else request.headers
+        info = request.request_info._replace(headers=headers)
+        raise aiohttp.ClientResponseError(info, (), status=status)
+
+    async with opened(auth, fail) as session:
+        with pytest.raises(aiohttp.ClientResponseError):
+            await session.get(f"{api.url}/x")
+    assert auth.provider.get_token().access_token == "token-1"
+
+
+async def test_errors_do_not_show_the_token(auth, api):
+    api.refuse = 2
+    async with opened(auth, raise_for_status=True) as session:
+        with pytest.raises(aiohttp.ClientResponseError) as caught:
+            await session.get(f"{api.url}/x")
+    assert "'Bearer hidden'" in repr(caught.value)
+    assert "token-" not in repr(caught.value)
+
+
+async def test_a_redirect_from_elsewhere_marks_only_what_it_leads_to(auth, api):
+    """Neither the next request of the task, nor the same URL asked for by the caller who does not follow redirects."""
+    with Api() as elsewhere:
+        elsewhere.redirects = {"/x": f"{api.url}/y"}
+        async with opened(auth) as session:
+            for follow in (True, False):
+                async with session.get(f"{elsewhere.url}/x", allow_redirects=follow):
+                    pass
+                async with session.get(f"{api.url}/y"):
+                    pass
+    assert api.tokens == [None, "token-1", "token-1"]
+    assert elsewhere.tokens == [None, None]
+
+
+UNFINISHED = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 10\r\n\r\n{}"
+"""A response whose rest does not come, so that its connection does not become free by itself."""
+
+
+async def test_a_refused_response_without_end_is_released(way, grants, wire):
+    server = wire(UNFINISHED, "hang")
+    async with opened(way.auth(grants.provider(server.url))) as session, session.get(f"{server.url}/x") as response:
+        assert response.status == 401
+    assert len(server.requests) == 2
+
+
+async def test_it_is_released_if_there_is_no_other_token(way, grants, api, wire):
+    server, grants.most = wire(UNFINISHED, "hang"), 1
+    async with opened(way.auth(grants.provider(server.url))) as session:
+        with pytest.raises(InvalidClientError):
+            await session.get(f"{server.url}/x")
+        async with session.get(f"{api.url}/x", middlewares=()) as response:
+            assert response.status == 200

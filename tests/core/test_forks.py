@@ -1,0 +1,224 @@
+"""Child processes: forks at any moment, pickles and pools."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import pickle
+import signal
+import ssl
+import subprocess
+import sys
+import threading
+import warnings
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from domo_oauth import ConfigurationError, FileStore, Scope, TokenProvider
+from tests.fakes import GRANTED, PATIENCE, Endpoint
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork(): Linux or macOS")
+
+
+def in_child(call) -> object:
+    """What the call returns in a fork of this process."""
+    reading, writing = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of a fork of a process with threads
+        pid = os.fork()
+    if not pid:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(int(PATIENCE))
+        try:
+            outcome = json.dumps(call())
+        except BaseException as error:
+            outcome = json.dumps(f"{type(error).__name__}: {error}")
+        os.write(writing, outcome.encode())
+        os._exit(0)  # without pytest's own end
+    os.close(writing)
+    with os.fdopen(reading) as answer:
+        outcome = answer.read()
+    os.waitpid(pid, 0)
+    assert outcome, "the child waited for ever"
+    return json.loads(outcome)
+
+
+@needs_fork
+def test_a_child_has_its_parents_token_and_fetches_its_own_next(provider, endpoint):
+    def another() -> str:
+        provider.invalidate(provider.get_token())
+        return provider.get_token().access_token
+
+    token = provider.get_token()
+    assert in_child(lambda: provider.get_token().access_token) == token.access_token
+    assert in_child(lambda: [another(), endpoint.requests]) == ["canary-token-2", 2]
+    assert endpoint.requests == 1
+
+
+class Gated(Endpoint):
+    """Keeps the requests of this process waiting, and not those of a child."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pid = os.getpid()
+        self.open.clear()
+
+    def handle_request(self, request):
+        if os.getpid() != self._pid:
+            self.open = threading.Event()
+            self.open.set()
+            self.requests = 100
+        return super().handle_request(request)
+
+
+@needs_fork
+@pytest.mark.parametrize("backend", [None, "asyncio", "trio"])
+def test_a_child_of_a_fork_within_a_fetch_fetches_for_itself(make, backend):
+    endpoint = Gated()
+    provider = make(httpx_args={"transport": endpoint})
+
+    def fork() -> object:
+        endpoint.wait_until_asked()
+        child = in_child(lambda: provider.get_token().access_token)
+        endpoint.open.set()
+        return child
+
+    async def main() -> object:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(provider.aget_token)
+            return await anyio.to_thread.run_sync(fork)
+
+    if backend:
+        child = anyio.run(main, backend=backend)
+    else:
+        with ThreadPoolExecutor(1) as threads:
+            waiting = threads.submit(provider.get_token)
+            child = fork()
+            waiting.result(PATIENCE)
+    assert child == "canary-token-101"
+    assert provider.get_token().access_token == "canary-token-1"
+
+
+WITHIN_AN_IMPORT = """
+import os, signal, sys, threading
+from domo_oauth import TokenProvider
+
+reached, forking = threading.Event(), threading.Event()
+
+class Gate:
+    def find_spec(self, name, path, target=None):
+        if name == "httpx":
+            reached.set()
+            forking.wait(20)
+
+sys.meta_path.insert(0, Gate())
+os.register_at_fork(before=forking.set)  # the last to be registered runs first
+provider = TokenProvider.from_env()
+thread = threading.Thread(target=provider.get_token)
+thread.start()
+assert reached.wait(20)
+pid = os.fork()
+if not pid:
+    signal.alarm(20)
+    os._exit(0 if provider.get_token().customer == "acmecompany" else 1)
+thread.join()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+IMPORTS_OF_A_FETCH = """
+import sys
+from domo_oauth import TokenProvider, request_token
+
+provider = TokenProvider.from_env()
+before = set(sys.modules)
+provider.get_token()
+print(*(set(sys.modules) - before))
+"""
+WITHOUT_FORK = """
+import os, random, threading, logging, concurrent.futures.thread
+vars(os).pop("register_at_fork", None)
+from domo_oauth import TokenProvider
+print(TokenProvider.from_env().get_token() and "")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("program", "requests"),
+    [
+        pytest.param(WITHIN_AN_IMPORT, 2, marks=needs_fork, id="a fork while a thread imports httpx"),
+        pytest.param(IMPORTS_OF_A_FETCH, 1, id="a fetch imports nothing that a child could wait for"),
+        pytest.param(WITHOUT_FORK, 1, id="Windows has no fork"),
+    ],
+)
+def test_programs(environment, wire, program, requests):
+    server = wire(GRANTED)
+    environment.setenv("DOMO_API_URL", server.url)
+    command = [sys.executable, "-W", "ignore", "-c", program]
+    assert subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE).stdout.strip() == ""
+    assert len(server.requests) == requests
+
+
+# Pickles
+
+
+@pytest.fixture
+def environment(monkeypatch, credentials):
+    monkeypatch.setenv("DOMO_CLIENT_ID", credentials.client_id)
+    monkeypatch.setenv("DOMO_CLIENT_SECRET", credentials.client_secret)
+    return monkeypatch
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("from_env", [True, False])
+def test_a_pool_of_processes(environment, credentials, wire, from_env):
+    server = wire(GRANTED)
+    environment.setenv("DOMO_API_URL", server.url)
+    provider = TokenProvider.from_env() if from_env else TokenProvider(credentials)
+    provider.get_token()
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        first, second = pool.map(TokenProvider.get_token, [provider, provider])
+    assert first == second
+    assert len(server.requests) == 2
+
+
+def test_a_pickle_carries_the_credentials_and_no_token(credentials, wire):
+    args = {"scopes": ["data", Scope.custom("new")], "base_url": wire(GRANTED).url, "httpx_args": {"timeout": 3}}
+    provider = TokenProvider(credentials, **args)
+    token = provider.get_token()
+    pickled = pickle.dumps(provider)
+    assert b"acmecompany" not in pickled
+    assert credentials.client_secret.encode() in pickled
+    assert repr(pickle.loads(pickled)) == repr(provider)
+    assert pickle.loads(pickled).get_token() != token
+
+
+def test_a_pickle_from_the_environment_carries_no_credentials(environment):
+    provider = TokenProvider.from_env(scopes="data")
+    for _ in range(2):
+        pickled = pickle.dumps(provider)
+        assert b"canary" not in pickled
+        provider = pickle.loads(pickled)
+    environment.setenv("DOMO_CLIENT_ID", "the-client-that-it-is-now")
+    assert "client_id='the-" in repr(pickle.loads(pickled))
+    environment.delenv("DOMO_CLIENT_SECRET")
+    with pytest.raises(ConfigurationError, match="DOMO_CLIENT_SECRET"):
+        pickle.loads(pickled)
+
+
+def test_a_provider_with_a_tls_context_cannot_be_pickled(credentials):
+    provider = TokenProvider(credentials, httpx_args={"verify": ssl.create_default_context()})
+    with pytest.raises((ConfigurationError, TypeError), match="SSLContext"):
+        pickle.dumps(provider)
+
+
+@pytest.mark.usefixtures("environment")
+def test_from_env_takes_the_same_arguments_as_the_constructor(endpoint, tmp_path, time):
+    args = {"store": FileStore(tmp_path / "tokens"), "base_url": "https://api.elsewhere.test", "clock": time.clock}
+    provider = TokenProvider.from_env(scopes="data", httpx_args={"transport": endpoint}, **args)
+    assert provider.get_token().access_token == "canary-token-1"
+    assert list((tmp_path / "tokens").iterdir())
+    assert "scopes='data', base_url='https://api.elsewhere.test'" in repr(provider)

@@ -1,0 +1,240 @@
+"""Whatever a token endpoint or an environment holds is a token, a value, or one error that shows no secret."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from ipaddress import ip_address
+from unittest.mock import patch
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from domo_oauth import ConfigurationError, Scope, Token, TokenProvider, request_token
+from domo_oauth.base_url import resolve_base_url
+from domo_oauth.errors import TokenRequestError, TransportError
+from domo_oauth.scopes import scope_names, scope_parameter
+from domo_oauth_client.errors import ResponseValidationError
+from domo_oauth_client.models import AccessTokenResponse, TokenError
+from tests.properties import (
+    CREDENTIALS,
+    ECHOES,
+    GRANTED,
+    REFUSED,
+    as_json,
+    ask,
+    extra,
+    granted,
+    http,
+    refused,
+    scalars,
+    shown,
+    text,
+    values,
+    visible,
+)
+
+
+def check(outcome):
+    """A token that can be pickled, or one error without a trace of the secret."""
+    if isinstance(outcome, Token):
+        assert outcome.access_token
+        assert outcome.expires_in >= 0
+        assert outcome.expires_at.utcoffset() == timedelta(0)
+        assert "" not in outcome.scopes
+        assert pickle.loads(pickle.dumps(outcome)) == outcome
+        return
+    assert isinstance(outcome, TransportError | TokenRequestError), outcome
+    assert outcome.__cause__ is outcome.__context__ is None
+    assert not [echo for echo in ECHOES if echo in shown(outcome)]
+    assert str(outcome).isprintable()
+    assert 0 <= (getattr(outcome, "retry_after", None) or 0) < float("inf")
+    timestamp = getattr(outcome, "timestamp", None)
+    assert timestamp is None or timestamp.utcoffset() == timedelta(0)
+
+
+MEDIA_TYPES = ["application/json", "application/json;charset=utf-16", "Application/JSON ; charset", "text/html", ""]
+NAMES = ["Retry-After", "Location", "Set-Cookie", "Content-Encoding", "Content-Type", "X-Other"]
+header_values = st.text(st.characters(min_codepoint=0x20, max_codepoint=0xFF, exclude_characters="\x7f"), max_size=60)
+headers = st.lists(st.tuples(st.sampled_from(NAMES), header_values.map(str.strip)), max_size=4)
+statuses = st.sampled_from([200, 201, 302, 400, 401, 403, 404, 418, 429, 500, 503]) | st.integers(200, 999)
+nearly_granted = st.builds(lambda good, bad: good | bad, granted, st.dictionaries(st.sampled_from([*GRANTED]), scalars))
+bodies = st.binary() | st.one_of(granted, nearly_granted, refused, values).map(as_json)
+
+
+@given(statuses, bodies, st.sampled_from(MEDIA_TYPES), headers)
+@example(400, b'{"error":"invalid_scope","error_description":"canary-secret-c0ffee5ec2e7"}', "application/json", [])
+@example(302, b"", "", [("Location", "http://xn--zz/")])
+@example(302, b"", "", [("Location", "https:./elsewhere.test/sign-in?a=b")])
+@example(
+    302, b"", "", [("Location", "https://elsewhere.test"), ("Set-Cookie", "a=b; expires=Wed, 21 Oct 2026; path=/")]
+)
+@example(429, b"", "", [("Retry-After", "\x1c1")])
+def test_any_answer_is_a_token_or_one_error(status, body, media_type, more):
+    check(ask(http(status, body, media_type, *more)))
+
+
+@given(granted, extra)
+def test_an_answer_within_the_contract_is_a_token_with_all_its_fields(fields, more):
+    token = ask(http(200, as_json(more | fields)))
+    check(token)
+    assert (token.access_token, token.expires_in) == (fields["access_token"], fields["expires_in"])
+    assert token.scopes == frozenset(fields["scope"].split() if "scope" in fields else ["data"])
+    assert (token.customer, token.role) == (fields.get("customer"), fields.get("role"))
+    assert (token.user_id, token.jti) == (fields.get("userId"), fields.get("jti"))
+    assert dict(token.extra) == more
+
+
+@given(values)
+def test_a_model_goes_back_to_the_object_it_was_read_from(value):
+    for model in (AccessTokenResponse, TokenError):
+        with suppress(ResponseValidationError):
+            assert model.from_dict(value).to_dict() == value
+
+
+@given(
+    st.sampled_from(ECHOES),
+    st.integers(0, 320).map("x".__mul__) | text,
+    text,
+    statuses,
+    st.sampled_from(["title", "text", *REFUSED]),
+)
+@example(ECHOES[2], "x" * 170, "", 502, "title")
+@example(ECHOES[2], "x" * 4060, "", 502, "title")
+def test_no_part_of_the_credentials_is_shown_wherever_the_server_repeats_them(echo, before, after, status, place):
+    said = f"{before}{echo}{after}"
+    page = f"<html><title>{said.replace('<', ' ')}</title></html>".encode("utf-8", "replace")
+    body = {"title": page, "text": said.encode("utf-8", "replace")}.get(place, as_json({place: said}))
+    error = ask(http(status, body, "text/html" if place == "title" else "application/json"))
+    check(error)
+    parts = [echo[start : start + 8] for start in range(len(echo) - 7)]
+    assert not [part for part in parts if part in shown(error) and part not in before + after]
+
+
+# Times.
+
+SENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def limited(retry_after, body=b""):
+    """The answer 429 of a server whose clock says `SENT`."""
+    date = format_datetime(SENT, usegmt=True)
+    return ask(http(429, body, "application/json", ("Date", date), ("Retry-After", retry_after)))
+
+
+@given(st.text(max_size=70) | st.from_regex(r"[A-Z][a-z]{2},? [-0-9A-Za-z:.+ ]{1,40}", fullmatch=True))
+@example("2019-02-19T14:23:03.891+0000")
+@example("1550586183891")
+@example("Wed, 1:9999999999999999999999999999999.9")
+def test_any_retry_after_and_any_timestamp(value):
+    header = value.encode().decode("latin-1")
+    for timestamp in (value, int(value) if value.isdecimal() else None):
+        body = as_json({"timestamp": timestamp})
+        check(limited(header if header.isprintable() else "", body))
+
+
+@given(st.integers(0, 999_999_999), st.sampled_from(["", " ", "\t"]))
+def test_retry_after_in_seconds(seconds, space):
+    assert limited(f"{space}{seconds}{space}").retry_after == seconds
+
+
+@given(st.integers(-(10**9), 10**8), st.sampled_from(["IMF-fixdate", "RFC 850", "asctime"]))
+def test_retry_after_as_a_date_in_each_form_of_rfc_9110(seconds, form):
+    moment = SENT + timedelta(seconds=seconds)
+    written = {
+        "IMF-fixdate": format_datetime(moment, usegmt=True),
+        "RFC 850": f"{moment:%A, %d-%b-%y %H:%M:%S} GMT",
+        "asctime": f"{moment:%a %b} {moment.day:2} {moment:%H:%M:%S %Y}",
+    }[form]
+    assert limited(written).retry_after == max(0.0, seconds)
+
+
+# Scopes.
+
+
+@given(st.lists(st.tuples(st.sampled_from(Scope), st.sampled_from([" ", ",", ", ", "\n", ",,"])), min_size=1))
+def test_scopes_however_they_are_separated(items):
+    chosen = tuple(sorted({name for name, _ in items}))
+    assert scope_names("".join(name + space for name, space in items)) == chosen
+    assert scope_names([name for name, _ in items]) == chosen
+
+
+@given(st.text(max_size=30) | visible)
+@example("data, user,,workflow")
+@example("everything")
+def test_any_string_of_scopes_is_read_in_one_way_or_refused(value):
+    with suppress(ConfigurationError):
+        custom = Scope.custom(value)
+        assert scope_names([custom, "data"]) == tuple(sorted({value, "data"}))
+        assert scope_parameter((custom,)).split() == [custom]
+    with suppress(ConfigurationError):
+        names = scope_names(value)
+        assert names
+        assert set(names) <= set(Scope)
+        assert list(names) == sorted(set(names))
+        assert scope_names(scope_parameter(names)) == names
+
+
+# The environment.
+
+variables = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40)
+
+
+@given(variables, variables, variables, variables, variables)
+@example("id", "secret", "https://apo>elest\x11", "", "")
+@example("id", "secret", "http://[::1]5/", "", "")
+@example("id", "secret", "http://[::1]:8765/", "", "redis://user:pass@localhost:6379/0?socket_timeout=1")
+@example("a", "b", "https://api.domo.com@elsewhere.test", "", "unix:///tmp/redis.sock?db=1")
+def test_any_environment_is_taken_or_is_a_configuration_error(client_id, secret, url, scope, store):
+    env = {"DOMO_CLIENT_ID": client_id, "DOMO_CLIENT_SECRET": f"canary{secret}", "DOMO_STORE": store}
+    with patch.dict(os.environ, env | {"DOMO_API_URL": url}):
+        try:
+            said = repr(TokenProvider.from_env(scopes=scope or None))
+        except ConfigurationError as error:
+            said = shown(error)
+    assert "canary" not in said
+
+
+HOSTS = ["api.domo.com", "127.0.0.1", "localhost", "[::1]", "192.0.2.1", "[::ffff:7f00:1]", "0x7f.1", "a.test"]
+PARTS = ["@", ":", "/", "\\", "?", "#", "[", "]", "%", ".", ":80", ":0", "xn--", "://", " "]
+odd_urls = st.tuples(
+    st.sampled_from(["http://", "https://", "HTTPS://", "http:", "//", ""]),
+    st.lists(st.sampled_from([*HOSTS, *PARTS]) | text, max_size=5).map("".join),
+).map("".join)
+
+
+@given(odd_urls)
+@example("http://192.0.2.1")
+@example("http://api.domo.com:80")
+@example("https://apo>elest\x11")
+@example("http://[::1]5/")
+@example("https://api.domo.com@elsewhere.test")
+def test_any_base_url_leads_where_it_says_or_is_refused(url):
+    """And without TLS to this machine only."""
+    sent = []
+    transport = httpx.MockTransport(lambda request: sent.append(request.url) or httpx.Response(500))
+    try:
+        taken = resolve_base_url(url)
+    except ConfigurationError:
+        return
+    assert resolve_base_url(taken) == taken
+    parts = urlsplit(taken)
+    assert parts.scheme == "https" or parts.hostname == "localhost" or ip_address(parts.hostname).is_loopback
+    with suppress(ConfigurationError, TokenRequestError):
+        request_token(CREDENTIALS, base_url=taken, httpx_args={"transport": transport})
+    for read in sent:
+        assert (read.scheme, read.raw_host.decode(), read.userinfo) == (parts.scheme, parts.hostname, b"")
+        assert read.port == (parts.port if parts.port not in {80, 443} else read.port)
+
+
+@given(visible.filter(lambda word: not set("@/?#[]\\:") & set(word)), visible)
+def test_a_password_in_a_base_url_is_not_shown(user, rest):
+    with pytest.raises(ConfigurationError) as caught:
+        resolve_base_url(f"https://{user}:canary-password@api.domo.com/{rest}")
+    assert "canary-password" not in shown(caught.value)

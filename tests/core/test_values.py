@@ -1,0 +1,293 @@
+"""Credentials, scopes, tokens, errors and base URLs: what they accept, compare, copy and show."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import pickle
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+import domo_oauth
+from domo_oauth import (
+    ClientCredentials,
+    ConfigurationError,
+    DomoOAuthError,
+    RateLimitedError,
+    Scope,
+    Token,
+    TokenProvider,
+    TokenRequestError,
+    TransportError,
+    request_token,
+)
+
+SPEC = Path(__file__).parents[2] / "openapi" / "domo-oauth.yaml"
+CREDENTIALS = ClientCredentials("abcdefghijkl", "canary-secret")
+DUPLICATES = [copy.copy, copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))]
+
+
+def refused(said, call, *args, **kwargs):
+    """The call raises a ConfigurationError with this text, and no frame of ours shows a canary."""
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        call(*args, **kwargs)
+    stack = traceback.TracebackException.from_exception(caught.value, capture_locals=True).stack
+    ours = [frame.locals for frame in stack if "/domo_oauth/" in frame.filename]
+    assert ours
+    assert "canary" not in f"{caught.value}{ours}"
+
+
+# Credentials
+
+
+@pytest.mark.parametrize(
+    ("client_id", "client_secret", "said"),
+    [
+        ("", "canary", "client id is empty"),
+        ("id", "", "client secret is empty"),
+        (None, "canary", "client id must be a str, not NoneType"),
+        ("id", b"canary", "client secret must be a str, not bytes"),
+        ("id ", "canary", "client id has whitespace around it"),
+        ("id", "canary\n", "client secret has whitespace around it"),
+        ("id", "cana\x00ry", "control character"),
+        ("an:id", "canary", "colon"),
+    ],
+)
+def test_basic_authentication_must_be_able_to_carry_the_credentials(client_id, client_secret, said):
+    refused(said, ClientCredentials, client_id, client_secret)
+
+
+def test_a_secret_may_be_any_text():
+    assert ClientCredentials("id", "pass:word with spaces, é and 漢字").client_secret.startswith("pass")
+
+
+def test_credentials_from_the_environment(monkeypatch):
+    monkeypatch.setenv("DOMO_CLIENT_ID", " an-id\n")
+    monkeypatch.setenv("DOMO_CLIENT_SECRET", "a-secret\r\n")
+    assert ClientCredentials.from_env() == ClientCredentials("an-id", "a-secret")
+
+
+@pytest.mark.parametrize(
+    ("variables", "missing"),
+    [
+        ({}, "DOMO_CLIENT_ID and DOMO_CLIENT_SECRET"),
+        ({"DOMO_CLIENT_ID": "an-id"}, "DOMO_CLIENT_SECRET"),
+        ({"DOMO_CLIENT_ID": "an-id", "DOMO_CLIENT_SECRET": "  "}, "DOMO_CLIENT_SECRET"),
+        ({"DOMO_CLIENT_ID": "", "DOMO_CLIENT_SECRET": "canary"}, "DOMO_CLIENT_ID"),
+    ],
+)
+def test_an_error_names_the_missing_variable(monkeypatch, variables, missing):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    refused(missing, ClientCredentials.from_env)
+
+
+def test_the_repr_of_credentials_tells_clients_apart_and_hides_the_secret():
+    assert repr(CREDENTIALS) == "ClientCredentials(client_id='abcd…', client_secret=hidden)"
+    assert ClientCredentials("shortid", "secret").masked_client_id == "sh…"
+
+
+# Scopes
+
+
+def asked_scope(scopes):
+    """The scope parameter that is sent."""
+    seen = []
+
+    def endpoint(request):
+        seen.append(request.url.params.get("scope"))
+        return httpx.Response(200, json={"access_token": "t", "token_type": "bearer", "expires_in": 1})
+
+    request_token(CREDENTIALS, scopes, httpx_args={"transport": httpx.MockTransport(endpoint)})
+    return seen.pop()
+
+
+@pytest.mark.parametrize(
+    ("scopes", "sent"),
+    [
+        ("data user", "data user"),
+        (" user,  data user,", "data user"),
+        (["user data"], "data user"),
+        ((name for name in ("user", "data")), "data user"),
+        ([Scope.USER, "data"], "data user"),
+        (set(Scope), "account audit buzz dashboard data user workflow"),
+        ([Scope.custom("Manage.all"), "user"], "Manage.all user"),
+        (Scope.custom("app:read"), "app:read"),
+        (None, None),
+    ],
+    ids=itertools.count(),
+)
+def test_equal_sets_of_scopes_send_the_same_parameter(scopes, sent):
+    assert asked_scope(scopes) == sent
+
+
+@pytest.mark.parametrize(
+    ("scopes", "said"),
+    [
+        *((empty, "pass None") for empty in ("", "  ", ",", [], [""], set())),
+        ("dat", "Did you mean 'data'"),
+        ("Users", "Did you mean 'user'"),
+        ("DATA", "Did you mean 'data'"),
+        ("datasource", "Did you mean 'data'"),
+        ("manage", r"lists \([a-z, ]*\)\. If Domo has it.* pass Scope.custom\('manage'\)"),
+        (["data", 7], "must be a str such as 'data', not int"),
+        ([b"data"], "not bytes"),
+        (5, "of the type Iterable, not int"),
+    ],
+    ids=itertools.count(),
+)
+def test_invalid_scopes_are_refused_with_the_nearest_name(scopes, said):
+    refused(said, TokenProvider, CREDENTIALS, scopes=scopes)
+
+
+@pytest.mark.parametrize("name", ["", "two words", 'quo"te', "back\\slash", "a,b", "línea", "new\nline"])
+def test_a_custom_scope_must_fit_into_a_request(name):
+    refused("cannot be a scope", Scope.custom, name)
+
+
+def test_the_scopes_are_those_of_the_contract():
+    flows = yaml.safe_load(SPEC.read_text("utf-8"))["components"]["securitySchemes"]["oauth2"]["flows"]
+    assert list(Scope) == list(flows["clientCredentials"]["scopes"])
+
+
+# Tokens
+
+
+TOKEN = Token(
+    "the-token",
+    expires_in=3599,
+    expires_at=datetime(2026, 1, 1, tzinfo=UTC),
+    scopes=frozenset({"data"}),
+    customer="acme",
+    extra={"env": "prod1", "echo": "the-token"},
+)
+
+
+def test_the_repr_of_a_token_shows_all_but_the_token_and_unknown_fields():
+    assert "expires_in=3599" in repr(TOKEN)
+    assert "customer='acme'" in repr(TOKEN)
+    assert not [secret for secret in ("the-token", "prod1") if secret in f"{TOKEN!r} {TOKEN}"]
+
+
+def test_missing_fields_of_a_token_are_none():
+    bare = Token("t", expires_in=1, expires_at=datetime.now(UTC))
+    assert (bare.token_type, bare.scopes) == ("bearer", frozenset())
+    assert (bare.customer, bare.role, bare.user_id, bare.jti) == (None, None, None, None)
+
+
+@pytest.mark.parametrize(("value", "name"), [(TOKEN, "access_token"), (CREDENTIALS, "client_id")], ids=["T", "C"])
+def test_tokens_and_credentials_are_values(value, name):
+    for duplicate in DUPLICATES:
+        assert duplicate(value) == value
+        assert hash(duplicate(value)) == hash(value)
+    assert value != TokenRequestError("another")
+    with pytest.raises(AttributeError):
+        setattr(value, name, "another")
+    with pytest.raises(AttributeError):
+        delattr(value, name)
+    with pytest.raises(TypeError):
+        vars(value)
+    assert ClientCredentials(CREDENTIALS.client_id, "another") != CREDENTIALS
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConfigurationError("text"),
+        TransportError("text", retryable=False),
+        RateLimitedError("text", status=429, retry_after=3.0, timestamp=datetime(2026, 1, 1, tzinfo=UTC)),
+        TokenRequestError("text", status=400, error="invalid_request", description="words", toe="AB-CD"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("duplicate", DUPLICATES, ids=["copy", "deepcopy", "pickle"])
+def test_errors_can_be_copied_and_pickled(error, duplicate):
+    twin = duplicate(error)
+    assert twin is not error
+    assert (type(twin), str(twin), vars(twin)) == (type(error), str(error), vars(error))
+
+
+def test_one_base_class_catches_all_errors():
+    errors = [getattr(domo_oauth, name) for name in dir(domo_oauth) if name.endswith("Error")]
+    assert len(errors) >= 10
+    assert all(issubclass(error, DomoOAuthError) for error in errors)
+    assert [error.retryable for error in (ConfigurationError("x"), TransportError("x"), TokenRequestError("x"))] == [
+        False,
+        True,
+        False,
+    ]
+
+
+# Base URLs
+
+
+def base_url(given=None):
+    return TokenProvider(CREDENTIALS, base_url=given).base_url
+
+
+@pytest.mark.parametrize(
+    ("variable", "given", "used"),
+    [
+        ("", None, "https://api.domo.com"),
+        ("https://elsewhere.test/", None, "https://elsewhere.test"),
+        ("https://elsewhere.test/", "https://another.test", "https://another.test"),
+        ("", "HTTPS://api.domo.com/path//", "https://api.domo.com/path"),
+        ("", "https://xn--bcher-kva.example", "https://xn--bcher-kva.example"),
+        *(
+            ("", url, url)
+            for url in ("http://localhost:1", "http://127.0.0.1:80", "http://127.9.9.9", "http://[::1]:8")
+        ),
+    ],
+)
+def test_the_base_url_is_the_argument_or_the_variable_or_domos(monkeypatch, variable, given, used):
+    monkeypatch.setenv("DOMO_API_URL", variable)
+    assert base_url(given) == used
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://api.domo.com", "unencrypted"),
+        ("http://localhost.evil.test", "unencrypted"),
+        ("http://127.0.0.1.evil.test", "unencrypted"),
+        ("http://0.0.0.0", "unencrypted"),
+        ("http://192.168.0.1", "unencrypted"),
+        ("api.domo.com", "not an absolute HTTP URL"),
+        ("ftp://api.domo.com", "not an absolute HTTP URL"),
+        ("https://", "not an absolute HTTP URL"),
+        ("https://name:password@api.domo.com", "user name or password"),
+        ("https://api.domo.com@elsewhere.test", "user name or password"),
+        ("https://api.domo.com?a=b", "query or fragment"),
+        ("https://api.domo.com#f", "query or fragment"),
+        ("https://api.domo.com?", "query or fragment"),
+        ("https://api.domo.com/#", "query or fragment"),
+        ("https://api.domo.com:port", "not a URL"),
+        ("https://[::1", "not a URL"),
+        ("https://api.domo.com:0", "not an absolute HTTP URL"),
+        ("http://127.0.0.1\\@elsewhere.test", "not an absolute HTTP URL"),
+        ("http://127.0.0.1\n.elsewhere.test", "not an absolute HTTP URL"),
+        ("http://local\thost:1", "not an absolute HTTP URL"),
+        ("https://[::1]8080", "not an absolute HTTP URL"),
+        ("https://api.dömo.com", "not an absolute HTTP URL"),
+        ("https://api.domo.com/a b", "not an absolute HTTP URL"),
+        (5, "of the type str, not int"),
+    ],
+)
+def test_an_unsafe_or_invalid_base_url_is_refused(url, said):
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        base_url(url)
+    assert "password@" not in str(caught.value)
+
+
+def test_an_error_blames_the_variable_or_the_argument(monkeypatch):
+    monkeypatch.setenv("DOMO_API_URL", "nonsense")
+    refused("^DOMO_API_URL ", base_url)
+    refused("^The base URL is not an absolute HTTP URL", base_url, "more nonsense")

@@ -1,0 +1,65 @@
+"""What importing the package loads, and what pyproject.toml and the locks say."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+import domo_oauth
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+LOADED = "print(*{name.partition('.')[0] for name in sys.modules})"
+EXTRAS = ["aiohttp", "click", "cryptography", "filelock", "httpx2", "keyring", "platformdirs", "redis", "requests"]
+
+
+def python(*lines):
+    """Run Python on its own; return what it prints."""
+    command = [sys.executable, "-I", "-c", "; ".join(["import sys", *lines])]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_one_version():
+    assert domo_oauth.__version__ == PROJECT["project"]["version"] == version("domo-oauth")
+
+
+def test_the_public_names_exist():
+    assert dir(domo_oauth) == sorted(domo_oauth.__all__)
+    assert None not in [getattr(domo_oauth, name) for name in domo_oauth.__all__]
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        domo_oauth.nonsense  # noqa: B018 -- to look is what is tested
+
+
+def test_importing_the_package_loads_nothing_else():
+    loaded = python("before = set(sys.modules)", "import domo_oauth", "print(*set(sys.modules) - before)")
+    assert set(loaded.split()) <= {"__future__", "domo_oauth", "domo_oauth._version"}
+
+
+def test_values_errors_and_a_provider_load_neither_httpx_nor_the_client():
+    loaded = python("from domo_oauth import ClientCredentials, Scope, Token, TokenProvider, DomoOAuthError", LOADED)
+    assert {"httpx", "dateutil", "domo_oauth_client"}.isdisjoint(loaded.split())
+
+
+def test_the_package_can_be_explored_without_any_extra():
+    python(
+        f"sys.modules.update(dict.fromkeys({EXTRAS}))",
+        "import domo_oauth, inspect, pydoc",
+        "from domo_oauth import *",
+        "assert 'RedisStore' in pydoc.render_doc(domo_oauth)",
+        "assert hasattr(domo_oauth, 'RedisStore')",
+        "assert 'FileStore' in dict(inspect.getmembers(domo_oauth))",
+    )
+
+
+def test_the_generator_and_the_formatter_are_pinned_and_the_locks_name_no_index():
+    locked = (ROOT / "requirements-dev.txt").read_text()
+    for name in ("openapi-python-client", "ruff"):
+        (pin,) = [each for each in PROJECT["dependency-groups"]["dev"] if each.startswith(f"{name}==")]
+        assert f"{pin} \\\n    --hash=sha256:" in locked
+    assert "://" not in locked
+    assert '"resolved"' not in (ROOT / "package-lock.json").read_text()
