@@ -8,12 +8,12 @@ PIP = $(PY) -m pip install --quiet --disable-pip-version-check
 READY := $(VENV)/.ready
 NODE_READY := node_modules/.ready
 PRISM_READY := tools/prism-cli/node_modules/.ready
-FUZZ_READY := .cache/fuzz/site/.ready
-# Node.js comes as a Python package; no tool may report home or look for updates.
+# Node.js comes as a Python package. No tool may phone home or look for updates.
 NODE := PATH="$(CURDIR)/$(BIN):$$PATH" REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true REDOCLY_SUPPRESS_NOTIFICATIONS=true NO_UPDATE_NOTIFIER=1
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
-SYSTEM := chromium fonts-dejavu-core libcpprest-dev libcurl4-openssl-dev redis-server iproute2 zsh fish man-db groff curl
+SYSTEM := chromium fonts-dejavu-core libcpprest-dev libcurl4-openssl-dev redis-server iproute2 zsh fish curl
 SPEC := openapi/domo-oauth.yaml
+CONCURRENCY := tests/core/test_sharing.py tests/core/test_deadlines.py tests/core/test_interrupts.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -23,7 +23,7 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 
 $(READY): requirements-dev.txt pyproject.toml src/domo_oauth/_version.py
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed, and $(PYTHON) is {v[0]}.{v[1]}: name another one with make PYTHON=...")'
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed; $(PYTHON) is {v[0]}.{v[1]}. Try: make PYTHON=python3.12 TARGET")'
 	@echo "Setting up $(VENV) (once; half a minute)"
 	@$(PYTHON) -m venv $(VENV)
 	@# uv takes seconds where pip takes minutes; pip follows if uv cannot reach the index.
@@ -41,17 +41,17 @@ $(PRISM_READY): tools/prism-cli/package.json tools/prism-cli/package-lock.json t
 	@$(NODE) npm ci --silent --prefix tools/prism-cli
 	@touch $@
 
-demo: $(READY) ## The tour, on the embedded sandbox; LIVE=1 with credentials in the environment runs it against Domo
+demo: $(READY) ## Take the tour on the embedded sandbox (LIVE=1: on Domo, with credentials in the environment)
 	@$(MAKE) --no-print-directory sdk
 	@$(PY) tools/demo.py $(if $(filter 1,$(LIVE)),--live)
 
 test: $(READY) ## Run the tests (ARGS='-k name' for some)
-	@$(PY) -m pytest -n auto -m "not slow and not once" $(ARGS)
+	@$(PY) $(MEASURE) -m pytest -n auto -m "not slow" $(ARGS)
 
 test-all: $(READY) ## Run all tests, with the slow ones: processes, fleets, faults, a browser, shells
-	@$(PY) -m pytest -n auto $(ARGS)
+	@$(PY) $(MEASURE) -m pytest -n auto $(ARGS)
 
-sdk: $(READY) ## Generate the client from the contract; nothing to do if nothing changed, FORCE=1 does it all the same
+sdk: $(READY) ## Generate the client from the contract if anything changed (FORCE=1: in any case)
 	@$(PY) tools/make_sdk.py $(if $(filter 1,$(FORCE)),--force)
 
 lint-spec: $(READY) $(NODE_READY) ## Check the contract with openapi-spec-validator, Spectral and Redocly
@@ -59,110 +59,116 @@ lint-spec: $(READY) $(NODE_READY) ## Check the contract with openapi-spec-valida
 	$(NODE) npx --no-install redocly lint $(SPEC)
 	$(BIN)/openapi-spec-validator --validation-errors all $(SPEC)
 
-lint: $(READY) ## Check the style of the code, its layers, and the workflows of CI
+lint: $(READY) ## Check style, layers and CI workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/zizmor --offline --quiet --persona auditor .github
 
-types: $(READY) ## Check the types with mypy and pyright, both strict
+types: $(READY) ## Check types with mypy and pyright, both strict
 	$(BIN)/mypy
 	$(BIN)/pyright
 
-drift: $(READY) ## Fail if generated/ is not what the contract gives; needs git
+drift: $(READY) ## Fail if generated/ differs from what make sdk writes (needs git)
 	@git rev-parse --git-dir >/dev/null 2>&1 || \
-	  { echo "drift: git has what generated/ is compared with: install it, and use a clone." >&2; exit 1; }
+	  { echo "drift: needs git and a clone to compare generated/ with." >&2; exit 1; }
 	$(MAKE) --no-print-directory sdk FORCE=1
-	@# Against the index, so that a commit of the contract and its client together passes the hook.
+	@# Compare with the index, so that a pre-commit hook passes when contract and client are committed together.
 	@git diff --exit-code --stat -- generated && test -z "$$(git ls-files --others --exclude-standard -- generated)" || \
-	  { git status --short -- generated; echo "generated/ is not what 'make sdk' writes: run it and commit the result." >&2; exit 1; }
+	  { git status --short -- generated; echo "generated/ is out of date: run 'make sdk' and commit the result." >&2; exit 1; }
 
-coverage: $(READY) $(NODE_READY) $(PRISM_READY) page ## Run all tests and measure line and branch coverage of src/
+coverage: $(READY) $(NODE_READY) $(PRISM_READY) page ## Run all tests; require 100 % line and branch coverage of src/
 	@$(PY) -m coverage erase
-	$(PY) -m coverage run -m pytest -n auto $(ARGS)
+	@$(MAKE) --no-print-directory test-all MEASURE="-m coverage run"
 	@$(PY) -m coverage combine --quiet
 	$(PY) -m coverage report
 
-package: $(READY) page ## Build sdist and wheel, check them, and install the wheel into an empty environment
+package: $(READY) page ## Build sdist and wheel, check them, install the wheel into an empty environment
 	$(PY) tools/check_package.py
 
-check: lint types lint-spec drift contract-diff coverage package ## Everything that CI checks, but other languages and Pythons; needs git, and Go once a release is tagged
+check: lint types lint-spec drift contract-diff coverage package ## Run all checks of CI except other languages and Pythons (needs git and Go)
 
-test-pythons: ## Run the tests (but those that take long) on every other Python from 3.12 on that is installed
+test-pythons: ## Run make test on every other installed Python from 3.12 on
 	@for minor in 12 13 14; do \
 	  found=; \
 	  for python in python3.$$minor "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.$$minor.*/bin/python3; do \
 	    if test -z "$$found" && "$$python" -c '' 2>/dev/null; then found=$$python; fi; \
 	  done; \
-	  if test -z "$$found"; then echo "== Python 3.$$minor is not installed here: passed over"; continue; fi; \
+	  if test -z "$$found"; then echo "== Python 3.$$minor is not installed: skipped"; continue; fi; \
 	  echo "== Python 3.$$minor"; \
 	  $(MAKE) --no-print-directory test PYTHON="$$found" VENV=.venv-3.$$minor || exit 1; \
 	done
 
-bench: $(READY) ## Measure beside other libraries and update the README's table (QUICK=1 ends in five minutes)
-	@$(PY) -m benchmarks $(if $(filter 1,$(QUICK)),--quick) --update-readme
+bench: $(READY) ## Compare with other libraries and write benchmarks/results.md (QUICK=1: two rounds, no probes)
+	@$(PY) -m benchmarks $(if $(filter 1,$(QUICK)),--quick)
 
-soak: $(READY) ## A year of renewals in an hour, with faults (MINUTES=1 for a try, SEED=1, PUBLISH=1); results in build/soak
+soak: $(READY) ## Run a year of renewals in an hour, with faults (MINUTES=60 SEED=1 PUBLISH=1); report in build/soak
 	@$(PY) -m benchmarks.soak --minutes $(or $(MINUTES),60) --seed $(or $(SEED),1) $(if $(filter 1,$(PUBLISH)),--publish)
 
-fleet: $(READY) ## Simulate fleets for 30 days and update the README's table and plot (QUICK=1 for small ones, to look at)
-	@$(PY) -m benchmarks.fleet $(if $(filter 1,$(QUICK)),--quick,--update-readme) --jobs $(or $(JOBS),1)
+fleet: $(READY) ## Simulate fleets for 30 days and write benchmarks/fleet/results.md (QUICK=1: small fleets, print only)
+	@$(PY) -m benchmarks.fleet $(if $(filter 1,$(QUICK)),--quick)
 
-page: $(READY) ## Write the reference page to build/page, and its asset to where the sandbox finds it
+page: $(READY) ## Build the interactive reference page: build/page, and into the sandbox
 	@$(PY) tools/page.py
 
 prism: $(READY) $(NODE_READY) $(PRISM_READY) ## Serve the contract on loopback with Stoplight Prism (PORT=4010)
 	@exec $(PY) tools/prism.py --port $(or $(PORT),4010)
 
-interop: $(READY) ## Run a client in every language (LANGUAGES="go rust" for some, FORCE=1 anew, PUBLISH=1 to write the table)
+interop: $(READY) ## Build and run a client in every language (LANGUAGES="go rust" FORCE=1 PUBLISH=1)
 	@$(PY) -m interop.run $(LANGUAGES) $(if $(filter 1,$(FORCE)),--force) $(if $(filter 1,$(PUBLISH)),--update-readme)
 
 interop-generators: $(READY) ## Generate with every stable generator of OpenAPI Generator
 	@$(PY) -m interop.generators
 
-contract-diff: $(READY) ## Show what changed in the contract since its last release, or since BASE; needs git and Go
+contract-diff: $(READY) ## List changes of the contract since its last version, or since BASE (needs git and Go)
 	@$(PY) tools/contract_diff.py $(BASE)
 
-release-spec: $(READY) ## Write the files of a release of the contract to dist/: YAML, JSON, overlay, recordings, checksums
+release-spec: $(READY) ## Write a release of the contract to dist/: YAML, JSON, overlay, recordings, checksums
 	@$(PY) tools/release_spec.py
 
-system: ## Install what some tests need beside Python, with apt-get: a Redis server, shells, network namespaces
+system: ## Install what some tests need, with apt-get: Redis, shells, a browser, network namespaces
 	$(SUDO) apt-get update -qq
 	$(SUDO) apt-get install -y -qq --no-install-recommends $(SYSTEM)
 
-repeat: $(READY) ## Run the tests of concurrency again and again (TIMES=200)
-	@$(PY) tools/repeat.py $(or $(TIMES),200)
+# In development mode, and every second time with threads that switch as often as they can.
+repeat: $(READY) ## Run the tests of concurrency TIMES=200 times, until one fails (TESTS="tests/core/test_sharing.py" for some)
+	@for run in $$(seq $(or $(TIMES),200)); do \
+	  echo "Run $$run of $(or $(TIMES),200)"; \
+	  $(PY) -X dev -c 'import sys, pytest; sys.setswitchinterval(float(sys.argv.pop(1))); sys.exit(pytest.main())' \
+	    $$(test $$((run % 2)) = 0 && echo 1e-6 || echo 5e-3) -q -m "not slow" -p no:cacheprovider $(or $(TESTS),$(CONCURRENCY)) || exit 1; \
+	done
 
-$(FUZZ_READY): tools/fuzz/requirements.txt $(READY)
-	@$(PIP) --only-binary :all: --upgrade --target $(@D) -r $<
-	@touch $@
+fuzz: $(READY) ## Try 1,000 random inputs with each property test; those that fail are kept in .cache/hypothesis
+	$(PY) -m pytest -n auto -q -m hypothesis --hypothesis-profile=fuzz $(ARGS)
 
-fuzz: $(READY) $(FUZZ_READY) ## Fuzz what reads foreign bytes (SECONDS=60 for each of them, TARGETS="answer har" for some)
-	FUZZ_EXAMPLES=500 $(PY) -m pytest -q tests/unit/test_corpus.py tests/unit/test_properties.py
-	@$(PY) -m tools.fuzz --seconds $(or $(SECONDS),60) $(TARGETS)
-
-faults: $(READY) ## Do to the clients all that networks and servers do, again and again (TIMES=20), and write the table
+faults: $(READY) ## Run all faults of network, proxy and server again and again (TIMES=20); write build/faults.md
 	@FAULTS_TIMES=$(or $(TIMES),20) $(PY) -m pytest tests/faults $(ARGS)
 
-mutants: $(READY) ## Break src/ in one place at a time, and show what no test notices (PATHS="src/domo_oauth/provider.py", PERCENT=10 of them)
-	@nice $(PY) -m tools.mutants $(PATHS) --percent $(or $(PERCENT),100)
+mutants: $(READY) ## Break PATHS="src/domo_oauth/scopes.py" in one place at a time, and show what TESTS="tests/core" miss
+	@rm -rf .cache/mutants && mkdir -p .cache/mutants
+	@cp -R src generated openapi tests README.md .cache/mutants
+	@sed -E $(if $(PATHS),-e 's|^(only_mutate = ).*|\1[$(PATHS:%="%",)]|') \
+	  $(if $(TESTS),-e 's|^(pytest_add_cli_args_test_selection = ).*|\1[$(TESTS:%="%",)]|') pyproject.toml >.cache/mutants/pyproject.toml
+	@cd .cache/mutants && nice ../../$(BIN)/uv tool run --quiet --python ../../$(PY) --with-editable ../.. \
+	  --with-requirements ../../requirements-dev.txt --from mutmut==3.8.1 sh -c \
+	  'mutmut run && for name in $$(mutmut results | sed -n "s/: survived$$//p"); do mutmut show "$$name"; done'
 
-record: $(READY) ## Ask the real endpoint (DOMO_CLIENT_ID, DOMO_CLIENT_SECRET) and write redacted recordings: OUT=folder
+record: $(READY) ## Record the real endpoint's answers, redacted (needs DOMO_CLIENT_ID and DOMO_CLIENT_SECRET; OUT=folder)
 	@$(BIN)/domo-oauth record --out "$(or $(OUT),recordings)"
 
-surface: $(READY) ## Accept the contract's surface as it is now, after info.version was raised
+surface: $(READY) ## Accept changes of the contract's surface, after raising info.version
 	$(PY) tools/surface.py --write
 
-lock: $(READY) ## Resolve the development environment anew (UPGRADE=1 to newer versions)
+lock: $(READY) ## Lock the development dependencies (UPGRADE=1: newest versions)
 	$(BIN)/uv pip compile --quiet pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --custom-compile-command "make lock" $(if $(filter 1,$(UPGRADE)),--upgrade) -o requirements-dev.txt
 
-audit: $(READY) ## Ask the package index for known faults of what is locked, which CI does not do (DRY=1 only lists)
+audit: $(READY) ## Check locked dependencies for known vulnerabilities (DRY=1: list only)
 	$(BIN)/uv tool run pip-audit@2.10.1 --strict --requirement requirements-dev.txt --disable-pip $(if $(filter 1,$(DRY)),--dry-run)
 
 format: $(READY) ## Format the code
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format --quiet .
 
-clean: ## Remove what was installed and built
+clean: ## Remove everything that was installed or built
 	rm -rf .venv .venv-* .cache build dist node_modules tools/prism-cli/node_modules .coverage* src/domo_oauth/sandbox/elements
