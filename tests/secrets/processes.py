@@ -19,40 +19,6 @@ from domo_oauth.cli import main
 sys.exit(main())
 """
 PATIENCE = 60.0
-KEYRING = '''
-import json, os, pathlib
-from keyring.backend import KeyringBackend
-from keyring.errors import KeyringLocked, NoKeyringError
-
-
-class Keyring(KeyringBackend):
-    """In a file, for tests."""
-
-    priority = 1
-    name = "a test's keyring"
-    path = pathlib.Path(os.environ["TEST_KEYRING"])
-
-    def _all(self):
-        return json.loads(self.path.read_text()) if self.path.exists() else {}
-
-    def get_password(self, service, user):
-        self.fail("get")
-        return self._all().get(f"{service} {user}")
-
-    def set_password(self, service, user, password):
-        self.fail("set")
-        self.path.write_text(json.dumps(self._all() | {f"{service} {user}": password}))
-
-    def delete_password(self, service, user):
-        self.fail("delete")
-        self.path.write_text(json.dumps({k: v for k, v in self._all().items() if k != f"{service} {user}"}))
-
-    def fail(self, what):
-        if os.environ.get("TEST_KEYRING_FAILS") == what:
-            raise KeyringLocked("the test locked it")
-        if os.environ.get("TEST_KEYRING_FAILS") == "gone":
-            raise NoKeyringError("gone")
-'''
 
 
 def run(
