@@ -26,9 +26,14 @@ def run(
 ) -> tuple[int, str, str]:
     """Run the command. Returns its exit status, standard output and standard error."""
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = subprocess.Popen([sys.executable, "-c", COMMAND, *map(str, arguments)], env=env, text=True, **pipes)
-    on_start(process.pid)
-    out, err = process.communicate(timeout=PATIENCE)
+    with subprocess.Popen(
+        [sys.executable, "-c", COMMAND, *map(str, arguments)], env=env, text=True, **pipes
+    ) as process:
+        on_start(process.pid)
+        try:
+            out, err = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
     return process.returncode, out, err
 
 
