@@ -1,7 +1,7 @@
-"""The tour of `make demo`: what a newcomer would type, and what comes of it.
+"""The tour of `make demo`: what a newcomer would type, and what happens.
 
-Everything that it shows is run as shown. It runs on the embedded sandbox; `make demo LIVE=1`, with credentials in the
-environment, asks Domo.
+It runs everything as it shows it, on the embedded sandbox. `make demo LIVE=1` asks Domo, with credentials from the
+environment.
 """
 
 from __future__ import annotations

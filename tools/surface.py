@@ -1,7 +1,7 @@
 """Guard the parts of the contract that clients rely on and oasdiff does not compare.
 
-`tests/contract/surface.json` keeps them as of the last version. Whoever changes them raises `info.version` and accepts
-the change with `make surface` (`python tools/surface.py --write`).
+`tests/contract/surface.json` keeps them as of the last version. To change them, raise `info.version` and run
+`make surface` (`python tools/surface.py --write`).
 """
 
 import json
@@ -45,7 +45,7 @@ def without_words(node: Any) -> Any:
 
 
 def problem(golden: Any, document: Any, *, write: bool) -> str | None:
-    """What is still to do before the change may be kept; None if nothing."""
+    """What to do before the change can be committed; None if nothing."""
     changed = sorted(key for key, value in surface(document).items() if value != golden["surface"].get(key))
     if not changed or (write and document["info"]["version"] != golden["version"]):
         return None

@@ -1,4 +1,4 @@
-"""Schemathesis asks the sandbox whatever the contract allows, and hundreds of things that it does not."""
+"""Schemathesis sends the sandbox what the contract allows, and what it does not allow."""
 
 import pytest
 import requests
@@ -6,8 +6,6 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from domo_oauth.contract import contract
-
-EXAMPLES = 300
 
 
 @pytest.mark.slow
@@ -17,9 +15,7 @@ def test_every_answer_is_one_of_the_contract(domo_sandbox, mode, statuses):
     from schemathesis.specs.openapi import checks
 
     operation = schemathesis.openapi.from_dict(contract())["/oauth/token"]["GET"]
-    # By name, so that a newer version checks the same. What a server accepts beyond the contract is not checked: so no
-    # negative_data_rejection.
-    wanted = [
+    wanted = [  # by name, so that a newer version checks the same
         schemathesis.checks.not_a_server_error,
         checks.status_code_conformance,
         checks.content_type_conformance,
@@ -31,7 +27,7 @@ def test_every_answer_is_one_of_the_contract(domo_sandbox, mode, statuses):
     seen = set()
 
     @seed(1)
-    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(case=cases, who=st.sampled_from(["right", "wrong", "nobody"]))
     def run(case, who):
         auth = (domo_sandbox.client_id, secrets[who]) if who in secrets else None
@@ -44,4 +40,3 @@ def test_every_answer_is_one_of_the_contract(domo_sandbox, mode, statuses):
         session.trust_env = False
         run()
     assert seen >= statuses
-    assert domo_sandbox.stats().token_requests >= EXAMPLES

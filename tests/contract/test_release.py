@@ -6,40 +6,29 @@ import os
 import sys
 import zipfile
 
-import pytest
 import yaml
 
 from tools import release_spec
 
 
-@pytest.fixture
-def release(tmp_path, monkeypatch):
-    def release(folder):
-        monkeypatch.setattr(sys, "argv", ["release_spec.py", "--out", str(tmp_path / folder)])
-        release_spec.main()
-        return {path.name: path.read_bytes() for path in (tmp_path / folder).iterdir()}
-
-    return release
-
-
-def test_it_holds_the_contract_the_overlay_and_the_recordings(release, tmp_path):
-    files = release("dist")
-    text = release_spec.CONTRACT.read_bytes()
-    name = f"domo-oauth-{yaml.safe_load(text)['info']['version']}"
-    assert files.pop(f"{name}.yaml") == text
-    assert json.loads(files.pop(f"{name}.json")) == yaml.safe_load(text)
-    assert files.pop(f"{name}-prism-overlay.yaml") == release_spec.OVERLAY.read_bytes()
-    with zipfile.ZipFile(tmp_path / "dist" / f"{name}-recordings.zip") as archive:
-        packed = {each: archive.read(each) for each in archive.namelist()}
-    assert packed == {f"recordings/{path.name}": path.read_bytes() for path in release_spec.RECORDINGS.glob("*.har")}
-    assert set(files) == {f"{name}-recordings.zip", f"{name}.sha256"}
-    for line in files[f"{name}.sha256"].decode().splitlines():
-        digest, file = line.split("  ")
-        assert hashlib.sha256((tmp_path / "dist" / file).read_bytes()).hexdigest() == digest
-
-
-def test_it_is_the_same_each_time(release):
-    first = release("first")
+def test_it_holds_the_contract_the_overlay_and_the_recordings_and_is_the_same_each_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["release_spec.py", "--out", str(tmp_path)])
+    release_spec.main()
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     for path in release_spec.RECORDINGS.glob("*.har"):
         os.utime(path)
-    assert release("second") == first
+    release_spec.main()
+    assert files == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    text = release_spec.CONTRACT.read_bytes()
+    name = f"domo-oauth-{yaml.safe_load(text)['info']['version']}"
+    for line in files.pop(f"{name}.sha256").decode().splitlines():
+        digest, file = line.split("  ")
+        assert hashlib.sha256(files[file]).hexdigest() == digest
+    with zipfile.ZipFile(tmp_path / f"{name}-recordings.zip") as archive:
+        packed = {each: archive.read(each) for each in archive.namelist()}
+    assert packed == {f"recordings/{path.name}": path.read_bytes() for path in release_spec.RECORDINGS.glob("*.har")}
+    assert json.loads(files[f"{name}.json"]) == yaml.safe_load(text)
+    assert files[f"{name}.yaml"] == text
+    assert files[f"{name}-prism-overlay.yaml"] == release_spec.OVERLAY.read_bytes()
+    assert len(files) == 4

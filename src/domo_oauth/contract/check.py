@@ -1,25 +1,21 @@
 """Check an exchange against the contract. Needs the extra ``cli`` or ``sandbox``.
 
-Schemas are applied by openapi-schema-validator. The rest of an operation (parameters, authentication, headers, media
-type) is a few lookups here. Headers that the contract does not name are ignored: HTTP allows them (RFC 9110, section
-5.1).
+openapi-schema-validator applies the schemas. The rest of an operation (parameters, authentication, headers, media type)
+is a few lookups here. Headers that the contract does not name are ignored: HTTP allows them (RFC 9110, section 5.1).
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Literal, cast
-
-import openapi_schema_validator as schemas
 
 from domo_oauth.redact import one_line
 
-from .document import contract
+from .document import cli_extra, contract
 from .exchange import field_value, parse_json
 
 if TYPE_CHECKING:
@@ -29,23 +25,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Finding", "check_exchange", "check_request", "check_response"]
 
-_REFUSALS = (400, 401)
 _LONGEST_SHOWN = 40
-"""Characters. A longer string may be a secret in a field that is not for it."""
+"""Characters. A longer string may be a secret in the wrong field."""
 _MASKED = re.compile(
     r"\b(redacted|removed|masked|hidden|filtered|sanitized|omitted)\b|[*•█]{3}|^[x.…-]{3,}$|^<[\w -]+>$|^\[[\w -]+\]$",
     re.IGNORECASE,
 )
 """What people and tools write in place of a secret."""
 _LONGEST_MASK = 100
-_EXPECTED = {
-    "enum": "one of {}",
-    "format": "the format {}",
-    "minimum": "at least {}",
-    "pattern": "a string that matches {}",
-    "type": "{}",
-}
-_CREDENTIALS = "base64 of the client id, a colon and the client secret (RFC 7617)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +56,13 @@ class Finding:
 
 
 def check_exchange(exchange: Exchange) -> list[Finding]:
-    """Check a request and its response. The server may be any: a sandbox keeps the contract, too.
+    """Check a request and its response, of Domo or of any other server.
 
-    A wrong parameter or wrong credentials that the server refused with 400 or 401 are a note: that exchange shows how
-    the server refuses. If the server granted the request, they are an error.
+    Wrong parameters and credentials are errors if the server granted the request. If it refused the request with 400 or
+    401, they are notes: the exchange shows how it refuses them.
     """
     request = check_request(exchange)
-    if exchange.status in _REFUSALS:
+    if exchange.status in {400, 401}:
         request = [_refused(finding, exchange.status) for finding in request]
     return request + check_response(exchange)
 
@@ -91,7 +78,7 @@ def check_response(exchange: Exchange) -> list[Finding]:
 
 
 def _checked(exchange: Exchange, message: str, findings: Iterator[Finding]) -> list[Finding]:
-    """The findings, with one for each missing place in place of all that are about it."""
+    """Replace all findings at a place that was not kept by one that says so."""
     missing = [place for place in exchange.missing if f"{place}.".startswith(f"{message}.")]
     # jsonschema reports some errors twice.
     kept = [finding for finding in dict.fromkeys(findings) if not exchange.lacks(finding.where)]
@@ -104,45 +91,50 @@ def _refused(finding: Finding, status: int) -> Finding:
     return replace(finding, kind="note", message=f"{finding.message}; refused with {status}")
 
 
+def _missing(place: str) -> Finding:
+    return Finding(place, "required; found none")
+
+
+def _wrong(place: str, expected: str, found: object, *, secret: bool = False) -> Finding:
+    """An error, unless somebody masked the value."""
+    if isinstance(found, str) and _is_masked(found):
+        return Finding(place, "redacted", "not checked")
+    return Finding(place, f"expected {expected}; found {'another value, not shown' if secret else _shown(found)}")
+
+
 def _request(exchange: Exchange) -> Iterator[Finding]:
     paths = _contract()["paths"]
     methods: dict[str, Any] = paths.get(exchange.path, {})
     operation = methods.get(exchange.method.lower())
     if not methods:
-        yield Finding("request.path", f"expected {', '.join(paths)}; found {_shown(exchange.path)}")
+        yield _wrong("request.path", ", ".join(paths), exchange.path)
     elif operation is None:
-        expected = ", ".join(method.upper() for method in methods)
-        yield Finding("request.method", f"expected {expected}; found {_shown(exchange.method)}")
+        yield _wrong("request.method", ", ".join(methods).upper(), exchange.method)
     else:
-        yield from _authentication(exchange, operation)
+        yield from _authentication(exchange)
         yield from _parameters(exchange, operation)
         if exchange.request_body:
             message = f"expected none; found {len(exchange.request_body)} bytes"
             yield Finding("request.body", message, "unknown field")
 
 
-def _authentication(exchange: Exchange, operation: dict[str, Any]) -> Iterator[Finding]:
-    """Check the scheme that the contract names first, and that Basic credentials can be read (RFC 7617)."""
+def _authentication(exchange: Exchange) -> Iterator[Finding]:
+    """Check for HTTP Basic (RFC 7617), the only scheme that the generated client implements, too."""
     place = "request.headers.Authorization"
     given = field_value(exchange.request_headers, "Authorization") or ""
     scheme, _, credentials = given.partition(" ")
-    alternatives: list[dict[str, Any]] = operation.get("security", _contract()["security"])
-    for name in alternatives[0] if alternatives else ():
-        expected = _contract()["components"]["securitySchemes"][name].get("scheme", scheme.lower())
-        if scheme.lower() == expected:
-            if expected == "basic" and not (_is_masked(credentials) or _has_colon(credentials.strip())):
-                yield Finding(place, f"expected {_CREDENTIALS}; found something else")
-        elif _is_masked(given) and not (scheme.isalpha() and credentials):
-            yield Finding(place, "redacted", "not checked")
-        else:
-            found = "something else" if given else "none"
-            yield Finding(place, f"expected HTTP {expected.title()} credentials (RFC 7617); found {found}")
+    if not given:
+        yield _missing(place)
+    elif scheme.lower() != "basic":
+        yield _wrong(place, "Basic credentials", given, secret=True)
+    elif not _is_masked(credentials) and not _has_colon(credentials.strip()):
+        yield _wrong(place, "base64 of client id, colon and client secret", credentials, secret=True)
 
 
 def _has_colon(credentials: str) -> bool:
     try:
         return b":" in base64.b64decode(credentials, validate=True)
-    except (binascii.Error, ValueError):
+    except ValueError:
         return False
 
 
@@ -159,7 +151,7 @@ def _parameters(exchange: Exchange, operation: dict[str, Any]) -> Iterator[Findi
         elif values:
             yield from _schema_errors(place, values[0], parameter["schema"])
         elif parameter.get("required"):
-            yield Finding(place, "required; found none")
+            yield _missing(place)
     for name in dict.fromkeys(name for name, _ in given if name not in known):
         yield Finding(f"request.query.{name}", "the contract does not name this parameter", "unknown field")
 
@@ -171,36 +163,34 @@ def _response(exchange: Exchange) -> Iterator[Finding]:
     responses = operation["responses"]
     response = responses.get(str(exchange.status))
     if response is None:
-        yield Finding("response.status", f"expected one of {', '.join(responses)}; found {exchange.status}")
+        yield _wrong("response.status", f"one of {', '.join(responses)}", exchange.status)
         return
     for name, header in response.get("headers", {}).items():
         value = field_value(exchange.response_headers, name)
         if value is not None:
             yield from _schema_errors(f"response.headers.{name}", value, header["schema"])
         elif header.get("required"):
-            yield Finding(f"response.headers.{name}", "required; found none")
+            yield _missing(f"response.headers.{name}")
     yield from _body(exchange, response["content"])
 
 
 def _body(exchange: Exchange, content: dict[str, Any]) -> Iterator[Finding]:
-    content_type = field_value(exchange.response_headers, "Content-Type")
+    content_type = field_value(exchange.response_headers, "Content-Type") or ""
     is_error = exchange.status >= 400  # noqa: PLR2004 -- RFC 9110, section 15
     if is_error and not exchange.response_body and not content_type:
         yield Finding("response.body", "empty, as the body of an error may be", "note")
         return
-    media_type = (content_type or "").partition(";")[0].strip().lower()
+    media_type = content_type.partition(";")[0].strip().lower()
     if media_type not in content:
-        found = _shown(content_type, "none")
-        yield Finding("response.headers.Content-Type", f"expected {', '.join(content)}; found {found}")
+        yield _wrong("response.headers.Content-Type", ", ".join(content), content_type)
         return
     try:
         body = parse_json(exchange.response_body)
     except ValueError as error:
         if _is_masked(exchange.response_body.decode(errors="replace")):
             yield Finding("response.body", "redacted", "not checked")
-            return
-        found = f"something else: {error}" if exchange.response_body else "nothing"
-        yield Finding("response.body", f"expected JSON (RFC 8259); found {found}")
+        else:
+            yield Finding("response.body", f"expected JSON (RFC 8259): {error}")
         return
     schema = content[media_type]["schema"]
     yield from _schema_errors("response.body", body, schema)
@@ -211,30 +201,30 @@ def _body(exchange: Exchange, content: dict[str, Any]) -> Iterator[Finding]:
 
 def _schema_errors(place: str, value: Any, schema: dict[str, Any]) -> Iterator[Finding]:
     """Errors in our words: those of jsonschema quote the value, which may be a token."""
-    oas30 = cast("Any", schemas)  # it has no types
-    for error in oas30.OAS30ReadValidator(schema, format_checker=oas30.oas30_format_checker).iter_errors(value):
+    for error in _validator()(schema).iter_errors(value):
         where = ".".join([place, *map(str, error.absolute_path)])
         if error.validator == "required":
-            missing = [name for name in error.validator_value if name not in error.instance]
-            yield from (Finding(f"{where}.{name}", "required; found none") for name in missing)
-        elif isinstance(error.instance, str) and _is_masked(error.instance):
-            yield Finding(where, "redacted", "not checked")
-        else:
-            limits = error.validator_value if error.validator == "enum" else [error.validator_value]
-            expected = _EXPECTED.get(error.validator, f"{error.validator} {{}}").format(", ".join(map(str, limits)))
-            secret = error.schema.get("format") == "password"
-            found = "something else, which is not shown" if secret else _shown(error.instance)
-            yield Finding(where, f"expected {expected}; found {found}".replace(r"\Z", "$"))
+            yield from (_missing(f"{where}.{name}") for name in error.validator_value if name not in error.instance)
+            continue
+        limits = error.validator_value if error.validator == "enum" else [error.validator_value]
+        expected = f"{error.validator} {', '.join(map(str, limits))}".replace(r"\Z", "$")
+        yield _wrong(where, expected, error.instance, secret=error.schema.get("format") == "password")
+
+
+@cache
+def _validator() -> Any:
+    with cli_extra():
+        import openapi_schema_validator
+    schemas = cast("Any", openapi_schema_validator)  # it has no types
+    return partial(schemas.OAS30ReadValidator, format_checker=schemas.oas30_format_checker)
 
 
 def _is_masked(text: str) -> bool:
     return len(text) < _LONGEST_MASK and bool(_MASKED.search(text))
 
 
-def _shown(value: object, missing: str = "null") -> str:
+def _shown(value: object) -> str:
     """The value as JSON, if it is short."""
-    if value is None:
-        return missing
     if isinstance(value, str) and len(value) > _LONGEST_SHOWN:
         return f"a string of {len(value)} characters"
     if isinstance(value, list | dict):
@@ -248,18 +238,16 @@ def _contract() -> dict[str, Any]:
     return cast("dict[str, Any]", _resolved(contract()))
 
 
-def _resolved(node: object) -> object:
-    if isinstance(node, list):
-        return [_resolved(item) for item in cast("list[object]", node)]
-    if not isinstance(node, dict):
-        return node
-    members = cast("dict[str, object]", node)
-    if isinstance(reference := members.get("$ref"), str):
+def _resolved(node: object) -> Any:
+    return json.loads(json.dumps(node), object_hook=_resolved_object)
+
+
+def _resolved_object(node: dict[str, Any]) -> Any:
+    if "$ref" in node:
         target: Any = contract()
-        for step in reference.removeprefix("#/").split("/"):
+        for step in node["$ref"].removeprefix("#/").split("/"):
             target = target[step]
         return _resolved(target)
-    resolved = {key: _resolved(value) for key, value in members.items()}
-    if isinstance(pattern := resolved.get("pattern"), str):
-        resolved["pattern"] = re.sub(r"\$$", r"\\Z", pattern)  # Python's $ also matches before a line end
-    return resolved
+    if isinstance(node.get("pattern"), str):
+        node["pattern"] = re.sub(r"\$$", r"\\Z", node["pattern"])  # Python's $ also matches before a final line break
+    return node

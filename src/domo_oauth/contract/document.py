@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["cli_extra", "contract", "contract_text", "recordings", "server"]
 
-_EXTRA = {"openapi_schema_validator", "yaml"}
-
 
 @cache
 def contract_text() -> str:
@@ -58,15 +56,12 @@ def recordings() -> list[Traversable]:
 
 @contextmanager
 def cli_extra() -> Generator[None]:
-    """Name the missing extra if an import of one of its packages fails."""
+    """Name the extra if an import fails."""
     try:
         yield
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _EXTRA:
-            raise
-        raise ConfigurationError(
-            f"{error.name} is not installed. The contract's checks need it: pip install 'domo-oauth[cli]'"
-        ) from error
+        message = f"{error.name} is not installed. The contract's checks need it: pip install 'domo-oauth[cli]'"
+        raise ConfigurationError(message) from error
 
 
 def _folder() -> Traversable:

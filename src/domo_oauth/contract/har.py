@@ -1,17 +1,16 @@
-"""Exchanges in HAR 1.2 files, as browsers and proxies save them, with a note of where each recording comes from.
+"""Exchanges in HAR 1.2 files, as browsers and proxies save them, and where each recording comes from.
 
 Exporters differ in what they keep. Chrome leaves `Authorization` out unless told to export sensitive data, and keeps
 requests without a response with status 0; mitmproxy writes `text: null` for a body that it did not keep; Safari leaves
-`text` out for an empty body; Playwright writes status -1, or puts bodies into files of their own. So entries are read
-one by one, those of other sites are not looked at, and what was not kept is missing from the exchange, not wrong in it.
+`text` out for an empty body; Playwright writes status -1, or puts bodies into separate files. So the reader takes
+entries one by one and skips those of other sites. What was not kept is missing from the exchange, not wrong in it.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.client import responses as reason_phrases
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -75,52 +74,25 @@ def read_har(file: Traversable) -> Recording:
     if provenance.get("kind") == "recorded" and "parts" in provenance:
         seen = tuple(f"{part}." for part in _list(provenance["parts"]))
         missing = tuple(place for place in PLACES if not f"{place}.".startswith(seen))
-    exchanges = {
-        number: _exchange(entry, missing) for number, entry in enumerate(map(_object, entries), 1) if _concerns(entry)
-    }
+    read = {number: _exchange(_object(entry), missing) for number, entry in enumerate(entries, 1)}
+    exchanges = {number: exchange for number, exchange in read.items() if exchange is not None}
     return Recording(exchanges, len(entries) - len(exchanges), provenance)
 
 
-def har_text(
-    exchange: Exchange,
-    *,
-    comment: str,
-    provenance: Mapping[str, Any],
-    version: str,
-    started: str = NEVER,
-    milliseconds: float = 0,
-) -> str:
-    """Write one exchange as the text of a HAR file.
+def har_text(exchange: Exchange, *, comment: str, provenance: Mapping[str, Any], started: str = NEVER) -> str:
+    """Write one exchange as the text of a HAR file, without the body of the request.
 
     Args:
         exchange: The exchange, without secrets.
         comment: Where it comes from, for people.
         provenance: Where it comes from, for programs; see `Recording`.
-        version: The contract's version that it was checked against.
         started: When the request was sent (ISO 8601).
-        milliseconds: From the start to the end of the response.
     """
-    log = {
-        "version": "1.2",
-        "creator": {"name": f"domo-oauth ({provenance['kind']})", "version": version},
-        "comment": comment,
-        "_provenance": dict(provenance),
-        "entries": [
-            {
-                "startedDateTime": started,
-                "time": milliseconds,
-                "request": _request(exchange),
-                "response": _response(exchange),
-                "cache": {},
-                "timings": {"send": 0, "wait": milliseconds, "receive": 0},
-            }
-        ],
-    }
-    return json.dumps({"log": log}, indent=2, ensure_ascii=False) + "\n"
-
-
-def _request(exchange: Exchange) -> dict[str, Any]:
-    request: dict[str, Any] = {
+    body, response_headers = exchange.response_body, exchange.response_headers
+    content: dict[str, Any] = {"size": -1, "mimeType": field_value(response_headers, "Content-Type") or ""}
+    if not exchange.lacks("response.body"):
+        content |= {"size": len(body), "text": body.decode()}
+    request = {
         "method": exchange.method,
         "url": exchange.url,
         "httpVersion": "HTTP/1.1",
@@ -128,63 +100,62 @@ def _request(exchange: Exchange) -> dict[str, Any]:
         "headers": _pairs(exchange.request_headers),
         "queryString": _pairs(exchange.query),
         "headersSize": -1,
-        "bodySize": len(exchange.request_body),
+        "bodySize": 0,
     }
-    if exchange.request_body:
-        media_type = field_value(exchange.request_headers, "Content-Type") or ""
-        request["postData"] = {"mimeType": media_type, "params": [], "text": exchange.request_body.decode()}
-    return request
-
-
-def _response(exchange: Exchange) -> dict[str, Any]:
-    body, kept = exchange.response_body, not exchange.lacks("response.body")
-    mime_type = field_value(exchange.response_headers, "Content-Type") or ""
-    return {
+    response = {
         "status": exchange.status,
         "statusText": reason_phrases.get(exchange.status, ""),
         "httpVersion": "HTTP/1.1",
         "cookies": [],
-        "headers": _pairs(exchange.response_headers),
-        "content": {
-            "size": len(body) if kept else -1,
-            "mimeType": mime_type,
-            **({"text": body.decode()} if kept else {}),
-        },
-        "redirectURL": field_value(exchange.response_headers, "Location") or "",
+        "headers": _pairs(response_headers),
+        "content": content,
+        "redirectURL": field_value(response_headers, "Location") or "",
         "headersSize": -1,
         "bodySize": -1,
     }
+    entry = {
+        "startedDateTime": started,
+        "time": 0,
+        "request": request,
+        "response": response,
+        "cache": {},
+        "timings": {"send": 0, "wait": 0, "receive": 0},
+    }
+    log = {
+        "version": "1.2",
+        "creator": {"name": f"domo-oauth ({provenance['kind']})", "version": contract()["info"]["version"]},
+        "comment": comment,
+        "_provenance": dict(provenance),
+        "entries": [entry],
+    }
+    return json.dumps({"log": log}, indent=2, ensure_ascii=False) + "\n"
 
 
 def _pairs(pairs: Headers | list[tuple[str, str]]) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in pairs]
 
 
-def _concerns(entry: object) -> bool:
-    """Whether the entry is about the contract: its path, on Domo's host or on loopback, and no browser's preflight."""
-    request = _object(_object(entry).get("request"))
-    asked = Exchange(_text(request.get("method")), _text(request.get("url")))
-    here = asked.host == urlsplit(server()).hostname or is_loopback(asked.host)
-    return here and asked.path in contract()["paths"] and asked.method != "OPTIONS"
-
-
-def _exchange(entry: dict[str, Any], missing: tuple[str, ...]) -> Exchange:
+def _exchange(entry: dict[str, Any], missing: tuple[str, ...]) -> Exchange | None:
+    """The exchange; None if it is not about the contract: another host or path, or a browser's preflight."""
     request, response = _object(entry.get("request")), _object(entry.get("response"))
-    content, status = _object(response.get("content")), response.get("status")
+    sent = _headers(request.get("headers"))
+    sent_body = _text(_object(request.get("postData")).get("text")).encode("utf-8", "replace")
+    exchange = Exchange(_text(request.get("method")), _text(request.get("url")), sent, sent_body)
+    here = exchange.host == urlsplit(server()).hostname or is_loopback(exchange.host)
+    if not here or exchange.path not in contract()["paths"] or exchange.method == "OPTIONS":
+        return None
+    status, headers = response.get("status"), _headers(response.get("headers"))
+    content = _object(response.get("content"))
     failed = response.get("_error") or response.get("_failureText")  # of Chrome, Safari and mitmproxy; of Playwright
-    sent, headers = _headers(request.get("headers")), _headers(response.get("headers"))
     body = None if failed else _body(content, headers)
     absent = {
-        "request": not request.get("method"),
+        "request": not exchange.method,
         "request.headers.Authorization": field_value(sent, "Authorization") is None,
         "response.headers": not headers,
         "response.body": body is None,
     }
-    return Exchange(
-        method=_text(request.get("method")),
-        url=_text(request.get("url")),
-        request_headers=sent,
-        request_body=_text(_object(request.get("postData")).get("text")).encode("utf-8", "replace"),
+    return replace(
+        exchange,
         status=status if type(status) is int and status > 0 else 0,
         response_headers=headers or (("Content-Type", _text(content.get("mimeType"))),),
         response_body=body or b"",
@@ -207,7 +178,7 @@ def _body(content: dict[str, Any], headers: Headers) -> bytes | None:
         return text.encode("utf-8", "replace")
     try:
         return base64.b64decode(text)
-    except (binascii.Error, ValueError):
+    except ValueError:
         return None
 
 

@@ -1,12 +1,9 @@
-"""Ask the endpoint and keep its responses. This is how a derived error body becomes a recording."""
+"""Record one good and three bad exchanges with the real endpoint, redacted, as HAR files."""
 
 from __future__ import annotations
 
-import os
 import secrets
 import tempfile
-import time
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -16,13 +13,12 @@ from domo_oauth.credentials import ClientCredentials
 from domo_oauth.errors import ConfigurationError, DomoOAuthError, TokenRequestError
 from domo_oauth.scopes import Scope
 
-from .document import contract, server
+from .document import server
 from .exchange import Exchange, Headers
 from .har import har_text
 from .redact import UNKNOWN_SCOPE, Redactor
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from pathlib import Path
 
     import httpx
@@ -34,67 +30,50 @@ _COMMENTS = {"recorded": "Recorded from Domo", "sandbox": "A response of a sandb
 
 
 def record(credentials: ClientCredentials, out: Path, *, base_url: str | None = None) -> list[Path]:
-    """Make one good exchange and three bad ones, and write each to a HAR file of its own, without secrets.
+    """Make one good exchange and three bad ones, and write each to a HAR file, without secrets.
 
     The bad ones have a wrong secret, an unknown scope and no grant type. They are sent only after the good one got a
     token. Nothing is written unless all four have a response. Whatever is not known to be harmless is masked; see
-    `Redactor`. Only their owner can read the files. Still, look at them before you pass them on.
+    `Redactor`. Only you can read the files. Still, look at them before you pass them on.
 
     Args:
-        credentials: The client to ask with.
+        credentials: The client's id and secret.
         out: Folder for the files, made if it is missing. No file is overwritten.
-        base_url: Domo's API, or a sandbox on loopback, whose responses are marked as such. ``DOMO_API_URL``, else
-            Domo's, if None.
+        base_url: Domo's API, or a sandbox on loopback, whose responses are marked as such. The default is
+            ``DOMO_API_URL``, else Domo's API.
 
     Returns:
         The files. Check them with ``verify(record(...), out=sys.stdout)``.
 
     Raises:
-        ConfigurationError: The base URL is neither of the two, or the environment has an unusable proxy or certificate.
+        ConfigurationError: The base URL is neither of the two, or a proxy or certificate in the environment is invalid.
         TransportError: A request had no response, or not in time.
         TokenRequestError: The credentials got no token. Its subclasses tell the common cases apart.
         DomoOAuthError: The folder cannot be written to.
     """
     base_url = resolve_base_url(base_url)
-    kind = _kind(base_url)
-    with _writing(out):  # tried before anything is asked
-        out.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=out).close()
-    texts: dict[str, str] = {}
-    for case in _CASES:
-        started, clock = datetime.now(UTC), time.monotonic()
-        exchange = _ask(credentials, case, base_url)
-        milliseconds = round((time.monotonic() - clock) * 1000, 3)
-        name = f"{kind}-{started:%Y%m%dT%H%M%SZ}-{case}.har"
-        texts[name] = _text(exchange, case, kind, started, milliseconds)
-    with _writing(out):
-        return [_written(out / name, text) for name, text in texts.items()]
-
-
-def _kind(base_url: str) -> str:
-    """``recorded`` is for responses of Domo itself, and nothing else."""
-    if base_url == server():
-        return "recorded"
-    parts = urlsplit(base_url)
-    if not parts.path and is_loopback(parts.hostname or ""):
-        return "sandbox"
-    raise ConfigurationError(f"Only {server()} and a sandbox on loopback can be recorded: check the base URL.")
-
-
-@contextmanager
-def _writing(out: Path) -> Generator[None]:
+    kind = "recorded" if base_url == server() else "sandbox"
+    if kind == "sandbox" and not is_loopback(urlsplit(base_url).hostname or ""):
+        raise ConfigurationError(f"Only {server()} and a sandbox on loopback can be recorded: check the base URL.")
     try:
-        yield
+        out.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out).close()  # fail before any request
+        texts: dict[str, str] = {}
+        for case in _CASES:
+            started = datetime.now(UTC)
+            exchange = _ask(credentials, case, base_url)
+            texts[f"{kind}-{started:%Y%m%dT%H%M%SZ}-{case}.har"] = _text(exchange, case, kind, started)
+        return [_written(out / name, text) for name, text in texts.items()]
     except OSError as error:
         message = f"{error.filename or out} cannot be written: {error.strerror}. Name another folder."
         raise DomoOAuthError(message) from error
 
 
 def _ask(credentials: ClientCredentials, case: str, base_url: str) -> Exchange:
-    """One exchange, masked on the thread that made it, so that no other sees a secret.
+    """Make one exchange. It is masked on the fetching thread, so that no other thread sees a secret.
 
     Raises:
-        DomoOAuthError: There was no response; or, to the good request, no token.
+        DomoOAuthError: There was no response, or the good request got no token.
     """
     from domo_oauth.request import request_token
 
@@ -129,27 +108,21 @@ def _headers(headers: httpx.Headers) -> Headers:
     return tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers.raw)
 
 
-def _text(exchange: Exchange, case: str, kind: str, started: datetime, milliseconds: float) -> str:
+def _text(exchange: Exchange, case: str, kind: str, started: datetime) -> str:
     """The text of a HAR file."""
-    return har_text(
-        exchange,
-        comment=f"{_COMMENTS[kind]} ({kind}) by domo-oauth record on {started:%Y-%m-%d}; case: {case}. Redacted.",
-        provenance={
-            "kind": kind,
-            "source": exchange.host,
-            "recorded_by": "domo-oauth record",
-            "when": f"{started:%Y-%m-%dT%H:%M:%SZ}",
-            "parts": ["request", "response"],
-            "case": case,
-        },
-        version=contract()["info"]["version"],
-        started=f"{started:%Y-%m-%dT%H:%M:%S}.{started.microsecond // 1000:03}Z",
-        milliseconds=milliseconds,
-    )
+    provenance = {
+        "kind": kind,
+        "source": exchange.host,
+        "recorded_by": "domo-oauth record",
+        "when": f"{started:%Y-%m-%dT%H:%M:%SZ}",
+        "parts": ["request", "response"],
+        "case": case,
+    }
+    comment = f"{_COMMENTS[kind]} ({kind}) by domo-oauth record on {started:%Y-%m-%d}; case: {case}. Redacted."
+    return har_text(exchange, comment=comment, provenance=provenance, started=started.isoformat())
 
 
 def _written(path: Path, text: str) -> Path:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
+    path.touch(mode=0o600, exist_ok=False)
+    path.write_text(text, encoding="utf-8", newline="\n")
     return path

@@ -1,8 +1,8 @@
-"""Keep of an exchange only what is known to be harmless, so that it can be written down.
+"""Keep only the harmless parts of an exchange, by an allow-list, so that it can be saved.
 
 A list of secrets is never complete: a server may put a token in a field of any name, in a header, or in a text. So
-this module lists what is kept. Known fields and headers keep the words that the contract itself uses, dates and short
-numbers. Every other value is masked. A body that is not JSON is dropped.
+this module lists what to keep: in known fields and headers, the words of the contract, dates and short numbers. Every
+other value is masked. A body that is not JSON is dropped.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["UNKNOWN_SCOPE", "Redactor"]
 
 UNKNOWN_SCOPE = "no_such_scope"
-"""The scope that `record` asks for in vain."""
+"""A scope that no client has."""
 MASK = "[redacted]"
 _FIELDS = {
     *("token_type", "expires_in", "scope", "role", "error", "error_description", "error_uri"),
@@ -59,7 +59,7 @@ class Redactor:
     """Masks whatever is not known to be harmless.
 
     Args:
-        secrets: What must not be kept even where it is a word of the contract, such as a client id.
+        secrets: Values to mask even if they are words of the contract, such as a client id.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
@@ -67,13 +67,12 @@ class Redactor:
         self._secret = re.compile("|".join(forms) or "(?!)", re.IGNORECASE)
 
     def redact(self, exchange: Exchange) -> Exchange:
-        """The exchange, masked. What takes the place of a value has its type, so that it still keeps the contract."""
+        """Mask an exchange. Each mask has the type of the value it replaces, so the exchange keeps the contract."""
         query = urlencode([(self._name(name), self._text(value)) for name, value in exchange.query])
-        url = exchange.url.partition("?")[0]
         body = self._body(exchange.response_body)
         return replace(
             exchange,
-            url=f"{url}?{query}" if query else url,
+            url=f"{exchange.url.partition('?')[0]}?{query}".rstrip("?"),
             request_headers=self._headers(exchange.request_headers),
             request_body=b"",
             response_headers=self._headers(exchange.response_headers),

@@ -1,4 +1,4 @@
-"""Check HAR files against the contract and print what is found: the command ``domo-oauth verify``."""
+"""Check HAR files against the contract and print the findings: the command ``domo-oauth verify``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from domo_oauth.redact import one_line
 
-from .document import cli_extra
+from .check import check_exchange
 from .exchange import PLACES
 from .har import HarError, Recording, read_har
 
@@ -26,11 +26,11 @@ def verify(files: Iterable[Traversable], *, strict: bool = False, out: TextIO) -
     Args:
         files: Paths of HAR files, such as a browser saves.
         strict: Fail also on fields and parameters that the contract does not name.
-        out: Gets one line for each finding, and one that sums up each file.
+        out: Receives one line per finding, and a summary of each file.
 
     Returns:
-        The exit status. 0 if every file has something to check, and all of it keeps the contract; otherwise 1, also if
-        a file is not a HAR file, so that a check that checked nothing does not look passed.
+        The exit status: 0 if every file has something to check and all of it keeps the contract; 1 otherwise, so also
+        if nothing was checked.
 
     Raises:
         ConfigurationError: The extra ``cli`` is not installed.
@@ -40,8 +40,6 @@ def verify(files: Iterable[Traversable], *, strict: bool = False, out: TextIO) -
 
 
 def _verify(file: Traversable, *, strict: bool, out: TextIO) -> bool:
-    with cli_extra():
-        from .check import check_exchange
     name = one_line(str(file))
     try:
         recording = read_har(file)
@@ -62,11 +60,8 @@ def _verify(file: Traversable, *, strict: bool, out: TextIO) -> bool:
 
 
 def _summary(recording: Recording, checked: int, kinds: Counter[str]) -> str:
-    if not checked:
-        summary = f"nothing to check in {_count(len(recording.exchanges), 'exchange')} of the contract"
-    else:
-        errors, unknown = _count(kinds["error"], "error"), _count(kinds["unknown field"], "unknown field")
-        summary = f"{_count(checked, 'exchange')} checked: {errors}, {unknown}"
+    errors, unknown = _count(kinds["error"], "error"), _count(kinds["unknown field"], "unknown field")
+    summary = f"{_count(checked, 'exchange')} checked: {errors}, {unknown}"
     if (kind := recording.provenance.get("kind")) in _KINDS:
         summary += f" ({kind})"
     if recording.others:
