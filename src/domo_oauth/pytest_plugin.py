@@ -5,7 +5,6 @@ pytest loads this module in every run where domo-oauth is installed, so it impor
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,15 +45,15 @@ def domo_sandbox(
     ``.add_client(...)`` adds a client, and ``.lifetime``, ``.delay`` and ``.datasets`` can be set. See
     :class:`domo_oauth.sandbox.Sandbox`. Its methods work in asynchronous tests, too.
     """
+    from domo_oauth.provider import forget_tokens
     from domo_oauth.stores import missing_extra
 
     _domo_sandbox_process.reset()
-    if provider := sys.modules.get("domo_oauth.provider"):
-        provider.forget_tokens()
+    forget_tokens()
     store = str(tmp_path_factory.mktemp("domo-store"))
     named = "none" if missing_extra("file", "cryptography", "filelock", "platformdirs") else store
     for name, value in {**_domo_sandbox_process.env, "DOMO_STORE": named}.items():
         monkeypatch.setenv(name, value)
     # XDG_CACHE_HOME stays: browsers and other things that tests need are there, too.
-    monkeypatch.setattr("domo_oauth.stores.file._default", lambda: store)
+    monkeypatch.setattr("domo_oauth.stores.file.default_folder", lambda: store)
     return _domo_sandbox_process

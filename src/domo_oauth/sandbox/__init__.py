@@ -1,4 +1,4 @@
-"""A local server that behaves like Domo's token endpoint, as far as anybody knows how that behaves.
+"""A local server that behaves like Domo's token endpoint, as far as its behaviour is known.
 
 ``domo-oauth sandbox`` runs it from a shell, :func:`running` in a ``with`` block, and the pytest fixture
 ``domo_sandbox`` for tests. Needs the extra ``sandbox``; importing this package does not load it.

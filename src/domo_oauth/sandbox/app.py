@@ -1,4 +1,4 @@
-"""The sandbox as an ASGI application: endpoints, failures on demand, control, and who may ask at all."""
+"""The sandbox as an ASGI application: routes, failures on demand, control, and protection from web pages."""
 
 from __future__ import annotations
 
@@ -6,33 +6,30 @@ import asyncio
 import gzip
 import json
 import logging
-import re
-from collections import deque
-from dataclasses import replace
+from collections import Counter, deque
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from attrs import asdict, evolve
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from domo_oauth.base_url import is_loopback
-from domo_oauth.contract import Exchange, check_request, check_response
-from domo_oauth.contract.document import contract, contract_text
+from domo_oauth.contract import Exchange, check_request, contract
 from domo_oauth.errors import ConfigurationError
+from domo_oauth.serving import is_known_host
 
-from . import endpoints
-from .endpoints import Answer, container_error
+from . import datasets, token_endpoint
 from .page import sandbox_page
 from .settings import Client, Failure, RecordedRequest, Stats, from_table
+from .token_endpoint import Answer, container_error
 from .tokens import TokenIssuer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -43,7 +40,6 @@ __all__ = ["create_app"]
 
 _LOG = logging.getLogger("domo_oauth.sandbox")
 _KEPT_REQUESTS = 10_000
-_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))", re.IGNORECASE)
 # As on the documentation page. The server adds Date and Transfer-Encoding.
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -64,25 +60,24 @@ def create_app(settings: Settings, sleep: Callable[[float], Awaitable[object]] =
 
     Args:
         settings: What to start with, and to return to at a reset.
-        sleep: Waits for so many seconds.
+        sleep: ``sleep(seconds)`` waits for that long.
     """
     sandbox = _Sandbox(settings, sleep)
     return Starlette(
         routes=[
-            Route(endpoints.TOKEN, sandbox.token, methods=[]),  # all methods: credentials are checked first
+            Route(token_endpoint.TOKEN, sandbox.token, methods=[]),  # all methods: credentials are checked first
             Route("/v1/{path:path}", sandbox.api, methods=[]),
             Route("/", sandbox.page),
-            Route("/_sandbox/contract.yaml", sandbox.contract),
             Route("/_sandbox/{name}", sandbox.show),
             Route("/_sandbox/{name}", sandbox.control, methods=["POST"]),
         ],
         middleware=[Middleware(_OwnOriginOnly, settings.allowed_hosts)],
-        exception_handlers={HTTPException: sandbox.http_error, Exception: sandbox.fault},
+        exception_handlers={HTTPException: sandbox.http_error},
     )
 
 
 class _OwnOriginOnly:
-    """Refuses what a web page of another origin can make a browser send, but for a link to the page."""
+    """Refuses requests that web pages of other origins make a browser send, except for links to the page."""
 
     def __init__(self, app: ASGIApp, allowed_hosts: tuple[str, ...]) -> None:
         self._app = app
@@ -94,15 +89,10 @@ class _OwnOriginOnly:
 
     def _refusal(self, path: str, headers: Headers) -> Response | None:
         host = headers.get("Host", "")
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-        except ValueError:
-            name = ""
-        # After DNS rebinding, a page's own host name leads here.
-        if not is_loopback(name) and name not in self._allowed_hosts:
+        if not is_known_host(host, self._allowed_hosts):
             _LOG.info("refused: unknown Host")
             return PlainTextResponse("Unknown Host: start the sandbox with --allow-host NAME to allow it.\n", 421)
-        # Navigation and images have no Origin; browsers say by Sec-Fetch-Site where those come from.
+        # Navigation and images have no Origin, but a Sec-Fetch-Site.
         foreign = headers.get("Sec-Fetch-Site") in {"cross-site", "same-site"} and path != "/"
         if foreign or headers.get("Origin", f"http://{host}") != f"http://{host}":
             _LOG.info("refused: sent by a web page of another origin")
@@ -111,7 +101,7 @@ class _OwnOriginOnly:
 
 
 class _Sandbox:
-    """The endpoints and what they share. All run in one event loop, so nothing needs a lock."""
+    """The handlers and their shared state. All run in one event loop, so nothing needs a lock."""
 
     def __init__(self, settings: Settings, sleep: Callable[[float], Awaitable[object]]) -> None:
         self._initial = settings
@@ -120,9 +110,11 @@ class _Sandbox:
         self._reset()
 
     def _reset(self) -> None:
-        self._settings = self._initial
-        self._failures = list(self._initial.failures)
-        self._stats = Stats()
+        self._settings = evolve(self._initial)  # with its own copy of the DataSets
+        self._failures: dict[str, Iterator[Failure]] = {"token": iter(()), "api": iter(())}
+        for failure in self._initial.failures:
+            self._add(failure)
+        self._counts = Counter[str]()
         self._requests = deque[RecordedRequest](maxlen=_KEPT_REQUESTS)
 
     async def token(self, request: Request) -> Response:
@@ -131,26 +123,17 @@ class _Sandbox:
         await self._sleep(self._settings.delay)
         exchange = Exchange(request.method, str(request.url), tuple(request.headers.items()), body)
         if outside := check_request(exchange):
-            self._count("outside_contract")
+            self._counts["outside_contract"] += 1
             _LOG.info("  outside the contract: %s", "; ".join(map(str, outside)))
         if failure:
             return await self._fail(failure, request)
-        query, settings, issuer = request.url.query, self._settings, self._issuer
-        answer = endpoints.token(request.method, query, request.headers, body, settings, issuer)
-        response = self._respond(answer, request)
-        if settings.validate_responses and answer.outcome != "method_not_allowed":
-            return _validated(exchange, answer, response)
-        return response
+        return self._respond(token_endpoint.token(request, body, self._settings, self._issuer), request)
 
     async def api(self, request: Request) -> Response:
         if failure := self._arrived("resource_requests", "api"):
             return await self._fail(failure, request)
-        if request.url.path != endpoints.DATASETS:
-            raise HTTPException(404)
-        if request.method not in {"GET", "HEAD"}:
-            raise HTTPException(405, headers={"Allow": "GET, HEAD"})
-        query = request.query_params
-        return self._respond(endpoints.list_datasets(query, request.headers, self._settings, self._issuer), request)
+        body = await request.body()
+        return self._respond(datasets.answer(request, body, self._settings, self._issuer), request)
 
     async def page(self, _request: Request) -> Response:
         headers = {
@@ -160,19 +143,14 @@ class _Sandbox:
         }
         return HTMLResponse(sandbox_page(contract(), self._settings.clients), headers=headers)
 
-    async def contract(self, _request: Request) -> Response:
-        return PlainTextResponse(contract_text())
-
     async def show(self, request: Request) -> Response:
         match request.path_params["name"]:
             case "stats":
-                body: object = asdict(self._stats)
+                body: object = asdict(Stats(**self._counts))
             case "requests":
                 body = [asdict(each) for each in self._requests]
             case "settings":
                 body = {name: getattr(self._settings, name) for name in ("lifetime", "delay", "datasets")}
-            case "jwks.json":
-                body = self._issuer.jwks()
             case _:
                 raise HTTPException(404)
         return self._respond(Answer(200, body), request, record=False)
@@ -186,80 +164,53 @@ class _Sandbox:
                 case "revoke":
                     self._issuer.revoke_all()
                 case "fail":
-                    self._failures.append(from_table(Failure, body))
+                    if "retry_after" in body:
+                        body["headers"] = body.get("headers", {}) | {"Retry-After": str(body.pop("retry_after"))}
+                    self._add(from_table(Failure, body))
                 case "clients":
-                    clients = (*self._settings.clients, from_table(Client, body))
-                    self._settings = evolve(self._settings, clients=clients)
+                    by_id = {each.client_id: each for each in (*self._settings.clients, from_table(Client, body))}
+                    self._settings = evolve(self._settings, clients=tuple(by_id.values()))
                 case "settings":
                     self._settings = self._settings.changed(body)
                 case _:
                     raise HTTPException(404)
-        except (ValueError, RecursionError, ConfigurationError) as error:
+        except (ValueError, ConfigurationError) as error:
             problem = str(error) if isinstance(error, ConfigurationError) else "The body is not JSON."
             return self._respond(Answer(400, {"error": problem}), request, record=False)
-        return self._respond(Answer(200, asdict(self._stats)), request, record=False)
+        return self._respond(Answer(200, asdict(Stats(**self._counts))), request, record=False)
 
     async def http_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 -- Starlette's signature is wider
         return self._respond(container_error(error.status_code, request.url.path, "", error.headers), request)
 
-    async def fault(self, request: Request, _error: Exception) -> Response:
-        body = {"error": "server_error", "error_description": "Internal Server Error"}
-        return self._respond(Answer(500, body), request)
+    def _add(self, failure: Failure) -> None:
+        self._failures[failure.at] = chain(self._failures[failure.at], repeat(failure, failure.times))
 
     def _arrived(self, count: str, at: str) -> Failure | None:
         """Count the request, and take its failure before anything else can run: n failures are n answers."""
-        self._count(count)
-        for index, failure in enumerate(self._failures):
-            if failure.at == at:
-                rest = [evolve(failure, times=failure.times - 1)] if failure.times > 1 else []
-                self._failures[index : index + 1] = rest
-                return failure
-        return None
-
-    def _count(self, name: str) -> None:
-        self._stats = evolve(self._stats, **{name: getattr(self._stats, name) + 1})
+        self._counts[count] += 1
+        return next(self._failures[at], None)
 
     async def _fail(self, failure: Failure, request: Request) -> Response:
         await self._sleep(failure.delay)
-        answer = container_error(failure.status, request.url.path)
-        body = answer.body if failure.body is None else failure.body
-        answer = evolve(answer, body=body, headers=failure.headers, outcome="failed")
-        response = self._respond(answer, request)
-        return self._dripped(response, failure.drip) if failure.drip else response
-
-    def _dripped(self, response: Response, pause: float) -> Response:
-        async def body() -> AsyncGenerator[bytes]:
-            for byte in bytes(response.body):
-                await self._sleep(pause)
-                yield bytes([byte])
-
-        return StreamingResponse(body(), response.status_code, response.headers)
+        answer = container_error(failure.status, request.url.path, "", failure.headers, "failed")
+        return self._respond(answer if failure.body is None else evolve(answer, body=failure.body), request)
 
     def _respond(self, answer: Answer, request: Request, *, record: bool = True) -> Response:
-        """Count, record and log without the query, which may hold anything; and answer."""
+        """Count, record and log the request, without its query, which may hold a secret; and build the response."""
         if answer.outcome:
-            self._count(answer.outcome)
+            self._counts[answer.outcome] += 1
         raw_path: bytes = request.scope["raw_path"]  # as it was sent: no line end in it
         path = raw_path.decode()
         _LOG.info("%s", f"{request.method} {path} {answer.status} {answer.outcome}".rstrip())
         if record:
             known = {name: getattr(answer, name) for name in ("status", "outcome", "client_id", "scope")}
             self._requests.append(RecordedRequest(method=request.method, path=path, **known))
-        body = b"" if answer.status in {204, 304} else answer.to_bytes()  # those two have none
+        body = b"" if answer.status in {204, 304} else answer.to_bytes()
         headers = {**_HEADERS, **answer.headers}
-        if body and _GZIP.search(request.headers.get("Accept-Encoding", "")):
+        if body and "gzip" in request.headers.get("Accept-Encoding", ""):
             body = gzip.compress(body)
             headers["Content-Encoding"] = "gzip"
         response = Response(body, answer.status, headers)
         del response.headers["Content-Length"]  # it goes in chunks, as Domo's do
         return response
-
-
-def _validated(exchange: Exchange, answer: Answer, response: Response) -> Response:
-    """The response if it keeps the contract, checked as the answer to a GET: the contract describes no POST."""
-    answered = replace(exchange, method="GET", status=response.status_code, response_body=answer.to_bytes())
-    findings = check_response(replace(answered, response_headers=tuple(response.headers.items())))
-    if faults := [str(finding) for finding in findings if finding.kind == "error"]:
-        return PlainTextResponse(f"THE SANDBOX BREAKS THE CONTRACT: {'; '.join(faults)}\n", 500)
-    return response

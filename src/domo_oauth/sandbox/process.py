@@ -1,4 +1,4 @@
-"""A sandbox in a process of its own, for as long as a ``with`` block: for tests, demonstrations and notebooks."""
+"""Start a sandbox in a child process and control it: for tests, demonstrations and notebooks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import pickle
 import shlex
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import IO, TYPE_CHECKING, Any, Literal, cast
@@ -22,12 +22,12 @@ from .settings import DEMO_CLIENT, Client, Failure, RecordedRequest, Settings, S
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
+    from subprocess import Popen
 
 __all__ = ["Sandbox", "require_extra", "running"]
 
 _EXTRA = ("click", "cryptography", "jwt", "openapi_schema_validator", "starlette", "uvicorn")
 _KEPT_BACK = (CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE, "DOMO_STORE")  # the sandbox has clients of its own
-_STOP_SECONDS = 10  # far more than it takes; then the process is killed
 
 
 @dataclass(slots=True)
@@ -80,7 +80,6 @@ class Sandbox:
         retry_after: int | str | None = None,
         body: object = None,
         delay: float = 0.0,
-        drip: float = 0.0,
     ) -> None:
         """Make the next requests fail; those that follow are served as usual.
 
@@ -91,14 +90,14 @@ class Sandbox:
             ConfigurationError: A value is out of its range.
         """
         headers = dict(headers or {}) | ({} if retry_after is None else {"Retry-After": str(retry_after)})
-        failure = Failure(status=status, times=times, at=at, headers=headers, body=body, delay=delay, drip=drip)
+        failure = Failure(status=status, times=times, at=at, headers=headers, body=body, delay=delay)
         self._ask("POST", "fail", asdict(failure))
 
     def add_client(self, client: Client) -> None:
-        """Add a client.
+        """Add a client, or replace the one with the same id, as when its secret is rotated.
 
         Raises:
-            ConfigurationError: Another client has the same id.
+            ConfigurationError: A value is invalid.
         """
         self._ask("POST", "clients", asdict(client))
 
@@ -122,7 +121,7 @@ class Sandbox:
 
     @property
     def datasets(self) -> list[dict[str, Any]]:
-        """What ``GET /v1/datasets`` lists; can be set. Set it to change it: this is a copy."""
+        """The DataSets of ``/v1/datasets``, each with its rows as CSV in ``data``; can be set. This is a copy."""
         return cast("list[dict[str, Any]]", self._ask("GET", "settings")["datasets"])
 
     @datasets.setter
@@ -133,13 +132,10 @@ class Sandbox:
         from http.client import HTTPConnection
 
         # http.client ignores the proxies of the environment.
-        connection = HTTPConnection(urlsplit(self.url).netloc, timeout=10)
-        try:
+        with closing(HTTPConnection(urlsplit(self.url).netloc, timeout=10)) as connection:
             connection.request(method, f"/_sandbox/{name}", json.dumps(body) if body is not None else None)
             response = connection.getresponse()
             answer = json.load(response)
-        finally:
-            connection.close()
         if response.status >= 400:  # noqa: PLR2004 -- the first status that is an error
             raise ConfigurationError(answer["error"])
         return answer
@@ -152,7 +148,6 @@ def running(
     port: int = 0,
     lifetime: int = 3599,
     delay: float = 0.0,
-    validate_responses: bool = False,
     allowed_hosts: Iterable[str] = (),
     quiet: bool = False,
 ) -> Generator[Sandbox]:
@@ -163,7 +158,6 @@ def running(
         port: The TCP port; 0 for any free one.
         lifetime: ``expires_in`` of its tokens, in seconds.
         delay: Seconds that the token endpoint waits before it answers.
-        validate_responses: Check its own answers against the contract.
         allowed_hosts: Host names besides loopback that requests may name.
         quiet: Discard its log, which goes to stderr otherwise.
 
@@ -179,30 +173,22 @@ def running(
         port=port,
         lifetime=lifetime,
         delay=delay,
-        validate_responses=validate_responses,
         allowed_hosts=tuple(allowed_hosts),
     )
     with subprocess.Popen(
         # -P: a jwt.py in the current folder must not be imported in place of the library.
         [sys.executable, "-P", "-m", "domo_oauth.sandbox.server"],
+        bufsize=0,  # so that nothing is left to write when the pipe is closed
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL if quiet else None,
         env={name: value for name, value in os.environ.items() if name not in _KEPT_BACK},
     ) as process:
-        stdin, stdout = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
+        client = settings.clients[0]
         try:
-            url, client = _start(stdin, stdout, settings), settings.clients[0]
-            yield Sandbox(url, client.client_id, client.client_secret)
+            yield Sandbox(_start(process, settings), client.client_id, client.client_secret)
         finally:
-            # It ends when its stdin does. No signal: a child that is forked off this process comes through here, too,
-            # and must not stop the sandbox of its parent.
-            with suppress(OSError):
-                stdin.close()
-            try:
-                process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            process.terminate()  # does nothing in a forked child, which comes through here, too
 
 
 def require_extra() -> None:
@@ -217,11 +203,11 @@ def require_extra() -> None:
         )
 
 
-def _start(stdin: IO[bytes], stdout: IO[bytes], settings: Settings) -> str:
+def _start(process: Popen[bytes], settings: Settings) -> str:
     """Hand over the settings, through a pipe because of the secrets, and wait for the URL."""
+    stdin, stdout = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
     with suppress(OSError):  # if it has ended already, the empty line below says so
         pickle.dump(settings, stdin)
-        stdin.flush()
     first_line = stdout.readline().decode()
     if not first_line:
         raise ConfigurationError("The sandbox did not start; its log on stderr says why.")

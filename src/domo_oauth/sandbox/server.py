@@ -1,4 +1,4 @@
-"""The sandbox as a process that listens."""
+"""Run the sandbox until SIGINT or SIGTERM: what the child process does."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ import os
 import pickle
 import shlex
 import signal
-import socket
 import sys
 import threading
-from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-import uvicorn
-
+from domo_oauth import serving
 from domo_oauth.contract import Exchange, check_exchange
 from domo_oauth.errors import ConfigurationError
 
 from .app import create_app
+from .process import Sandbox
 
 if TYPE_CHECKING:
     from .settings import Settings
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 _LOG = logging.getLogger("domo_oauth.sandbox")
-_IDLE_SECONDS = 75  # nginx's default; uvicorn's 5 s would close connections that clients mean to reuse
 _GRACE_SECONDS = 1  # for answers under way when the sandbox stops
 _STDIN = 0
 
@@ -37,70 +34,33 @@ def run(settings: Settings) -> None:
     As soon as it accepts connections, it prints the variables to set, as a line for a shell. The log goes to stderr.
 
     Raises:
-        ConfigurationError: The address cannot be listened on.
+        ConfigurationError: It cannot listen on the address.
     """
     _LOG.setLevel(logging.INFO)
     _LOG.propagate = False
     _LOG.handlers = [logging.StreamHandler(sys.stderr)]
-    config = uvicorn.Config(
-        create_app(settings),
-        http="h11",
-        loop="asyncio",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=_IDLE_SECONDS,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-    )
-    check_exchange(Exchange("GET", "/"))  # loads what checks need, so that the first request does not wait for it
-    server = uvicorn.Server(config)
-    # uvicorn's own way raises the signal again at the end, and the exit status would not be 0.
-    server.capture_signals = nullcontext  # type: ignore[method-assign, assignment] # as a context manager, it fits
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, server.handle_exit)
-    with _listening_socket(settings) as listener:
-        _announce(listener, settings)
-        server.run(sockets=[listener])
+    check_exchange(Exchange("GET", "/"))  # loads what checks need before the first request
+    listener = serving.listen(settings.host, settings.port)
+    _announce(serving.url_of(listener), settings)
+    serving.run(serving.server(create_app(settings), grace=_GRACE_SECONDS), listener)
 
 
-def _listening_socket(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        listener = socket.create_server((settings.host, settings.port), family=family)
-    except OSError as error:
-        why = os.strerror(error.errno or 0)
-        raise ConfigurationError(
-            f"Cannot listen on port {settings.port} of {settings.host}: {why}. --port 0 takes a free one."
-        ) from None
-    # Connections inherit it. Without it each answer takes 40 ms, as it is written in several pieces; asyncio sets it
-    # only on sockets that name TCP as their protocol.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
-
-
-def _announce(listener: socket.socket, settings: Settings) -> None:
-    address, port = listener.getsockname()[:2]
-    url = f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+def _announce(url: str, settings: Settings) -> None:
     client = settings.clients[0]
-    variables = {"DOMO_API_URL": url, "DOMO_CLIENT_ID": client.client_id}
-    if client.public_secret:
-        variables["DOMO_CLIENT_SECRET"] = client.public_secret
-    print(*("export", *(f"{name}={shlex.quote(value)}" for name, value in variables.items())), flush=True)  # noqa: T201
+    variables = Sandbox(url, client.client_id, client.public_secret).env
+    words = (f"{name}={shlex.quote(value)}" for name, value in variables.items() if value)
+    print("export", *words, flush=True)  # noqa: T201
     known = "; ".join(f"{each.client_id} ({' '.join(each.scopes)})" for each in settings.clients)
     _LOG.info("A sandbox of Domo's token endpoint. Paste the line above into a shell to point programs at it.")
     _LOG.info("Clients and their scopes: %s", known)
-    _LOG.info("To read about it and to try it: %s/", url)
-    _LOG.info("GET /oauth/token, /v1/datasets, /_sandbox/{stats,requests,settings}")
-    _LOG.info("POST /_sandbox/{reset,revoke,fail,clients,settings}")
+    _LOG.info("Reference page: %s/", url)
+    _LOG.info("GET /_sandbox/{stats,requests,settings}, POST /_sandbox/{reset,revoke,fail,clients,settings}")
     _LOG.info("Ctrl+C stops it.")
 
 
 def _stop_at_end_of_stdin() -> None:
-    # Nothing follows the settings, so this waits for the end. Not through sys.stdin: a thread that waits in its buffer
-    # makes the interpreter fail at its own end.
+    # Nothing follows the settings, so this waits for the end. A thread that reads sys.stdin could not be interrupted
+    # when the interpreter ends.
     os.read(_STDIN, 1)
     signal.raise_signal(signal.SIGTERM)
 

@@ -1,17 +1,21 @@
-"""What a sandbox knows and how it behaves: clients, failures on demand, settings, and what it has counted."""
+"""The data types of the sandbox: its settings, clients, failures on demand, recorded requests and counts."""
 
 from __future__ import annotations
 
 import math
+from contextlib import suppress
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from attrs import Attribute, evolve, field, fields, frozen
+from attrs import Attribute, evolve, field, frozen
 
 from domo_oauth.base_url import is_loopback
 from domo_oauth.credentials import ClientCredentials
 from domo_oauth.errors import ConfigurationError
 from domo_oauth.redact import one_line
 from domo_oauth.scopes import Scope
+
+from .samples import SAMPLES
 
 if TYPE_CHECKING:
     import os
@@ -23,15 +27,13 @@ _T = TypeVar("_T")
 
 
 def _must_be(what: str, test: Callable[[Any], bool]) -> Callable[[object, Attribute[Any], Any], None]:
-    """A validator of a field. Its message names the field and shows no value, which could be a secret."""
+    """Make a validator whose message names the field, but not the value, which could be a secret."""
 
     def validate(_instance: object, attribute: Attribute[Any], value: Any) -> None:
-        try:
-            fits = test(value)
-        except (TypeError, OverflowError):
-            fits = False
-        if not fits:
-            raise ConfigurationError(f"{attribute.name}: must be {what}.")
+        with suppress(AttributeError, OverflowError, TypeError):
+            if test(value):
+                return
+        raise ConfigurationError(f"{attribute.name}: must be {what}.")
 
     return validate
 
@@ -92,14 +94,9 @@ DEMO_CLIENT = Client(
 )
 
 
-def _is_headers(value: object) -> bool:
-    pairs = cast("dict[object, object]", value).items() if isinstance(value, dict) else [(None,)]
-    return all(isinstance(each, str) for pair in pairs for each in pair)
-
-
 @frozen(kw_only=True)
 class Failure:
-    """What the next requests are answered with, in place of the sandbox's own answer.
+    """An answer that the next requests get instead of the usual one.
 
     Attributes:
         status: The HTTP status code, 200 to 599.
@@ -108,7 +105,6 @@ class Failure:
         headers: Headers to add or replace.
         body: Text is sent as it is, anything else as JSON. None stands for an error as Domo's servers word it.
         delay: Seconds before the answer.
-        drip: Seconds before each byte of the body.
 
     Raises:
         ConfigurationError: A value is out of its range.
@@ -117,36 +113,15 @@ class Failure:
     status: int = field(validator=_within("an HTTP status from 200 to 599", range(200, 600)))
     times: int = field(default=1, validator=_within("1 or more", range(1, 10**9)))
     at: str = field(default="token", validator=_must_be('"token" or "api"', {"token", "api"}.__contains__))
-    headers: dict[str, str] = field(factory=dict, validator=_must_be("names with texts", _is_headers))
+    headers: dict[str, str] = field(
+        factory=dict,
+        validator=_must_be(
+            "names and their values, as text",
+            lambda headers: all(isinstance(text, str) for text in [*headers.keys(), *headers.values()]),
+        ),
+    )
     body: object = field(default=None, repr=False)
     delay: float = field(default=0.0, validator=_seconds)
-    drip: float = field(default=0.0, validator=_seconds)
-
-
-_DATASETS = [
-    {
-        "id": f"00000000-0000-4000-8000-{number:012d}",
-        "name": f"Sample: {name}",
-        "description": "Sample data of the sandbox",
-        "rows": rows,
-        "columns": columns,
-        "owner": {"id": 123456789, "name": "Sample Owner"},
-        "createdAt": "2024-01-02T03:04:05Z",
-        "updatedAt": "2024-06-07T08:09:10Z",
-        "pdpEnabled": False,
-    }
-    for number, (name, rows, columns) in enumerate(
-        [("bicycle rentals", 1204, 9), ("ice cream sold by weekday", 7, 4), ("lighthouses and their heights", 312, 6)],
-        start=1,
-    )
-]
-
-
-def _known_once(_settings: object, _attribute: Attribute[Any], clients: tuple[Client, ...]) -> None:
-    if not clients:
-        raise ConfigurationError("The sandbox needs at least one client.")
-    if len({client.client_id for client in clients}) < len(clients):
-        raise ConfigurationError("client_id: another client has the same.")
 
 
 @frozen(kw_only=True)
@@ -160,28 +135,31 @@ class Settings:
         lifetime: ``expires_in`` of its tokens, in seconds: 0 to 2**63 - 1. A token of 0 seconds has expired when it
             arrives. Domo's own tokens say 3599.
         delay: Seconds that the token endpoint waits before it answers.
-        validate_responses: Check its own answers against the contract; one that breaks it becomes a 500 that says so.
         allowed_hosts: Host names besides loopback that requests may name, such as that of a container or a proxy.
         failures: Answers for the first requests.
-        datasets: What ``GET /v1/datasets`` lists.
+        datasets: What ``/v1/datasets`` serves, with the fields of Domo's API; ``data`` holds the rows as CSV without a
+            header.
 
     Raises:
         ConfigurationError: A value is out of its range.
     """
 
-    clients: tuple[Client, ...] = field(default=(DEMO_CLIENT,), validator=_known_once)
+    clients: tuple[Client, ...] = field(
+        default=(DEMO_CLIENT,),
+        validator=_must_be(
+            "one or more, each with a client_id of its own",
+            lambda clients: 0 < len(clients) == len({client.client_id for client in clients}),
+        ),
+    )
     host: str = field(default="127.0.0.1", validator=_must_be("a loopback address, 127.0.0.1 or ::1", is_loopback))
     port: int = field(default=8765, validator=_within("0 (any free one) to 65535", range(65536)))
-    lifetime: int = field(
-        default=3599,
-        validator=_within("0 to 2**63 - 1 seconds, as in the contract", range(2**63)),
-    )
+    lifetime: int = field(default=3599, validator=_within("0 to 2**63 - 1 seconds", range(2**63)))
     delay: float = field(default=0.0, validator=_seconds)
-    validate_responses: bool = False
     allowed_hosts: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()
     datasets: list[dict[str, Any]] = field(
-        default=_DATASETS,
+        default=SAMPLES,
+        converter=deepcopy,
         validator=_must_be("a list of objects", lambda value: all(isinstance(each, dict) for each in value)),
     )
 
@@ -254,29 +232,19 @@ def load_clients(path: str | os.PathLike[str]) -> tuple[Client, ...]:
     """Read clients from a TOML file: one ``[[clients]]`` table each, with the attributes of :class:`Client` as keys.
 
     Raises:
-        ConfigurationError: The file cannot be read or a table is wrong; the message names the table and the key.
+        ConfigurationError: The file cannot be read or a table is wrong; the message names the key and shows no value.
     """
     import tomllib
 
-    name = one_line(str(path))
     try:
         with open(path, "rb") as file:  # noqa: PTH123 -- takes every kind of path
-            document = tomllib.load(file)
-    except OSError as error:
-        raise ConfigurationError(f"{name} cannot be read: {error.strerror}.") from None
-    except (ValueError, RecursionError) as error:  # ValueError also for a number of 5,000 digits
-        raise ConfigurationError(f"{name} is not TOML: {error}.") from None
-    tables = document.pop("clients", None)
-    if document or not isinstance(tables, list) or not tables:
-        raise ConfigurationError(f"{name} must hold [[clients]] tables, one for each client, and nothing else.")
-    clients: list[Client] = []
-    for number, table in enumerate(cast("list[object]", tables), 1):
-        try:
-            clients.append(from_table(Client, table))
-            Settings(clients=tuple(clients))
-        except ConfigurationError as error:
-            raise ConfigurationError(f"{name}, [[clients]] table {number}: {error}") from None
-    return tuple(clients)
+            tables: list[object] = tomllib.load(file)["clients"]
+        return Settings(clients=tuple(from_table(Client, table) for table in tables)).clients
+    except KeyError:
+        problem = "it has no [[clients]] table."
+    except (OSError, ValueError, TypeError, ConfigurationError) as error:
+        problem = str(error)
+    raise ConfigurationError(f"No clients in {one_line(str(path))}: {problem}")
 
 
 def from_table(kind: type[_T], table: object) -> _T:
@@ -285,10 +253,9 @@ def from_table(kind: type[_T], table: object) -> _T:
     Raises:
         ConfigurationError: A key is unknown or missing, or a value is wrong. The message shows no value.
     """
-    known = [each.name for each in cast("tuple[Attribute[Any], ...]", fields(cast("Any", kind)))]
-    if not isinstance(table, dict) or not set(values := cast("dict[str, Any]", table)).issubset(known):
-        raise ConfigurationError(f"must be a table with no other keys than {', '.join(known)}.")
+    if not isinstance(table, dict):
+        raise ConfigurationError("must be an object with names and values.")
     try:
-        return kind(**values)
-    except TypeError as error:  # such as "missing 1 required keyword-only argument: 'client_secret'"
-        raise ConfigurationError(f"{error}.") from None
+        return kind(**cast("dict[str, Any]", table))
+    except TypeError as error:  # such as "Client.__init__() missing 1 required keyword-only argument: 'scopes'"
+        raise ConfigurationError(f"{str(error).partition(') ')[2]}.") from None

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
-from jwt.algorithms import RSAAlgorithm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,13 +17,9 @@ if TYPE_CHECKING:
 
     from .settings import Client
 
-__all__ = ["InvalidTokenError", "TokenIssuer"]
+__all__ = ["TokenIssuer"]
 
 _ALGORITHM = "RS256"
-
-
-class InvalidTokenError(Exception):
-    """The token is malformed, has another signature, was revoked or has expired. The text is api.domo.com's."""
 
 
 class TokenIssuer:
@@ -41,7 +36,6 @@ class TokenIssuer:
     def revoke_all(self) -> None:
         """Invalidate every token issued so far: sign with a new key from now on."""
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        self._key_id = str(uuid.uuid4())
 
     def issue(self, client: Client, scopes: Sequence[str], lifetime: int) -> dict[str, object]:
         """The body of a successful answer (RFC 6749, section 5.1), with a new token."""
@@ -57,7 +51,7 @@ class TokenIssuer:
             "jti": str(uuid.uuid4()),
         }
         return {
-            "access_token": jwt.encode(claims, self._key, _ALGORITHM, headers={"kid": self._key_id}),
+            "access_token": jwt.encode(claims, self._key, _ALGORITHM),
             "token_type": "bearer",
             "expires_in": lifetime,
             "scope": " ".join(scopes),
@@ -69,19 +63,15 @@ class TokenIssuer:
         """The claims of a valid token.
 
         Raises:
-            InvalidTokenError: The token is not valid now.
+            jwt.InvalidTokenError: The token is malformed, has another signature, was revoked or has expired. The text
+                is that of api.domo.com.
         """
         options: Options = {"require": ["client_id", "exp", "scope"], "verify_exp": False}
         try:
             claims: dict[str, Any] = jwt.decode(token, self._key.public_key(), [_ALGORITHM], options)
         except jwt.InvalidTokenError:
-            raise InvalidTokenError("Cannot convert access token to JSON") from None
+            raise jwt.InvalidTokenError("Cannot convert access token to JSON") from None
         if claims["exp"] <= self._now():
             when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(claims["exp"]))
-            raise InvalidTokenError(f"An error occurred while attempting to decode the Jwt: Jwt expired at {when}")
+            raise jwt.InvalidTokenError(f"An error occurred while attempting to decode the Jwt: Jwt expired at {when}")
         return claims
-
-    def jwks(self) -> dict[str, object]:
-        """The public key that verifies the tokens (RFC 7517)."""
-        key = RSAAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
-        return {"keys": [{**key, "kid": self._key_id, "alg": _ALGORITHM, "use": "sig"}]}
