@@ -25,59 +25,33 @@ def in_child(work: Callable[[], object]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-# They are forked from a process that has loaded all they need, and tell what they do in lines of JSON.
+# They are forked from a process that has loaded all they need, and write what they do as lines of JSON.
 FLEET = """
-import hashlib, json, logging, os, sys, threading, time
-from domo_oauth import ClientCredentials, Clock, DomoOAuthError, TokenProvider
+import json, os, sys, time
+from domo_oauth import TokenProvider
 from domo_oauth.stores import open_store
 import domo_oauth.request, domo_oauth.stores.sealing, filelock, redis.lock
 import cryptography.hazmat.primitives.ciphers.aead, cryptography.hazmat.primitives.kdf.hkdf
 
-number, where, stale, pause = int(sys.argv[1]), sys.argv[2], sys.argv[3] == "stale", sys.argv[4]
-shift, warnings = 0.0, []
-clock = Clock(lambda: time.monotonic() + shift, lambda: time.time() + shift, random=lambda: 0.0)
+number, where, pause = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 
-class Warnings(logging.Handler):
-    def emit(self, record):
-        warnings.append(record.getMessage())
-
-def tell(event, **what):
-    os.write(1, json.dumps({"event": event, "pid": os.getpid(), **what}).encode() + b"\\n")
+def write(event, **details):
+    os.write(1, json.dumps({"event": event, "pid": os.getpid(), **details}).encode() + b"\\n")
 
 def answered(response):
-    if os.path.exists(pause) and (shift or not stale):
-        tell("answered")
+    if os.path.exists(pause):
+        write("answered")
         while os.path.exists(pause):  # until the test says so, or for ever
             time.sleep(0.01)
 
-def name_of(token):
-    return hashlib.sha256(token.access_token.encode()).hexdigest()[:8]
-
 def run():
-    global shift
-    args = {"event_hooks": {"response": [answered]}}
-    provider = TokenProvider(ClientCredentials.from_env(), store=open_store(where), httpx_args=args, clock=clock)
-    old = None
-    if stale:
-        old = provider.get_token()
-        shift = old.expires_in - 200.0
-    waits, requests = provider.stats().waits, provider.stats().requests
-    tell("ready", token=old and name_of(old))
+    provider = TokenProvider.from_env(store=open_store(where), httpx_args={"event_hooks": {"response": [answered]}})
+    write("ready")
     os.read(0, 1)  # until the test closes it, for all at once
     began = time.monotonic()
-    try:
-        token = provider.get_token()
-    except DomoOAuthError as error:
-        tell("refused", error=repr(error))
-        return
-    waited, renewed = time.monotonic() - began, token
-    while old is not None and renewed.access_token == old.access_token:
-        time.sleep(0.05)
-        renewed = provider.get_token()
-    tell("done", token=name_of(token), renewed=name_of(renewed), waited=waited, took=time.monotonic() - began,
-         waits=provider.stats().waits - waits, requests=provider.stats().requests - requests, warnings=warnings)
+    token = provider.get_token()
+    write("done", token=token.access_token, waited=time.monotonic() - began)
 
-logging.getLogger("domo_oauth").addHandler(Warnings(logging.WARNING))
 for _ in range(number):
     if os.fork() == 0:
         try:
@@ -93,39 +67,30 @@ class Fleet:
     """Processes that are ready to ask for a token."""
 
     def __init__(self, process: subprocess.Popen[bytes], number: int) -> None:
-        self._process, self._number = process, number
-        self._told: list[dict[str, Any]] = []
-        self.ready = [self.until("ready") for _ in range(number)]
+        self._process = process
+        for _ in range(number):
+            self.until("ready")
 
     def until(self, event: str) -> dict[str, Any]:
-        """The next event of this kind; those before it are kept for later."""
-        for each in self._told:
-            if each["event"] == event:
-                self._told.remove(each)
-                return each
-        while True:
+        """The next event of this kind; others are skipped."""
+        found: dict[str, Any] = {}
+        while found.get("event") != event:
             line = self._process.stdout.readline()
-            assert line, f"all have ended, and nobody was {event}: {self._told}"
-            self._told.append(json.loads(line))
-            if self._told[-1]["event"] == event:
-                return self._told.pop()
+            assert line, "all have ended"
+            found = json.loads(line)
+        return found
 
     def start(self) -> None:
         self._process.stdin.close()
 
-    def done(self, number: int | None = None) -> list[dict[str, Any]]:
-        return [self.until("done") for _ in range(number or self._number)]
+    def done(self, number: int) -> list[dict[str, Any]]:
+        return [self.until("done") for _ in range(number)]
 
 
 @contextmanager
-def fleet(number: int, where: str, mode: str = "cold", pause: Path | str = "") -> Iterator[Fleet]:
-    """Start processes that use a store.
-
-    Args:
-        mode: "cold", or "stale" for processes that have a token which is about to expire.
-        pause: As long as there is this file, the process that gets an answer keeps it to itself.
-    """
-    command = [sys.executable, "-c", FLEET, str(number), where, mode, str(pause)]
+def fleet(number: int, where: str, pause: Path | str = "") -> Iterator[Fleet]:
+    """Start processes that use a store. As long as the file `pause` exists, nobody gets an answer."""
+    command = [sys.executable, "-c", FLEET, str(number), where, str(pause)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as process:
         try:
             yield Fleet(process, number)

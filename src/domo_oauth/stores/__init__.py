@@ -29,10 +29,10 @@ class Store(Protocol):
     """Keeps sealed entries for several processes.
 
     Background threads call these methods, several at once, also in a child after a fork. A method may block for a few
-    seconds. It may raise anything, best a `StoreError`: the provider logs it and goes on without the store. A provider
-    is pickled with its store. `domo_oauth.stores.testing.StoreTests` checks a store.
+    seconds. It may raise anything, preferably a `StoreError`: the provider logs it and goes on without the store. A
+    provider is pickled with its store. `domo_oauth.stores.testing.StoreTests` checks a store.
 
-    A `name` has 32 hexadecimal digits. It stands for a base URL, a client, its secret and scopes, and reveals none.
+    A `name` has 32 hexadecimal digits. It stands for a base URL, a client, its secret and scopes, and reveals nothing.
     """
 
     def load(self, name: str) -> bytes | None:
@@ -40,7 +40,7 @@ class Store(Protocol):
         ...
 
     def save(self, name: str, sealed: bytes, ttl: float) -> None:
-        """Replace the entry atomically, and keep it for `ttl` seconds. The last one to save wins, locked or not."""
+        """Replace the entry atomically, and keep it for `ttl` seconds. The last save wins, locked or not."""
         ...
 
     def lock(self, name: str) -> AbstractContextManager[bool]:

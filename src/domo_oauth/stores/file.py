@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from domo_oauth import timing
 from domo_oauth.errors import ConfigurationError
+from domo_oauth.redact import one_line
 from domo_oauth.state import import_lock
 
 from . import LARGEST_ENTRY, StoreError, missing_extra
@@ -30,7 +31,7 @@ class FileStore:
     """Keeps tokens in a folder, for all processes of this user on this machine.
 
     The first `save` makes the folder, with mode 0700; its files have mode 0600. A folder that other users can read or
-    write, that belongs to another user, or that is a link is refused and left as it is. Its parents are trusted.
+    write, that belongs to another user, or that is a link is refused and left as it is. Parent folders are trusted.
 
     The operating system frees the lock of a process that ends, however it ends. The empty lock files stay: if one is
     removed while a process waits for it, two processes can hold the lock. Over NFS the locks are as good as the
@@ -51,7 +52,7 @@ class FileStore:
         if missing := missing_extra("file", "cryptography", "filelock", "platformdirs"):
             raise ConfigurationError(missing)
         try:
-            self.path = Path(_default() if path is None else path).expanduser().absolute()
+            self.path = Path(default_folder() if path is None else path).expanduser().absolute()
         except RuntimeError:
             message = "Your home folder is unknown. Set HOME, or name a folder, FileStore(path)."
             raise ConfigurationError(message) from None
@@ -67,7 +68,7 @@ class FileStore:
         return None
 
     def save(self, name: str, sealed: bytes, ttl: float) -> None:
-        """See `Store.save`. Also removes expired entries."""
+        """See `Store.save`. Also removes entries that expired more than a minute ago."""
         with self._folder(make=True):
             # No fsync: a power failure costs a token request.
             temporary = self.path / f"{name}.{os.urandom(8).hex()}.tmp"
@@ -81,8 +82,7 @@ class FileStore:
                 temporary.unlink(missing_ok=True)
             for file in self._files():
                 with suppress(OSError):  # another process was faster
-                    grace = timing.LEFT_OVER if file.suffix else 0.0  # for temporary files of killed processes
-                    if file.stat().st_mtime + grace <= time.time():
+                    if file.stat().st_mtime + timing.LEFT_OVER < time.time():
                         file.unlink()
 
     @contextmanager
@@ -120,22 +120,22 @@ class FileStore:
     def _folder(self, *, make: bool = False) -> Generator[None]:
         """Check the folder, and turn system errors within the block into a StoreError that says what to do.
 
-        Unless the folder is to be made, a missing folder or file ends the block quietly.
+        If the folder need not be made, a missing folder or file ends the block quietly.
         """
+        where = self.path
         try:
             for each in (*reversed(self.path.parents), self.path) if make else ():
                 if not each.exists():
                     each.mkdir(0o700, exist_ok=True)  # mkdir(parents=True) would give parents the mode of the umask
-            if problem := _problem(self.path):
-                raise StoreError(f"{self.path} {problem}, or name another folder, FileStore(path).")
-            yield
+            problem = _problem(self.path)
+            if problem is None:
+                yield
+                return
         except OSError as error:
-            if make or not isinstance(error, FileNotFoundError):
-                where, why = error.filename or self.path, error.strerror
-                message = (
-                    f"{where} cannot be used for tokens ({why}): fix that, or name another folder, FileStore(path)."
-                )
-                raise StoreError(message) from error
+            if not make and isinstance(error, FileNotFoundError):
+                return
+            where, problem = error.filename or self.path, f"cannot be used for tokens ({error.strerror}): fix that"
+        raise StoreError(f"{one_line(str(where))} {problem}, or name another folder, FileStore(path).")
 
     def __repr__(self) -> str:
         return f"FileStore({str(self.path)!r})"
@@ -157,7 +157,8 @@ def _problem(folder: Path) -> str | None:
     return None
 
 
-def _default() -> str:
+def default_folder() -> str:
+    """The folder of a store without a path. The fixture ``domo_sandbox`` replaces this function."""
     from platformdirs import user_cache_dir
 
     return user_cache_dir("domo-oauth", appauthor=False)

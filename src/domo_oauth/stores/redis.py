@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -40,8 +40,8 @@ class RedisStore:
     The constructor does no I/O. Threads, providers and the child after a fork can share a store. A store made from a
     URL can be pickled; the pickle holds the password.
 
-    A server that does not answer costs 1 s to connect or 2 s for an answer, and is then skipped for 5 s. If it
-    restarts, fails over or loses its data, that costs a token request. The lock of a process that dies ends after 6 s.
+    A server that does not answer costs 1 s to connect, or 2 s for an answer. If it restarts, fails over or loses its
+    data, that costs a token request. The lock of a process that dies ends after 6 s.
 
     A user needs these rights, and `+select` for a database other than 0::
 
@@ -52,25 +52,26 @@ class RedisStore:
     Clusters and Sentinel need what redis-py sends to find the right server.
 
     Args:
-        url: `redis://`, `rediss://` (TLS, the certificate is checked) or `unix://`, with user, password and database as
-            in redis-py, or `valkey://` and `valkeys://`. For Sentinel and clusters, a client:
+        url: `redis://`, `rediss://` (TLS, the certificate is checked) or `unix://`, with user, password, database and
+            options as in redis-py, such as `?ssl_ca_certs=/path/ca.pem` or `?socket_timeout=5` (seconds), or
+            `valkey://` and `valkeys://`. For Sentinel and clusters, a client:
             `RedisStore(Sentinel([("host", 26379)], socket_timeout=1).master_for("main", socket_timeout=2))` or
             `RedisStore(RedisCluster.from_url(...))`. A client has its own time-outs and retries: keep them short.
         prefix: What the names of all keys begin with.
-        redis_args: More arguments for `redis.Redis.from_url`, such as `ssl_ca_certs` or `socket_timeout` in seconds.
 
     Raises:
-        ConfigurationError: The extra `redis` is not installed, or redis-py does not take the URL or an argument.
+        ConfigurationError: The extra `redis` is not installed, or redis-py does not take the URL.
     """
 
-    def __init__(self, url: str | Redis | RedisCluster, /, *, prefix: str = "domo-oauth:", **redis_args: Any) -> None:
+    def __init__(self, url: str | Redis | RedisCluster, /, *, prefix: str = "domo-oauth:") -> None:
         self._prefix, self._where = prefix, "Redis"  # for the repr, if this fails
-        client, self._from_url = _connect(url, redis_args), isinstance(url, str)
-        self._client, self._source = _hide(client), _hide((url, redis_args))
-        del url, redis_args  # tracebacks can show locals
+        client, self._from_url = _connect(url), isinstance(url, str)
+        self._client, self._url = _hide(client), _hide(url)
+        del url  # tracebacks can show locals
         if isinstance(client, str):
             raise ConfigurationError(client)
-        self._where, self._used_at, self._skipped_until = _where(client), time.monotonic(), 0.0
+        self._where = _where(client) if self._from_url else type(client).__name__
+        self._used_at = time.monotonic()
 
     def load(self, name: str) -> bytes | None:
         """See `Store.load`."""
@@ -109,34 +110,26 @@ class RedisStore:
     def close(self) -> None:
         """Close the connections, unless they belong to a client that you passed. The next call opens another one."""
         if self._from_url:
-            with suppress(StoreError):
-                self._ask(lambda client: client.close())
+            self._client().close()
 
     def _ask(self, ask: Callable[[Any], T], *expected: type[Exception]) -> T | None:
         """Call a function with the client. Returns None if it raises an expected error; raises a StoreError for others.
 
         The frames of redis-py's errors show passwords, so the StoreError is raised outside of their `except` clause.
         """
-        left = self._skipped_until - time.monotonic()
-        problem = f"did not answer in time: it is skipped for another {left:.1f} s"
-        if left <= 0:
-            try:
-                if self._from_url and time.monotonic() > self._used_at + timing.REDIS_IDLE:
-                    self._client().connection_pool.disconnect(inuse_connections=False)
-                return ask(self._client())
-            except expected:
-                return None
-            except Exception as error:  # noqa: BLE001 -- redis-py, and whatever it calls
-                if str(error).startswith("WRONGTYPE"):  # not an entry; the next one replaces it
-                    return None
-                kinds = [kind.__name__ for kind in type(error).__mro__]
-                if "TimeoutError" in kinds:
-                    self._skipped_until = time.monotonic() + timing.REDIS_PASSED_OVER
-                known = next((_PROBLEMS[kind] for kind in kinds if kind in _PROBLEMS), f"failed: {kinds[0]}{{reason}}")
-                problem = known.format(reason=_reason(error))
-            finally:
-                self._used_at = time.monotonic()
-        raise StoreError(f"Redis ({self._where}) {problem}.")
+        try:
+            if self._from_url and time.monotonic() > self._used_at + timing.REDIS_IDLE:
+                self._client().connection_pool.disconnect(inuse_connections=False)
+            return ask(self._client())
+        except expected:
+            return None
+        except Exception as error:  # noqa: BLE001 -- redis-py, and whatever it calls
+            kinds = [kind.__name__ for kind in type(error).__mro__]
+            problem = next((_PROBLEMS[kind] for kind in kinds if kind in _PROBLEMS), f"failed: {kinds[0]}{{reason}}")
+            message = f"Redis ({self._where}) {problem.format(reason=_reason(error))}."
+        finally:
+            self._used_at = time.monotonic()
+        raise StoreError(message)
 
     def __repr__(self) -> str:
         return f"RedisStore({self._where!r}, prefix={self._prefix!r})"
@@ -144,8 +137,7 @@ class RedisStore:
     def __reduce__(self) -> tuple[object, ...]:
         if not self._from_url:
             raise ConfigurationError("A RedisStore made from a client cannot be pickled: make it from a URL.")
-        url, redis_args = self._source()
-        return partial(RedisStore, prefix=self._prefix, **redis_args), (url,)
+        return partial(RedisStore, prefix=self._prefix), (self._url(),)
 
 
 def _hide(value: T) -> Callable[[], T]:
@@ -153,36 +145,31 @@ def _hide(value: T) -> Callable[[], T]:
     return lambda: value
 
 
-def _connect(url: object, redis_args: dict[str, Any]) -> Any:
-    """Return the client that was passed or a new one, not connected; a `str` says what is wrong with the arguments."""
+def _connect(url: object) -> Any:
+    """Return the client that was passed or a new one, not connected; a `str` says what is wrong."""
     if missing := missing_extra("redis", "cryptography", "redis"):
         return missing
     from redis import Redis, RedisCluster
 
     if isinstance(url, Redis | RedisCluster):
-        return "Pass arguments for redis-py to the client: they have no effect here." if redis_args else url
+        return url
     times = {"socket_connect_timeout": timing.REDIS_CONNECT_TIMEOUT, "socket_timeout": timing.REDIS_TIMEOUT}
     try:
         scheme, rest = cast("str", url).split("://", 1)
         scheme = scheme.lower().replace("valkey", "redis")  # redis-py does not know valkey://
         # Every server speaks RESP 2, and redis-py makes no retries then, which would multiply the time-outs.
-        client: Any = cast("Any", Redis).from_url(f"{scheme}://{rest}", **{**times, "protocol": 2, **redis_args})
-        client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)  # checks the arguments
+        client: Any = cast("Any", Redis).from_url(f"{scheme}://{rest}", protocol=2, **times)
+        client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)  # checks the options
     except Exception:  # noqa: BLE001 -- what redis-py says may show a password
-        hint = f" Or one of these is wrong: {', '.join(redis_args)}." if redis_args else ""
         return (
             "Invalid URL of a Redis server: it must look like redis://host:6379/0, rediss://user:password@host or "
-            f"unix:///path, with special characters percent-encoded.{hint}"
+            "unix:///path, with special characters percent-encoded and only options that redis-py knows."
         )
     return client
 
 
 def _where(client: Any) -> str:
     """Where the server is, without user and password."""
-    if hasattr(client, "get_default_node"):
-        return f"the cluster of {client.get_default_node().name}"
-    if service := getattr(client.connection_pool, "service_name", None):
-        return f"Sentinel's {service}"
     at = {"host": "localhost", "port": 6379} | client.connection_pool.connection_kwargs
     where = at["path"] if "path" in at else f"{at['host']}:{at['port']}"
     return f"{where}/{at.get('db') or 0}"

@@ -37,7 +37,6 @@ T = TypeVar("T")
 _FORMAT = "domo-oauth store 2"
 """Part of the names of entries. Change the number with the format, so that old entries are not found."""
 _NAME_BYTES, _KEY_BYTES, _NONCE_BYTES = 16, 32, 12
-_BLOCK = 512  # bytes; padding to a multiple of it hides the length of the token
 
 
 @frozen
@@ -77,18 +76,13 @@ class Seal:
 
     def close(self, entry: Entry) -> bytes:
         """Seal an entry."""
-        token, refusal = entry.token, entry.refusal
-        values = [
-            token and asdict(token, recurse=False) | {"extra": dict(token.extra)},
-            entry.expires_at,
-            refusal
-            and [type(refusal.error).__name__, str(refusal.error), vars(refusal.error), refusal.pause, refusal.until],
-        ]
-        text = json.dumps(
-            values, default=lambda it: it.isoformat() if isinstance(it, datetime) else sorted(it)
-        ).encode()
+        token, refusal = entry.token and asdict(entry.token, recurse=False), None
+        if entry.refusal is not None:
+            error = entry.refusal.error
+            refusal = [type(error).__name__, str(error), vars(error), entry.refusal.pause, entry.refusal.until]
+        text = json.dumps([token, entry.expires_at, refusal], default=_plain).encode()
         nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, text + b" " * (-len(text) % _BLOCK), None)
+        return nonce + self._cipher.encrypt(nonce, text, None)
 
     def open(self, sealed: bytes) -> Entry:
         """Open a sealed entry. Returns an empty entry for any other bytes."""
@@ -100,6 +94,10 @@ class Seal:
             return Entry(token and _token(**token), expires_at, refusal and _refusal(*refusal))
         except (InvalidTag, ValueError, TypeError):
             return Entry()
+
+
+def _plain(value: Any) -> object:
+    return value.isoformat() if isinstance(value, datetime) else sorted(value)
 
 
 def _token(expires_at: str, scopes: list[str], **fields: Any) -> Token:
@@ -121,9 +119,6 @@ class SealedStore:
         ConfigurationError: cryptography is not installed.
     """
 
-    name: str
-    """What the entry is saved under: 32 hexadecimal digits."""
-
     def __init__(
         self, store: Store, credentials: ClientCredentials, scopes: tuple[str, ...] | None, base_url: str
     ) -> None:
@@ -131,11 +126,10 @@ class SealedStore:
             raise ConfigurationError(missing)
         self._store, self._broken = store, False
         self._seal = Seal(credentials, scopes, base_url)
-        self.name = self._seal.name
 
     def load(self, now: float) -> Entry:
         """Return what is in the store and still good at `now`, in seconds since 1970. Never raises."""
-        sealed = self._ask(lambda: self._store.load(self.name))
+        sealed = self._ask(lambda: self._store.load(self._seal.name))
         return Entry() if sealed is None else _still_good(self._seal.open(sealed), now)
 
     def save(self, entry: Entry, now: float) -> None:
@@ -143,12 +137,12 @@ class SealedStore:
         until = max(entry.expires_at if entry.token else 0.0, entry.refusal.until if entry.refusal else 0.0)
         if until > now:
             ttl = min(until - now, timing.LONGEST_KEPT)
-            self._ask(lambda: self._store.save(self.name, self._seal.close(entry), ttl))
+            self._ask(lambda: self._store.save(self._seal.name, self._seal.close(entry), ttl))
 
     @contextmanager
     def lock(self) -> Generator[bool]:
         """Hold the store's lock within the block, if it can be obtained. Raises nothing but what the block raises."""
-        lock: AbstractContextManager[bool] | None = self._ask(lambda: self._store.lock(self.name))
+        lock: AbstractContextManager[bool] | None = self._ask(lambda: self._store.lock(self._seal.name))
         obtained = None if lock is None else self._ask(lambda: bool(lock.__enter__()))
         try:
             yield obtained is True

@@ -1,0 +1,108 @@
+"""A secret is replaced while threads, tasks and processes that share a store use it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.adapters.server import JSON, Api, answer
+from tests.fakes import PATIENCE, until
+from tests.stores.redis_server import NO_REDIS, SERVERS, RedisServer
+
+pytestmark = pytest.mark.slow
+LIFETIME = 3  # seconds
+USERS = """
+import asyncio, functools, sys, threading, time
+import httpx
+from domo_oauth import ClientCredentials, DomoAuth, TokenProvider
+from domo_oauth.stores import open_store
+
+file, where, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
+source = functools.partial(ClientCredentials.from_file, file)
+auth = DomoAuth(TokenProvider(source, store=open_store(where)))
+print("ready", flush=True)
+end, calls = time.monotonic() + seconds, []
+
+def thread():
+    with httpx.Client(auth=auth, base_url=auth.base_url) as api:
+        while time.monotonic() < end:
+            calls.append(api.get("/v1").status_code)
+            time.sleep(0.02)
+
+async def task(api):
+    while time.monotonic() < end:
+        calls.append((await api.get("/v1")).status_code)
+        await asyncio.sleep(0.02)
+
+async def tasks():
+    async with httpx.AsyncClient(auth=auth, base_url=auth.base_url) as api:
+        await asyncio.gather(*[task(api) for _ in range(4)])
+
+threads = [threading.Thread(target=thread) for _ in range(4)]
+for each in threads:
+    each.start()
+asyncio.run(tasks())
+for each in threads:
+    each.join()
+print(len(calls), sorted(set(calls)))
+"""
+
+
+class Domo(Api):
+    """Grants tokens for the secret of the moment."""
+
+    def __init__(self) -> None:
+        super().__init__(self.decide)
+        self.secret, self.granted, self.refused = "canary-old", 0, 0
+
+    def decide(self, request: bytes) -> bytes:
+        sent = re.search(rb"(?i)authorization: basic (\S+)", request)
+        if not base64.b64decode(sent[1]).endswith(self.secret.encode()):
+            self.refused += 1
+            return answer(401, {"error": "invalid_client"}, JSON)
+        self.granted += 1
+        token = {"access_token": f"canary-{self.granted}", "token_type": "bearer", "customer": "acme"}
+        return answer(200, token | {"expires_in": LIFETIME}, JSON)
+
+
+@pytest.fixture(params=["files", "Redis"])
+def where(request, tmp_path):
+    if request.param == "files":
+        yield str(tmp_path / "store")
+    elif not SERVERS:
+        pytest.skip(NO_REDIS)
+    else:
+        with RedisServer(tmp_path) as redis:
+            yield redis.url
+
+
+def test_a_secret_replaced_under_load_fails_no_call(where, tmp_path, monkeypatch):
+    file, seconds = tmp_path / "domo.json", 3 * LIFETIME
+
+    def write(secret: str) -> None:
+        temporary = file.with_suffix(".new")
+        temporary.write_text(json.dumps({"client_id": "canary-id", "client_secret": secret}))
+        temporary.replace(file)
+
+    write("canary-old")
+    with Domo() as domo:
+        monkeypatch.setenv("DOMO_API_URL", domo.url)
+        command = [sys.executable, "-c", USERS, str(file), where, str(seconds)]
+        processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+        began = time.monotonic()
+        until(lambda: domo.granted)
+        write("canary-new")
+        domo.secret = "canary-new"
+        told = [process.communicate(timeout=PATIENCE)[0].splitlines() for process in processes]
+        lasted = time.monotonic() - began
+    assert [line[1].partition(" ")[2] for line in told] == ["[200]"] * 3
+    assert sum(int(line[1].partition(" ")[0]) for line in told) > 300
+    assert domo.refused == 0
+    # One for each lifetime, less its last fifth, and one more for the new secret.
+    assert domo.granted <= lasted / (0.7 * LIFETIME) + 2
