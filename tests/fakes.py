@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import queue
+import signal
+import subprocess
 import sys
 import threading
 import time
@@ -137,8 +140,15 @@ def until(condition: Callable[[], object]) -> None:
         time.sleep(0.001)
 
 
+def freeze(pid: int) -> None:
+    """Stop a process, and wait until it stands still: the signal takes effect a moment later."""
+    os.kill(pid, signal.SIGSTOP)
+    ps = ["ps", "-o", "stat=", "-p", str(pid)]
+    until(lambda: "T" in subprocess.run(ps, capture_output=True, text=True, check=False).stdout)
+
+
 def in_threads(number: int, call: Callable[[], object]) -> list[object]:
-    """Call on so many threads at once. Returns each result, or the error of this package."""
+    """Call on ``number`` threads at once. Returns each result, or the error of this package."""
     barrier = threading.Barrier(number)
 
     def run() -> object:

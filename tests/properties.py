@@ -1,4 +1,4 @@
-"""Inputs and an endpoint for the property tests in each area, test_properties_*.py."""
+"""Inputs and an endpoint for the property tests of each area."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         TransportError,
         UnexpectedResponseError,
     )
-    from .provider import TokenProvider
+    from .provider import TokenProvider, forget_tokens
     from .request import arequest_token, request_token
     from .scopes import Scope
     from .stores import Store, StoreError
@@ -54,6 +54,7 @@ __all__ = [
     "UnexpectedResponseError",
     "__version__",
     "arequest_token",
+    "forget_tokens",
     "request_token",
 ]
 
@@ -69,6 +70,7 @@ _HOMES = {
     "Token": "token",
     "TokenProvider": "provider",
     "arequest_token": "request",
+    "forget_tokens": "provider",
     "request_token": "request",
 }
 

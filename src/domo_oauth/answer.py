@@ -15,7 +15,6 @@ from attrs import frozen
 from domo_oauth_client.models import AccessTokenResponse
 
 from . import errors
-from .credentials import CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE
 from .redact import clean
 from .token import Token
 
@@ -46,7 +45,7 @@ class Sent:
 
 
 def read_answer(response: Response[Any], sent: Sent) -> Token | errors.TokenRequestError:
-    """Return a 200 as a token, anything else as the error to raise."""
+    """Return the token of a 200, or the error to raise for anything else."""
     granted = response.parsed
     if not isinstance(granted, AccessTokenResponse):
         return _error(response.status_code, response.headers, response.content, sent)
@@ -66,7 +65,7 @@ def read_answer(response: Response[Any], sent: Sent) -> Token | errors.TokenRequ
 
 
 def broken_answer(status: int | None, reason: str, sent: Sent, content: bytes = b"") -> errors.UnexpectedResponseError:
-    """The error for an answer that is no token, although its status may say so."""
+    """The error for an answer that breaks the contract, whatever its status says."""
     title = _html_title(content, sent)
     page = f" It is a page titled {title!r}." if title else ""
     answered = "gave a broken answer" if status is None else f"answered {_status(status)} with a broken answer"
@@ -131,7 +130,7 @@ def _diagnosis(
         case (401, _) | (_, "invalid_client"):
             return errors.InvalidClientError, (
                 f"Domo does not accept the client id ({client_id}) and its secret: one of them is wrong, or the client "
-                f"was deleted. Compare {CLIENT_ID_VARIABLE} and {CLIENT_SECRET_VARIABLE} with Domo's developer portal."
+                "was deleted. Compare both with Domo's developer portal."
             )
         case 429, _:
             wait = "a while" if retry_after is None else f"{retry_after:g} s"
@@ -161,7 +160,7 @@ def _diagnosis(
 
 
 def _json_object(content: bytes) -> Mapping[str, object]:
-    """An error body of any shape; it may hold the toe even if it breaks the contract."""
+    """The fields of an error; it may have a toe even if it breaks the contract."""
     try:
         body: object = json.loads(content)
     except (ValueError, RecursionError):
@@ -170,7 +169,7 @@ def _json_object(content: bytes) -> Mapping[str, object]:
 
 
 def _html_title(content: bytes, sent: Sent) -> str | None:
-    # Up to its end, as half a secret would not be found; and only near the top, as a whole page may take minutes.
+    # A whole title, as half a secret would not be found; and only near the top, as a large page may take minutes.
     found = re.search(rb"<title[^>]*>([^<]+)<", content[:4096], re.IGNORECASE)
     return sent.clean(found[1].decode("utf-8", "replace")) or None if found else None
 

@@ -28,11 +28,11 @@ class DomoOAuthError(Exception):
 
 
 class ConfigurationError(DomoOAuthError):
-    """Nothing was sent: an argument or the environment is invalid."""
+    """Something on this side is invalid or missing: an argument, the environment, or a package. Nothing was sent."""
 
 
 class TransportError(DomoOAuthError):
-    """No answer came: no connection, no secure one, or none in time."""
+    """No answer came in time: connecting or TLS failed, or the wait timed out."""
 
     def __init__(self, message: str, *, retryable: bool = True) -> None:
         super().__init__(message)
@@ -43,7 +43,7 @@ class TokenRequestError(DomoOAuthError):
     """The endpoint answered without granting a token (RFC 6749, section 5.2).
 
     Attributes:
-        status: The HTTP status code; None if the answer broke off before it.
+        status: The HTTP status code; None if it is not known.
         error: The error code of RFC 6749, such as ``invalid_scope``, or what the answer has in its place.
         description: What the server says went wrong.
         toe: Domo's "thread of execution", the id that Domo's support asks for.
@@ -79,7 +79,7 @@ class InvalidClientError(TokenRequestError):
 
 
 class InvalidScopeError(TokenRequestError):
-    """400 ``invalid_scope``: the client does not have a scope that was asked for."""
+    """``invalid_scope``, normally with 400: the client does not have a scope that was requested."""
 
 
 class RateLimitedError(TokenRequestError):

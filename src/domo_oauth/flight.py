@@ -1,8 +1,8 @@
-"""One thread works, everybody waits: threads, asyncio and trio tasks, greenlets.
+"""Single flight: one background thread does the work, and all who ask meanwhile wait for it.
 
 There is no lock, so no interrupt can leave one locked. The outcome is set once, then every waiter is woken. A waiter
-first registers and then looks for the outcome, so one of the two always sees the other. Cancellation, Ctrl-C and signal
-handlers reach those who wait, never the work. Errors lose their frames, which hold secrets, before they reach a waiter.
+first registers and then looks for the outcome, so it cannot miss it. Cancellation, Ctrl-C and signal handlers reach the
+waiters, never the work. Errors lose their frames, which hold secrets, before they reach a waiter.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _current: ContextVar[object] = ContextVar("flight", default=None)  # not by thre
 
 
 class Flight(Generic[_T]):
-    """Work that one thread does for all who ask.
+    """Work that one thread does for all callers.
 
     Args:
         work: Called once, with this flight. It returns or raises an error.
@@ -38,7 +38,7 @@ class Flight(Generic[_T]):
     def __init__(self, work: Callable[[Flight[_T]], _T | DomoOAuthError], clock: Clock) -> None:
         self.outcome: _T | DomoOAuthError | None = None
         self.began = clock.monotonic()
-        self.note = "the request has not begun"  # for the error of a caller whose time is up
+        self.note = "the request has not begun"  # why it takes long, for the error of a caller whose time is up
         self._clock, self._work, self._started = clock, [work], False
         self._wakers: set[Callable[[object], object]] = set()
 
@@ -48,7 +48,7 @@ class Flight(Generic[_T]):
         return _current.get() is self
 
     def start(self) -> None:
-        """Start the thread, unless somebody has.
+        """Start the thread, unless it has been started.
 
         Every waiter calls this, as the first one may be interrupted in here. A second thread finds the work taken.
         """
@@ -68,7 +68,7 @@ class Flight(Generic[_T]):
         entered = _current.set(self)
         try:
             outcome = work(self)
-        except BaseException as error:  # noqa: BLE001 -- foreign code runs in there, and somebody waits
+        except BaseException as error:  # noqa: BLE001 -- foreign code runs in there, and callers wait
             outcome = as_ours(error)
         _current.reset(entered)
         self.outcome = outcome
@@ -106,7 +106,7 @@ class Flight(Generic[_T]):
         """Return the outcome of a wait.
 
         Raises:
-            DomoOAuthError: A copy of the error that the work ended with: one that is raised twice collects frames.
+            DomoOAuthError: A copy of the error of the work, as an error that is raised twice collects frames.
             TransportError: There was no outcome in time.
         """
         if outcome is None:
@@ -119,10 +119,10 @@ class Flight(Generic[_T]):
         return outcome
 
 
-def as_ours(error: BaseException) -> DomoOAuthError:
-    """An error as it may leave the working thread: one of ours, without frames.
+def as_ours(error: BaseException, what: str = "The token request") -> DomoOAuthError:
+    """One of our errors, without frames, in place of any error of what failed.
 
-    Of a foreign error only its type and place are told, as its text may hold a secret.
+    It names the type and place of a foreign error, not its text, which may hold a secret.
     """
     if isinstance(error, DomoOAuthError):
         return copy.copy(error)
@@ -131,13 +131,13 @@ def as_ours(error: BaseException) -> DomoOAuthError:
         where = f"{traceback.tb_frame.f_globals.get('__name__')}, line {traceback.tb_lineno}"
         traceback = traceback.tb_next
     return DomoOAuthError(
-        f"The token request failed with {type(error).__qualname__}, raised in {where}. This is a bug in that module, "
-        "or in what it was given."
+        f"{what} failed with {type(error).__qualname__}, raised in {where}. The fault is in that module, or in what it "
+        "was given."
     )
 
 
 def _event_of_this_loop() -> tuple[Callable[[object], object], Callable[[float], Awaitable[object]]]:
-    """How any thread wakes this task, and how the task waits for that, at most so many seconds."""
+    """Two functions: one wakes this task from any thread, the other waits for that, at most ``seconds`` seconds."""
     lowlevel: Any = getattr(sys.modules.get("trio"), "lowlevel", None)  # another thread may be importing trio
     if lowlevel is not None and lowlevel.in_trio_task():
         import trio
@@ -152,14 +152,10 @@ def _event_of_this_loop() -> tuple[Callable[[object], object], Callable[[float],
 
     import asyncio
 
-    loop, event = asyncio.get_running_loop(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    future = loop.create_future()
 
     async def wait_in_asyncio(seconds: float) -> None:
-        alarm = loop.call_later(seconds, event.set)  # asyncio.timeout() works in tasks only, not in callbacks
-        try:
-            await event.wait()
-        finally:
-            alarm.cancel()
-        event.clear()
+        await asyncio.wait([future], timeout=seconds)  # asyncio.timeout() works in tasks only, not in callbacks
 
-    return lambda _: loop.call_soon_threadsafe(event.set), wait_in_asyncio
+    return lambda _: loop.call_soon_threadsafe(future.set_result, None), wait_in_asyncio

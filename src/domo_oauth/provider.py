@@ -11,12 +11,14 @@ import logging
 import threading
 from contextlib import nullcontext, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, evolve
 
 from . import timing
 from .base_url import resolve_base_url
-from .credentials import ClientCredentials, HttpxArgs
-from .errors import SHARED_REFUSALS, ConfigurationError, DomoOAuthError, require
+from .credentials import ClientCredentials, EnvironmentSource, HttpxArgs
+from .errors import SHARED_REFUSALS, ConfigurationError, DomoOAuthError, InvalidClientError, require
 from .flight import Flight, as_ours
 from .scopes import scope_names
 from .state import Held, Pause, State, forget_tokens, import_lock, next_pause, shared_state
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Self
 
+    from .credentials import CredentialsSource
     from .scopes import Scopes
     from .stores import Store
     from .stores.sealing import Entry, SealedStore
@@ -38,34 +41,43 @@ __all__ = ["Clock", "Stats", "TokenProvider", "forget_tokens"]
 logger = logging.getLogger(__name__)
 
 
-class Stats(NamedTuple):
-    """What a provider has done since it was made; for metrics.
+@define
+class Stats:
+    """What a provider has done since it was made; for metrics."""
 
-    Attributes:
-        requests: Requests to the token endpoint, retries included.
-        refreshes: Tokens fetched while the one before was still good.
-        stored: Tokens taken from the store, where another process had left them.
-        waits: Callers that waited for a fetch.
-        failures: Fetches that ended with an error.
-        expires_in: Seconds until the token at hand expires; None if there is none.
-    """
-
-    requests: int
-    refreshes: int
-    stored: int
-    waits: int
-    failures: int
-    expires_in: float | None
+    requests: int = 0
+    """Requests to the token endpoint, retries included."""
+    refreshes: int = 0
+    """Tokens fetched while the one before was still good."""
+    stored: int = 0
+    """Tokens loaded from the store, where another process had left them."""
+    waits: int = 0
+    """Callers that waited for a fetch."""
+    failures: int = 0
+    """Fetches that ended with an error."""
+    unauthorized: int = 0
+    """Tokens at hand that an API refused (401)."""
+    fetch_seconds: float | None = None
+    """Duration of the last successful token request, in seconds."""
+    last_error: DomoOAuthError | None = None
+    """The error of the last failure."""
+    last_error_at: float | None = None
+    """When it occurred, in seconds since 1970."""
+    expires_in: float | None = None
+    """Seconds until the token at hand expires; None if there is none."""
 
 
 class TokenProvider:
-    """Gives a valid token to everybody who asks, on threads, asyncio and trio at once. Making one costs no I/O.
+    """Gives a valid token to everybody who asks, on threads, asyncio and trio at once. The constructor does no I/O.
 
     Providers with the same base URL, credentials, scopes and store object, and without ``httpx_args`` and ``clock``,
-    share one token within a process. A pickled provider carries the credentials, and never a token.
+    share one token within a process. A pickled provider carries the credentials or their source, and never a token.
 
     Args:
-        credentials: Who asks.
+        credentials: The client id and secret, or a source: a function without arguments that returns the current ones.
+            A source is called on a background thread before each fetch, and once more if Domo refuses what it returned;
+            if it then returns different credentials, they are tried immediately. So a secret can be replaced while
+            programs run.
         scopes: What the token is for; None for all scopes of the client.
         store: Where the token is shared with other processes: a ``FileStore``, a ``RedisStore``, or your own.
         base_url: Where Domo's API is; by default ``DOMO_API_URL``, else ``https://api.domo.com``.
@@ -78,7 +90,7 @@ class TokenProvider:
 
     def __init__(
         self,
-        credentials: ClientCredentials,
+        credentials: ClientCredentials | CredentialsSource,
         *,
         scopes: Scopes | None = None,
         store: Store | None = None,
@@ -87,21 +99,23 @@ class TokenProvider:
         clock: Clock | None = None,
     ) -> None:
         try:
-            require("The first argument", credentials, ClientCredentials)
+            if not callable(credentials):
+                require("The first argument", credentials, ClientCredentials)
             self._credentials, self.base_url = credentials, resolve_base_url(base_url)
             self._scopes, self._httpx_args = scope_names(scopes), HttpxArgs.checked(httpx_args)
         finally:
             del credentials, base_url, httpx_args  # may hold secrets, and tracebacks can show locals
         self._store, self._clock = store, clock or Clock()
-        self._given_store, self._from_env = store, False  # for the pickle
+        self._given_store = store  # for the pickle
         self._monotonic, self._wall = self._clock.monotonic, self._clock.wall
         shared = clock is None and not self._httpx_args
         self._state = shared_state(self.base_url, self._credentials, self._scopes, store) if shared else State(store)
-        self._requests = self._refreshes = self._stored = self._waits = self._failures = 0
+        self._stats = Stats()
 
     @classmethod
     def from_env(
         cls,
+        prefix: str = "DOMO_",
         *,
         scopes: Scopes | None = None,
         store: Store | None = None,
@@ -111,15 +125,17 @@ class TokenProvider:
     ) -> Self:
         """Make a provider with the credentials in ``DOMO_CLIENT_ID`` and ``DOMO_CLIENT_SECRET``.
 
-        Unless a store is given, ``DOMO_STORE`` names it: a folder, the URL of a Redis or Valkey server, or ``none``
-        (see ``domo_oauth.stores.open_store``). The pickle of the provider holds neither; it reads them again.
+        See `ClientCredentials.from_env` for the variables. They are read again before each fetch. Unless a store is
+        given, ``DOMO_STORE`` names it: a folder, the URL of a Redis or Valkey server, or ``none`` (see
+        ``domo_oauth.stores.open_store``). A pickled provider holds no credentials, and no store unless
+        you passed one: it reads the environment again when it is unpickled.
 
         Raises:
             ConfigurationError: A variable is missing, or an argument is invalid.
         """
         try:
             provider = cls(
-                ClientCredentials.from_env(),
+                EnvironmentSource(prefix, ClientCredentials.from_env(prefix)),
                 scopes=scopes,
                 store=store_from_env() if store is None else store,
                 base_url=base_url,
@@ -128,21 +144,22 @@ class TokenProvider:
             )
         finally:
             del base_url, httpx_args  # see __init__
-        provider._from_env, provider._given_store = True, store
+        provider._given_store = store
         return provider
 
     def get_token(self, timeout: float | None = DEFAULT_TIMEOUT, min_lifetime: float | None = None) -> Token:
         """Return a valid token. Waits only if there is none at hand, or the one at hand is about to expire.
 
         Args:
-            timeout: Seconds to wait at most; 0 for what is at hand, None for the default.
+            timeout: Seconds to wait at most; 0 to return a token only if one is at hand, None for the default.
             min_lifetime: Seconds for which the token must be good. If Domo grants less, the new token is returned and a
                 warning logged.
 
         Raises:
-            DomoOAuthError: There is no token to be had. Callers get the same error for a growing pause, without another
+            DomoOAuthError: No token could be obtained. Callers get the same error for a growing pause, without another
                 request; a token that another process leaves in the store ends the pause.
             TransportError: There was none in time (a DomoOAuthError, too).
+            ConfigurationError: An argument is invalid (a DomoOAuthError, too).
         """
         held = self._state.held
         if held and min_lifetime is None and self._monotonic() < held.stale_at and self._wall() < held.stale_at_wall:
@@ -150,7 +167,7 @@ class TokenProvider:
         budget = Budget(timeout, self._monotonic)
         while isinstance(found := self._token_or_flight(min_lifetime, budget), Flight):
             if self._store is None:
-                with suppress(ImportError):  # as the fetch tells all who ask
+                with suppress(ImportError):  # the fetch raises it again, for all callers
                     _import_request()  # here, as gevent's patches break some imports on other threads
             token = self._landed(found, found.wait(budget), min_lifetime, budget)
             if token is not None:
@@ -174,10 +191,10 @@ class TokenProvider:
         return found
 
     def invalidate(self, token: Token) -> None:
-        """Do not hand out this token any more, as an API refused it. Does nothing if there is another by now.
+        """Drop this token, because an API refused it. Does nothing if it has been replaced.
 
-        If an API refuses one token after the other, something else is wrong. The token is then kept for a growing
-        pause, so that refused calls do not become as many token requests.
+        Providers that share the token drop it, too. If an API keeps refusing new tokens, something else is wrong: the
+        current one is then kept for a growing pause, so that refused calls do not become as many token requests.
 
         Raises:
             ConfigurationError: It is not a Token.
@@ -190,8 +207,11 @@ class TokenProvider:
         held, before, now = self._state.held, self._state.rejected, self._monotonic()
         if held is None or held.rejected or held.token != token:
             return
+        self._stats.unauthorized += 1
         if before is not None and now < before.until:
-            logger.debug("A token was refused soon after another; kept for %.1f s", before.until - now)
+            if not held.kept:  # once, as a loop of refused calls could fill the log
+                held.kept = True
+                logger.warning("An API refused a token soon after another: kept for %.1f s", before.until - now)
             return
         if before is not None and now >= before.until + timing.REFUSALS_FORGOTTEN:
             before = None
@@ -199,7 +219,7 @@ class TokenProvider:
         held.rejected, held.stale_at = True, float("-inf")
 
     def reset(self) -> None:
-        """Forget the token, and the error that callers get for a pause.
+        """Forget the token, and the error that callers get for a pause, for all providers that share them.
 
         The next call takes a token from the store, or requests one.
         """
@@ -209,7 +229,7 @@ class TokenProvider:
         """What this provider has done so far."""
         held = self._state.held
         left = None if held is None or held.rejected else held.left
-        return Stats(self._requests, self._refreshes, self._stored, self._waits, self._failures, left)
+        return evolve(self._stats, expires_in=left)
 
     def close(self) -> None:
         """Do nothing: connections are closed after each fetch. The provider can still be used."""
@@ -233,15 +253,21 @@ class TokenProvider:
         if not hasattr(self, "_scopes"):
             return "TokenProvider()"  # rejected by __init__; Python 3.11 cannot show locals without a repr
         scopes = "all" if self._scopes is None else " ".join(self._scopes)
-        return f"TokenProvider({self._credentials!r}, scopes={scopes!r}, base_url={self.base_url!r})"
+        # The repr of another source can hold a secret, as that of functools.partial does.
+        is_ours = isinstance(self._credentials, ClientCredentials | EnvironmentSource)
+        who = repr(self._credentials) if is_ours else "a source"
+        return f"TokenProvider({who}, scopes={scopes!r}, base_url={self.base_url!r})"
 
     def __reduce__(self) -> tuple[object, ...]:
-        make = TokenProvider.from_env if self._from_env else partial(TokenProvider, self._credentials)
+        given = self._credentials
+        if isinstance(given, EnvironmentSource):
+            make = partial(TokenProvider.from_env, given.prefix)
+        else:
+            make = partial(TokenProvider, given)
         store, base_url, httpx_args = self._given_store, self.base_url, self._httpx_args
         return partial(make, scopes=self._scopes, store=store, base_url=base_url, httpx_args=httpx_args), ()
 
     def _token_or_flight(self, min_lifetime: float | None, budget: Budget) -> Token | Flight[Held]:
-        """The token at hand, or the flight to wait for."""
         if min_lifetime is not None:
             timing.checked_seconds("min_lifetime", min_lifetime)
         state, held, pause = self._state, self._state.held, self._pause()
@@ -262,11 +288,10 @@ class TokenProvider:
                 "A token was requested by code that runs inside its own fetch, such as a log handler, a transport or a "
                 "store, and would wait for itself. Do not request one there."
             )
-        self._waits += 1
+        self._stats.waits += 1
         return flight
 
     def _pause(self) -> Pause[DomoOAuthError] | None:
-        """The last error, if its pause is not over."""
         failure = self._state.failure
         return failure if failure is not None and self._monotonic() < failure.until else None
 
@@ -287,7 +312,7 @@ class TokenProvider:
         state, generation = self._state, self._state.generation
         flight = self._flight(generation, min_lifetime)
         if self._monotonic() - flight.began > timing.FETCH_SECONDS and len(state.flights) == 1:
-            # It may never end, for example if a DNS server does not answer. Leave it behind for one other, and no more.
+            # It may never end, for example if a DNS server does not answer. Start one more, and only one.
             state.generation = max(state.generation, generation + 1)  # += would count each caller who comes here
             flight = self._flight(generation + 1, min_lifetime)
         return flight
@@ -301,7 +326,7 @@ class TokenProvider:
     def _landed(
         self, flight: Flight[Held], outcome: Held | DomoOAuthError | None, min_lifetime: float | None, budget: Budget
     ) -> Token | None:
-        """What a caller gets who has waited for a flight; None if it has to look again."""
+        """What a caller gets after waiting; None if it has to look again."""
         if isinstance(outcome, Held):
             usable = min_lifetime is None or self._is_usable(outcome, min_lifetime, budget.began)
             return outcome.token if usable else None
@@ -329,21 +354,55 @@ class TokenProvider:
             return got
         if got is not before:
             log = logger.warning if before is None else logger.debug
-            log("No token; no request for %.1f s: %s", got.until - self._monotonic(), got.cause)
+            pause, cause = got.until - self._monotonic(), got.cause
+            known = {name: getattr(cause, name, None) for name in ("status", "toe")}
+            fields = {"event": "token_failed", "error": type(cause).__name__, "pause": pause, **known}
+            log("No token; no request for %.1f s: %s", pause, cause, extra=fields)
         return got.cause
 
     def _get(self, flight: Flight[Held], min_lifetime: float | None) -> Held | Pause[DomoOAuthError]:
-        """Take the token at hand or in the store, or fetch one as the only process that does."""
+        """Take a token from the store, or fetch one, with the current credentials."""
         held, pause = self._state.held, self._pause()
         if held is not None and not held.is_stale and held.left >= (min_lifetime or 0):
             return held  # the flight before landed while this one was made
+        flight.note = "the credentials source has not returned"
+        credentials = self._current_credentials()
+        got = self._obtain(flight, credentials, pause, min_lifetime)
+        if callable(self._credentials) and isinstance(got, Pause) and isinstance(got.cause, InvalidClientError):
+            replaced = self._current_credentials()
+            if replaced != credentials:
+                logger.info("Domo refused the credentials, and their source returns others by now: trying those")
+                self._stats.failures -= 1
+                got = self._obtain(flight, replaced, None, min_lifetime)
+        return got
+
+    def _current_credentials(self) -> ClientCredentials:
+        """The current credentials. A source is third-party code: it may raise or return anything."""
+        given = self._credentials
+        if isinstance(given, ClientCredentials):
+            return given
+        try:
+            current = given()
+        except BaseException as error:  # noqa: BLE001 -- its text may hold a secret
+            raise as_ours(error, "The credentials source") from None
+        require("What the credentials source returns", current, ClientCredentials)
+        return current
+
+    def _obtain(
+        self,
+        flight: Flight[Held],
+        credentials: ClientCredentials,
+        pause: Pause[DomoOAuthError] | None,
+        min_lifetime: float | None,
+    ) -> Held | Pause[DomoOAuthError]:
+        """Take a token from the store, or fetch one while no other process does."""
         if self._store is None:
-            return pause or self._fetch(flight)
+            return pause or self._fetch(flight, credentials)
         flight.note = f"the store {self._store!r} has not answered"
         with import_lock:
             from .stores.sealing import SealedStore
 
-            sealed = SealedStore(self._store, self._credentials, self._scopes, self.base_url)
+            sealed = SealedStore(self._store, credentials, self._scopes, self.base_url)
         known = self._from_entry(sealed.load(self._wall()), min_lifetime)
         if pause is not None and not isinstance(known, Held):
             return pause
@@ -355,7 +414,7 @@ class TokenProvider:
                 entry = sealed.load(self._wall())
                 known = self._from_entry(entry, min_lifetime)
                 if known is None and (locked or tries == 0):
-                    known = self._fetch(flight)
+                    known = self._fetch(flight, credentials)
                     self._save(sealed, known, entry)
         return known
 
@@ -371,31 +430,32 @@ class TokenProvider:
             sealed.save(Entry(before.token, before.expires_at, refusal), now)
 
     def _from_entry(self, entry: Entry, min_lifetime: float | None) -> Held | Pause[DomoOAuthError] | None:
-        """What another process left in the store, if it is worth taking: a token, or a refusal."""
+        """A token or a refusal that another process left in the store, if it is of use."""
         state, token = self._state, entry.token
         now, now_wall = self._monotonic(), self._wall()
         if token is not None and (state.rejected is None or state.rejected.cause != token):
             left, age, held = entry.expires_at - now_wall, token.expires_in - entry.expires_at + now_wall, state.held
             lasts = age < timing.spent_after(token.expires_in) and left >= (min_lifetime or 0)
             if lasts and (held is None or left > held.left + timing.WORTH_TAKING):
-                logger.info("Took a token from the store, good for %d s", left)
-                self._stored += 1
+                fields = {"event": "token_loaded", "expires_in": left}
+                logger.info("Took a token from the store, good for %d s", left, extra=fields)
+                self._stats.stored += 1
                 return Held(token, self._clock, now - age, now_wall - age, fetched=False)
         if entry.refusal is not None and not state.anew:
-            logger.info("No request: another process was refused, which holds for this one, too")
+            logger.info("No request: another process was refused, and this one would be, too")
             left = min(entry.refusal.until - now_wall, timing.LONGEST_RETRY_AFTER)
             return Pause(entry.refusal.error, entry.refusal.pause, now + left)
         return None
 
-    def _fetch(self, flight: Flight[Held]) -> Held | Pause[DomoOAuthError]:
-        """Request a token from the endpoint, and again if that may help."""
-        request = _import_request().Request(self._credentials, self._scopes, self.base_url, self._httpx_args)
+    def _fetch(self, flight: Flight[Held], credentials: ClientCredentials) -> Held | Pause[DomoOAuthError]:
+        """Request a token, with retries."""
+        request = _import_request().Request(credentials, self._scopes, self.base_url, self._httpx_args)
         budget, clock, attempt = Budget(timing.FETCH_SECONDS, self._monotonic), self._clock, 0
         flight.note = f"GET {request.url} has not been answered"
         while True:
             attempt += 1
             sent, sent_wall = self._monotonic(), self._wall()
-            self._requests += 1
+            self._stats.requests += 1
             try:
                 token = request.send(budget)
                 break
@@ -404,23 +464,27 @@ class TokenProvider:
                 pause = max(backoff, getattr(error, "retry_after", None) or 0.0)
                 if not error.retryable or attempt == timing.FETCH_ATTEMPTS or pause >= budget.spend():
                     return self._pause_after(error)
-                logger.info("Trying again in %.1f s: %s", pause, error)
+                fields = {"event": "token_retried", "attempt": attempt, "error": type(error).__name__, "pause": pause}
+                logger.info("Trying again in %.1f s: %s", pause, error, extra=fields)
                 flight.note = f"GET {request.url} has not been answered; the attempt before failed: {error}"
             clock.sleep(budget.slice(pause))
-        logger.info("Fetched a token for %d s in %.3f s", token.expires_in, self._monotonic() - sent)
+        self._stats.fetch_seconds = self._monotonic() - sent
+        fields = {"event": "token_fetched", "expires_in": token.expires_in, "seconds": self._stats.fetch_seconds}
+        logger.info("Fetched a token for %d s in %.3f s", token.expires_in, self._stats.fetch_seconds, extra=fields)
         held = self._state.held
-        self._refreshes += held is not None and held.left > 0
+        self._stats.refreshes += held is not None and held.left > 0
         return Held(token, clock, sent, sent_wall, fetched=True)
 
     def _pause_after(self, error: BaseException) -> Pause[DomoOAuthError]:
         """An error and its pause, which grows, so that no loop of callers can hammer the endpoint."""
-        self._failures += 1
+        self._stats.failures += 1
+        self._stats.last_error, self._stats.last_error_at = as_ours(error), self._wall()
         asked = min(getattr(error, "retry_after", None) or 0.0, timing.LONGEST_RETRY_AFTER)
         return next_pause(self._state.failure, as_ours(error), self._monotonic(), at_least=asked)
 
 
 def _import_request() -> ModuleType:
-    """Import what a fetch needs. This loads httpx, which the command does without if the store has a token."""
+    """Import what a fetch needs: httpx, which the command does not load if the store has a token."""
     on_main_thread = threading.current_thread() is threading.main_thread()
     with nullcontext() if on_main_thread else import_lock:  # an interrupt of the main thread could leave it locked
         from . import request

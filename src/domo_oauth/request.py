@@ -51,13 +51,13 @@ def request_token(
     """Request an access token once. Nothing is cached and nothing is retried.
 
     Args:
-        credentials: Who asks.
+        credentials: The client id and secret.
         scopes: What the token is for: a subset of the client's scopes; None for all of them.
         base_url: Where Domo's API is; by default ``DOMO_API_URL``, else ``https://api.domo.com``.
         httpx_args: Arguments for the ``httpx.Client``: ``proxy``, ``verify`` (an ``ssl.SSLContext``), ``timeout``
             (seconds for a connection, and for each read and write; 10 by default), ``cert``, ``transport`` and so on;
             not ``base_url`` or ``auth``.
-        timeout: Seconds to wait for the token; None for the default of 60.
+        timeout: Seconds to wait in all; None for the default of 60. The one in ``httpx_args`` limits each step.
 
     Raises:
         ConfigurationError: Nothing was sent, because an argument is invalid.
@@ -126,20 +126,6 @@ class Request:
             DomoOAuthError: No token was granted.
         """
         sent = Sent(self.url, self.credentials, self.scopes, datetime.now(UTC))
-        with self._open(budget, sent) as client:
-            try:
-                response = get_access_token.sync_detailed(client=client, scope=scope_parameter(self.scopes) or UNSET)
-            except ResponseValidationError as error:
-                place = f"{error.field}: " if error.field else ""
-                raise broken_answer(error.status_code, f"{place}{error.reason}", sent, error.content) from None
-            except httpx.HTTPError as error:
-                raise _failure(error, sent) from None
-        answer = read_answer(response, sent)
-        if isinstance(answer, DomoOAuthError):
-            raise answer
-        return answer
-
-    def _open(self, budget: Budget, sent: Sent) -> AuthenticatedClient:
         try:
             client = AuthenticatedClient(
                 base_url=self.base_url,
@@ -154,10 +140,22 @@ class Request:
                 f"httpx cannot be set up: {_text(error, sent)}. Check {suspects}the base URL, and in the environment "
                 "HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR."
             ) from None
-        return client
+        with client:
+            try:
+                response = get_access_token.sync_detailed(client=client, scope=scope_parameter(self.scopes) or UNSET)
+            except ResponseValidationError as error:
+                place = f"{error.field}: " if error.field else ""
+                raise broken_answer(error.status_code, f"{place}{error.reason}", sent, error.content) from None
+            except httpx.HTTPError as error:
+                raise _failure(error, sent) from None
+        answer = read_answer(response, sent)
+        if isinstance(answer, DomoOAuthError):
+            raise answer
+        return answer
 
 
-_tls_context = cache(httpx.create_ssl_context)
+tls_context = cache(httpx.create_ssl_context)
+"""The TLS context, made once for the process: making one takes longer than a request."""
 
 
 def _httpx_args(url: str, given: Mapping[str, Any], budget: Budget) -> dict[str, Any]:
@@ -174,7 +172,7 @@ def _httpx_args(url: str, given: Mapping[str, Any], budget: Budget) -> dict[str,
     if args.get("mounts"):
         args["mounts"] = {key: value and _Kept(value) for key, value in args["mounts"].items()}
     if args.keys().isdisjoint({"verify", "cert", "transport"}):
-        args["verify"] = url.startswith("https:") and _tls_context(trust_env=args.get("trust_env", True))
+        args["verify"] = url.startswith("https:") and tls_context(trust_env=args.get("trust_env", True))
     return args
 
 
@@ -188,9 +186,9 @@ class _Kept(httpx.BaseTransport):
 class _Bounds:
     """Ends a request when the budget is spent: httpx only bounds each read, and a single byte satisfies that.
 
-    An httpx event hook for requests. httpcore's `trace` extension reports each new connection, whose reads, writes and
-    TLS handshakes then get at most the time that is left. Nothing bounds a DNS lookup, nor the number of a host's
-    addresses, each of which may take the time-out for connections.
+    An httpx event hook for requests. httpcore's `trace` extension reports each new connection. Connecting, the TLS
+    handshake, and each read and write then get at most the time that is left. Nothing bounds a DNS lookup, nor the
+    number of a host's addresses, each of which may take the time-out for connections.
     """
 
     def __init__(self, budget: Budget) -> None:
@@ -202,16 +200,18 @@ class _Bounds:
         request.extensions["timeout"] = {name: min(timeout or left, left) for name, timeout in timeouts.items()}
         self._then = request.extensions.get("trace")  # the caller's own, set by a hook
         request.extensions["trace"] = self._trace
-        self._seconds(request.extensions["timeout"]["connect"])  # connecting itself is not traced
+        self._seconds(request.extensions["timeout"]["connect"])  # for a transport that reports nothing
 
-    def _trace(self, event: str, info: Mapping[str, Any]) -> None:
+    def _trace(self, event: str, info: dict[str, Any]) -> None:
         if self._then is not None:
             self._then(event, info)
-        if event.endswith(("connect_tcp.complete", "connect_unix_socket.complete")):
+        if event.endswith(("connect_tcp.started", "connect_unix_socket.started", "start_tls.started")):
+            info["timeout"] = self._seconds(info["timeout"])  # these are the arguments of the call that follows
+        if event.endswith(("connect_tcp.complete", "connect_unix_socket.complete", "start_tls.complete")):
             self._bound(info["return_value"])
 
     def _bound(self, stream: Any) -> None:
-        read, write, start_tls = stream.read, stream.write, stream.start_tls
+        read, write = stream.read, stream.write
 
         # The names are httpcore's, which passes some arguments by name and some by position.
         def bounded_read(max_bytes: int, timeout: float | None = None) -> Any:
@@ -220,12 +220,7 @@ class _Bounds:
         def bounded_write(buffer: bytes, timeout: float | None = None) -> None:
             write(buffer, self._seconds(timeout))
 
-        def start_bounded_tls(ssl_context: Any, server_hostname: Any = None, timeout: float | None = None) -> Any:
-            encrypted = start_tls(ssl_context, server_hostname, self._seconds(timeout))
-            self._bound(encrypted)
-            return encrypted
-
-        stream.read, stream.write, stream.start_tls = bounded_read, bounded_write, start_bounded_tls
+        stream.read, stream.write = bounded_read, bounded_write
 
     def _seconds(self, timeout: float | None) -> float:
         seconds = self._budget.slice(timing.FETCH_SECONDS if timeout is None else timeout)

@@ -32,7 +32,8 @@ class Scope(StrEnum):
         """A scope that Domo has and the contract does not list yet. It is sent as it is.
 
         Raises:
-            ConfigurationError: The name has characters that a scope cannot have (RFC 6749, section 3.3).
+            ConfigurationError: The name has characters that a scope cannot have (RFC 6749, section 3.3), or a comma,
+                which separates scopes here.
         """
         require("A scope", name, str)
         if not re.fullmatch(r"[!#-\[\]-~]+", name) or "," in name:
@@ -53,7 +54,7 @@ def scope_names(scopes: Scopes | None) -> tuple[str, ...] | None:
         scopes: Names separated by spaces or commas, or an iterable of them; None for all scopes of the client.
 
     Raises:
-        ConfigurationError: A name is unknown, or there is none.
+        ConfigurationError: A scope is unknown or not a string, or there is none.
     """
     if scopes is None:
         return None

@@ -15,13 +15,13 @@ from attrs import define, field, frozen
 from . import timing
 
 if TYPE_CHECKING:
-    from .credentials import ClientCredentials
+    from .credentials import ClientCredentials, CredentialsSource
     from .errors import DomoOAuthError
     from .timing import Clock
     from .token import Token
 
 _T = TypeVar("_T")
-_MOST_SHARED = 1000  # tokens outlive their providers, as each run of a notebook cell makes a new one; but not for ever
+_MOST_SHARED = 1000  # tokens outlive their providers, as each run of a notebook cell makes a new one; but not forever
 
 
 @define(eq=False)
@@ -35,6 +35,7 @@ class Held:
     fetched: bool  # by this process; otherwise it came from the store
     stale_at: float = field(init=False)
     stale_at_wall: float = field(init=False)
+    kept: bool = False  # although an API refused it
     rejected: bool = False  # by an API. Marking it, instead of dropping it, cannot drop the next one by mistake
 
     def __attrs_post_init__(self) -> None:
@@ -55,7 +56,7 @@ class Held:
 
 @frozen
 class Pause(Generic[_T]):
-    """What ended the last try, an error or a token that an API refused, and until when there is no other try."""
+    """An error, or a token that an API refused, and how long nothing else is tried."""
 
     cause: _T
     seconds: float  # without a Retry-After; the next pause is twice as long
@@ -70,7 +71,7 @@ def next_pause(before: Pause[_T] | None, cause: _T, now: float, *, at_least: flo
 
 @define(eq=False, weakref_slot=True)
 class State:
-    """What equal providers share. Each change is a single assignment, so there is no lock."""
+    """What equal providers share. Each change is one assignment, so it needs no lock."""
 
     store: object = field(repr=False)  # kept, as its id is part of the key
     held: Held | None = None
@@ -96,8 +97,10 @@ import_lock = threading.RLock()  # greenlets of one thread may come here while o
 """Hold it while importing what a fetch needs: a child forked during an import could never import that module."""
 
 
-def shared_state(base_url: str, credentials: ClientCredentials, scopes: tuple[str, ...] | None, store: object) -> State:
-    """Return the state of all providers that are made with these."""
+def shared_state(
+    base_url: str, credentials: ClientCredentials | CredentialsSource, scopes: tuple[str, ...] | None, store: object
+) -> State:
+    """Return the state that all providers with these arguments share."""
     if len(_shared) > _MOST_SHARED:
         _shared.pop(next(iter(_shared)), None)
     return _shared.setdefault((base_url, credentials, scopes, id(store)), State(store))  # atomic

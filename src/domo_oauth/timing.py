@@ -1,4 +1,4 @@
-"""Every number about time, with its unit and reason, and the clock that all waiting goes by.
+"""Every number about time, with its unit and reason, and the clock behind all waiting.
 
 The life of a token: asked -- fresh -- stale (used while a new one is fetched) -- spent (callers wait) -- expired.
 """
@@ -49,20 +49,19 @@ WORTH_TAKING = 1.0  # a token in a store must outlast the one at hand by this to
 LOCK_TRY, LOCK_TRIES = 1.0, 10  # between tries to lock a store, it is read: it may have a token by now
 LOCK_WAIT = LOCK_TRY * LOCK_TRIES  # for another process that fetches, before fetching as well
 CLOCK_SKEW = 60.0  # the most by which clocks of machines that share a store differ
-LONGEST_KEPT = 30 * 86400.0  # in a store, in case a server grants tokens for ever
+LONGEST_KEPT = 30 * 86400.0  # in a store, in case a server grants tokens without end
 FILE_LOCK_POLL, REDIS_LOCK_POLL = 0.05, 0.1  # between two attempts at a lock; in Redis each costs a round trip
-LEFT_OVER = 60.0  # after which nobody still writes to a temporary file: it takes milliseconds
+LEFT_OVER = 60.0  # older temporary files are deleted: writing one takes milliseconds
 REDIS_LEASE = 6.0  # of a lock, even if its holder is alive: less than LOCK_WAIT, so that one waiter fetches for all
 REDIS_CONNECT_TIMEOUT, REDIS_TIMEOUT = 1.0, 2.0  # without Redis a token takes one request, so do not wait long for it
-REDIS_PASSED_OVER = 5.0  # in which a server that did not answer in time is not asked again
-REDIS_IDLE = 30.0  # after which a connection is not used again: firewalls drop idle ones silently
+REDIS_IDLE = 30.0  # an older connection is not used again: firewalls drop idle ones silently
 
 
 def start_thread(run: Callable[[], object]) -> None:
     """Run a function on a new daemon thread.
 
     `Thread.start()` waits for the new thread's first turn, and an interrupt in that wait leaves a broken thread. So a
-    bare thread, which nobody waits for and no signal reaches, starts the real one.
+    bare thread, which no signal reaches, starts the real one.
 
     Raises:
         RuntimeError: Python is shutting down, this is an isolated subinterpreter, or the system has no thread left.
@@ -84,9 +83,9 @@ class Clock:
     """Time, chance, threads and waits, as a provider uses them. Tests and simulations pass their own.
 
     Attributes:
-        monotonic: Seconds that nobody can set, but that may stand still while the machine sleeps.
-        wall: Seconds since 1970, which pass while the machine sleeps, but which somebody may set.
-        sleep: Wait so many seconds.
+        monotonic: Seconds; they never go back, but may stand still while the machine sleeps.
+        wall: Seconds since 1970; they pass while the machine sleeps, but people can set them.
+        sleep: ``sleep(seconds)`` waits for that long.
         random: A number from 0 to 1, without 1.
         start: Run a function on a new background thread; RuntimeError if there is none.
         inbox: Make what a thread waits on: it has `put(item)` and `get(timeout=seconds)`, as `queue.SimpleQueue` does.

@@ -1,4 +1,4 @@
-"""An access token, and whom it acts for."""
+"""An access token, and the details that Domo returns with it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Token:
     Attributes:
         access_token: The token: opaque and secret, sent as ``Authorization: Bearer <access_token>``.
         expires_in: Lifetime as granted, in seconds.
-        expires_at: When it expires: an aware datetime in UTC, counted from before the request was sent.
+        expires_at: When it expires: an aware datetime in UTC, measured from just before the request was sent.
         token_type: ``bearer``, as the server wrote it.
         scopes: What it may be used for: the scopes that the answer names, or else those that were requested.
         customer: Name of the Domo instance.

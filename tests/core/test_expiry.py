@@ -8,7 +8,6 @@ import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-import anyio
 import httpx
 import pytest
 
@@ -18,17 +17,10 @@ from tests.fakes import HOUR, PATIENCE, in_threads, refused, until
 DAY, TEN_YEARS = 86400, 10 * 365 * 86400
 
 
-@pytest.mark.parametrize("chance", [0.0, 0.5, 0.999999])
+@pytest.mark.parametrize("chance", [0.0, 0.999999])
 @pytest.mark.parametrize(
     ("lifetime", "window", "spent"),
-    [
-        (1, 0.2, 0.9),
-        (10, 2, 9),
-        (300, 60, 270),
-        (1500, 300, 1470),
-        (HOUR, 300, HOUR - 30),
-        (TEN_YEARS, 300, TEN_YEARS - 30),
-    ],
+    [(1, 0.2, 0.9), (300, 60, 270), (HOUR, 300, HOUR - 30), (TEN_YEARS, 300, TEN_YEARS - 30)],
 )
 def test_fresh_then_stale_then_spent(provider, endpoint, time, get, lifetime, window, spent, chance):
     endpoint.lifetime, time.chance = lifetime, chance
@@ -99,7 +91,6 @@ def test_age_counts_from_before_the_request_was_sent(provider, endpoint, time):
         (HOUR - 301, -HOUR - 301, 1, True),  # somebody set the clock back
         (0, DAY, 2, False),  # or forward
         (0, HOUR - 200, 2, True),  # the machine was suspended until the token was stale
-        (HOUR - 200, 0, 2, True),
         (HOUR - 300, 0, 2, True),  # stale at this very moment
         (0, HOUR - 300, 2, True),
         (0, HOUR - 29, 2, False),  # spent
@@ -151,7 +142,7 @@ def test_a_crowd_that_wants_more_than_domo_grants_takes_two_requests_at_most(pro
         until(lambda: provider.stats().waits == 16)
         endpoint.open.set()
         assert {each.result(PATIENCE).access_token for each in waiting} <= {"canary-token-1", "canary-token-2"}
-    assert endpoint.requests <= 2  # whoever asked after the first was sent waits for the second
+    assert endpoint.requests <= 2  # callers that came after the first was sent wait for the second
 
 
 def test_min_lifetime_sends_no_request_in_the_pause_after_an_error(provider, endpoint, time, get):
@@ -165,10 +156,7 @@ def test_min_lifetime_sends_no_request_in_the_pause_after_an_error(provider, end
     assert get(provider) is first
 
 
-@pytest.mark.parametrize("backend", [None, "asyncio"])
-def test_min_lifetime_fetches_if_others_get_a_token_from_the_store_that_is_too_old(
-    make, endpoint, time, tmp_path, backend
-):
+def test_min_lifetime_fetches_when_the_store_only_has_a_token_that_is_too_old(make, endpoint, time, get, tmp_path):
     looked = threading.Event()
 
     class SlowStore(FileStore):
@@ -179,11 +167,10 @@ def test_min_lifetime_fetches_if_others_get_a_token_from_the_store_that_is_too_o
     old = make(store=FileStore(tmp_path / "store")).get_token()
     time.advance(HOUR - 900)
     ours = make(store=SlowStore(tmp_path / "store"))
-    more = (lambda: anyio.run(ours.aget_token, None, 2000)) if backend else (lambda: ours.get_token(min_lifetime=2000))
     with ThreadPoolExecutor(2) as threads:
         waiting = []
-        for number, call in enumerate((ours.get_token, more), 1):
-            waiting.append(threads.submit(call))
+        for number, min_lifetime in enumerate((None, 2000), 1):
+            waiting.append(threads.submit(get, ours, min_lifetime=min_lifetime))
             until(lambda number=number: ours.stats().waits == number)
         looked.set()
         assert waiting[0].result(PATIENCE) == old
@@ -191,9 +178,9 @@ def test_min_lifetime_fetches_if_others_get_a_token_from_the_store_that_is_too_o
     assert endpoint.requests == 2
 
 
-@pytest.mark.parametrize("seconds", [math.nan, -1, -math.inf, "5", [5], 1j], ids=repr)
+@pytest.mark.parametrize("seconds", [math.nan, -1, "5"], ids=repr)
 @pytest.mark.parametrize("name", ["timeout", "min_lifetime"])
-def test_seconds_are_a_number_that_is_not_negative(provider, endpoint, get, name, seconds):
+def test_timeout_and_min_lifetime_must_be_non_negative_numbers(provider, endpoint, get, name, seconds):
     with pytest.raises(ConfigurationError, match=f"^{name} must be a number of seconds"):
         get(provider, *((seconds,) if name == "timeout" else (None, seconds)))
     assert endpoint.requests == 0

@@ -9,7 +9,6 @@ import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
 import pytest
 import yaml
 
@@ -26,15 +25,16 @@ from domo_oauth import (
     TransportError,
     request_token,
 )
+from domo_oauth.scopes import scope_names, scope_parameter
 
 SPEC = Path(__file__).parents[2] / "openapi" / "domo-oauth.yaml"
 CREDENTIALS = ClientCredentials("abcdefghijkl", "canary-secret")
 DUPLICATES = [copy.copy, copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))]
 
 
-def refused(said, call, *args, **kwargs):
+def refused(text, call, *args, **kwargs):
     """The call raises a ConfigurationError with this text, and no frame of ours shows a canary."""
-    with pytest.raises(ConfigurationError, match=said) as caught:
+    with pytest.raises(ConfigurationError, match=text) as caught:
         call(*args, **kwargs)
     stack = traceback.TracebackException.from_exception(caught.value, capture_locals=True).stack
     ours = [frame.locals for frame in stack if "/domo_oauth/" in frame.filename]
@@ -46,7 +46,7 @@ def refused(said, call, *args, **kwargs):
 
 
 @pytest.mark.parametrize(
-    ("client_id", "client_secret", "said"),
+    ("client_id", "client_secret", "text"),
     [
         ("", "canary", "client id is empty"),
         ("id", "", "client secret is empty"),
@@ -58,8 +58,8 @@ def refused(said, call, *args, **kwargs):
         ("an:id", "canary", "colon"),
     ],
 )
-def test_basic_authentication_must_be_able_to_carry_the_credentials(client_id, client_secret, said):
-    refused(said, ClientCredentials, client_id, client_secret)
+def test_basic_authentication_must_be_able_to_carry_the_credentials(client_id, client_secret, text):
+    refused(text, ClientCredentials, client_id, client_secret)
 
 
 def test_a_secret_may_be_any_text():
@@ -95,18 +95,6 @@ def test_the_repr_of_credentials_tells_clients_apart_and_hides_the_secret():
 # Scopes
 
 
-def asked_scope(scopes):
-    """The scope parameter that is sent."""
-    seen = []
-
-    def endpoint(request):
-        seen.append(request.url.params.get("scope"))
-        return httpx.Response(200, json={"access_token": "t", "token_type": "bearer", "expires_in": 1})
-
-    request_token(CREDENTIALS, scopes, httpx_args={"transport": httpx.MockTransport(endpoint)})
-    return seen.pop()
-
-
 @pytest.mark.parametrize(
     ("scopes", "sent"),
     [
@@ -117,32 +105,28 @@ def asked_scope(scopes):
         ([Scope.USER, "data"], "data user"),
         (set(Scope), "account audit buzz dashboard data user workflow"),
         ([Scope.custom("Manage.all"), "user"], "Manage.all user"),
-        (Scope.custom("app:read"), "app:read"),
         (None, None),
     ],
     ids=itertools.count(),
 )
 def test_equal_sets_of_scopes_send_the_same_parameter(scopes, sent):
-    assert asked_scope(scopes) == sent
+    assert scope_parameter(scope_names(scopes)) == sent
 
 
 @pytest.mark.parametrize(
-    ("scopes", "said"),
+    ("scopes", "text"),
     [
-        *((empty, "pass None") for empty in ("", "  ", ",", [], [""], set())),
+        *((empty, "pass None") for empty in ("", " ,", [], [""])),
         ("dat", "Did you mean 'data'"),
-        ("Users", "Did you mean 'user'"),
         ("DATA", "Did you mean 'data'"),
-        ("datasource", "Did you mean 'data'"),
         ("manage", r"lists \([a-z, ]*\)\. If Domo has it.* pass Scope.custom\('manage'\)"),
         (["data", 7], "must be a str such as 'data', not int"),
-        ([b"data"], "not bytes"),
         (5, "of the type Iterable, not int"),
     ],
     ids=itertools.count(),
 )
-def test_invalid_scopes_are_refused_with_the_nearest_name(scopes, said):
-    refused(said, TokenProvider, CREDENTIALS, scopes=scopes)
+def test_invalid_scopes_are_refused_with_the_nearest_name(scopes, text):
+    refused(text, TokenProvider, CREDENTIALS, scopes=scopes)
 
 
 @pytest.mark.parametrize("name", ["", "two words", 'quo"te', "back\\slash", "a,b", "línea", "new\nline"])
@@ -174,24 +158,14 @@ def test_the_repr_of_a_token_shows_all_but_the_token_and_unknown_fields():
     assert not [secret for secret in ("the-token", "prod1") if secret in f"{TOKEN!r} {TOKEN}"]
 
 
-def test_missing_fields_of_a_token_are_none():
-    bare = Token("t", expires_in=1, expires_at=datetime.now(UTC))
-    assert (bare.token_type, bare.scopes) == ("bearer", frozenset())
-    assert (bare.customer, bare.role, bare.user_id, bare.jti) == (None, None, None, None)
-
-
 @pytest.mark.parametrize(("value", "name"), [(TOKEN, "access_token"), (CREDENTIALS, "client_id")], ids=["T", "C"])
 def test_tokens_and_credentials_are_values(value, name):
     for duplicate in DUPLICATES:
         assert duplicate(value) == value
         assert hash(duplicate(value)) == hash(value)
-    assert value != TokenRequestError("another")
+    assert value != "another"
     with pytest.raises(AttributeError):
         setattr(value, name, "another")
-    with pytest.raises(AttributeError):
-        delattr(value, name)
-    with pytest.raises(TypeError):
-        vars(value)
     assert ClientCredentials(CREDENTIALS.client_id, "another") != CREDENTIALS
 
 
@@ -201,10 +175,8 @@ def test_tokens_and_credentials_are_values(value, name):
 @pytest.mark.parametrize(
     "error",
     [
-        ConfigurationError("text"),
         TransportError("text", retryable=False),
         RateLimitedError("text", status=429, retry_after=3.0, timestamp=datetime(2026, 1, 1, tzinfo=UTC)),
-        TokenRequestError("text", status=400, error="invalid_request", description="words", toe="AB-CD"),
     ],
     ids=lambda error: type(error).__name__,
 )
@@ -219,11 +191,29 @@ def test_one_base_class_catches_all_errors():
     errors = [getattr(domo_oauth, name) for name in dir(domo_oauth) if name.endswith("Error")]
     assert len(errors) >= 10
     assert all(issubclass(error, DomoOAuthError) for error in errors)
-    assert [error.retryable for error in (ConfigurationError("x"), TransportError("x"), TokenRequestError("x"))] == [
-        False,
-        True,
-        False,
-    ]
+    assert [error("x").retryable for error in (ConfigurationError, TransportError, TokenRequestError)] == [0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "call"),
+    [
+        ("of the type ClientCredentials, not tuple", lambda: TokenProvider(("id", "canary"))),
+        ("of the type ClientCredentials, not str", lambda: request_token("canary")),
+        ("of the type Token, not str", lambda: TokenProvider(CREDENTIALS).invalidate("canary")),
+        ("httpx_args must be a dictionary", lambda: TokenProvider(CREDENTIALS, httpx_args=["canary"])),
+        ("httpx_args cannot have", lambda: TokenProvider(CREDENTIALS, httpx_args={"auth": "canary"})),
+        ("is not a scope", lambda: TokenProvider(CREDENTIALS, scopes="no", httpx_args={"proxy": "http://u:canary@p"})),
+        ("user name or password", lambda: TokenProvider(CREDENTIALS, base_url="https://name:canary@api.domo.com")),
+        ("user name or password", lambda: request_token(CREDENTIALS, base_url="https://name:canary@api.domo.com")),
+    ],
+    ids=itertools.count(),
+)
+def test_a_wrong_argument_is_not_shown(text, call):
+    refused(text, call)
+
+
+def test_arguments_for_httpx_are_not_shown():
+    assert "canary" not in repr(vars(TokenProvider(CREDENTIALS, httpx_args={"proxy": "http://user:canary@proxy"})))
 
 
 # Base URLs
@@ -253,36 +243,29 @@ def test_the_base_url_is_the_argument_or_the_variable_or_domos(monkeypatch, vari
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "text"),
     [
         ("http://api.domo.com", "unencrypted"),
         ("http://localhost.evil.test", "unencrypted"),
-        ("http://127.0.0.1.evil.test", "unencrypted"),
-        ("http://0.0.0.0", "unencrypted"),
         ("http://192.168.0.1", "unencrypted"),
         ("api.domo.com", "not an absolute HTTP URL"),
         ("ftp://api.domo.com", "not an absolute HTTP URL"),
         ("https://", "not an absolute HTTP URL"),
         ("https://name:password@api.domo.com", "user name or password"),
         ("https://api.domo.com@elsewhere.test", "user name or password"),
-        ("https://api.domo.com?a=b", "query or fragment"),
         ("https://api.domo.com#f", "query or fragment"),
-        ("https://api.domo.com?", "query or fragment"),
-        ("https://api.domo.com/#", "query or fragment"),
         ("https://api.domo.com:port", "not a URL"),
         ("https://[::1", "not a URL"),
         ("https://api.domo.com:0", "not an absolute HTTP URL"),
         ("http://127.0.0.1\\@elsewhere.test", "not an absolute HTTP URL"),
-        ("http://127.0.0.1\n.elsewhere.test", "not an absolute HTTP URL"),
         ("http://local\thost:1", "not an absolute HTTP URL"),
         ("https://[::1]8080", "not an absolute HTTP URL"),
-        ("https://api.dömo.com", "not an absolute HTTP URL"),
         ("https://api.domo.com/a b", "not an absolute HTTP URL"),
         (5, "of the type str, not int"),
     ],
 )
-def test_an_unsafe_or_invalid_base_url_is_refused(url, said):
-    with pytest.raises(ConfigurationError, match=said) as caught:
+def test_an_unsafe_or_invalid_base_url_is_refused(url, text):
+    with pytest.raises(ConfigurationError, match=text) as caught:
         base_url(url)
     assert "password@" not in str(caught.value)
 

@@ -1,4 +1,4 @@
-"""Certificates, the search for what a call leaves behind, and the table that a run writes."""
+"""Certificates, and searches for what a call leaves behind or shows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import tracemalloc
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,12 +20,11 @@ import pytest
 import trustme
 
 from domo_oauth import ClientCredentials
+from tests.wire import PATIENCE
 
-from .server import PATIENCE
 from .table import TOKEN
 
 ROUNDS = int(os.environ.get("FAULTS_TIMES", "1"))
-OUT = Path(__file__).parents[2] / "build" / "faults.md"
 DESCRIPTORS = Path("/proc/self/fd")
 
 
@@ -60,7 +58,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ssl.SSLC
 
 
 def sockets() -> set[str]:
-    """All open sockets of this process; none where the system does not tell."""
+    """All open sockets of this process; empty where the system does not list them."""
     found = set()
     for descriptor in DESCRIPTORS.iterdir() if DESCRIPTORS.exists() else ():
         try:
@@ -77,7 +75,7 @@ def threads() -> set[threading.Thread]:
 
 @contextmanager
 def nothing_left_behind(within: float = PATIENCE) -> Iterator[None]:
-    """After so many seconds at most, there are no more sockets and threads than before."""
+    """Within this many seconds, there are no more sockets and threads than before."""
     sockets_before, threads_before, began = sockets(), threads(), time.monotonic()
     yield
     for thread in threads() - threads_before:
@@ -87,7 +85,7 @@ def nothing_left_behind(within: float = PATIENCE) -> Iterator[None]:
 
 
 class Secrets:
-    """What nothing may show, as it is and as it is sent."""
+    """The secrets that must not appear, plain and as they are sent."""
 
     def __init__(self, client_id: str, client_secret: str) -> None:
         basic = b64encode(f"{client_id}:{client_secret}".encode()).decode()
@@ -103,9 +101,8 @@ class Secrets:
             shown += traceback.TracebackException.from_exception(error, capture_locals=True).format()
         return self.in_text("".join(shown))
 
-    def in_log(self, records: list[logging.LogRecord], *, own: bool = False) -> list[str]:
-        said = [record.getMessage() for record in records if not own or record.name.startswith("domo_oauth")]
-        return self.in_text("\n".join(said))
+    def in_log(self, records: list[logging.LogRecord]) -> list[str]:
+        return self.in_text("\n".join(record.getMessage() for record in records))
 
 
 @pytest.fixture
@@ -113,30 +110,10 @@ def secrets(credentials: ClientCredentials) -> Secrets:
     return Secrets(credentials.client_id, credentials.client_secret)
 
 
-@dataclass
-class Measured:
-    """What came of one row, in all ways and rounds."""
-
-    results: dict[str, str] = field(default_factory=dict)
-    requests: dict[str, str] = field(default_factory=dict)
-    seconds: float = 0.0
-    mebibytes: float = 0.0
-
-
-REPORT = pytest.StashKey[dict[str, dict[str, Measured]]]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[REPORT] = {}
-
-
-@dataclass
 class Measure:
-    """How long one call takes, and how much memory."""
+    """How many seconds the last call took, and how much memory."""
 
-    tables: dict[str, dict[str, Measured]]
-    seconds: float = 0.0
-    mebibytes: float = 0.0
+    seconds = mebibytes = 0.0
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         tracemalloc.start()
@@ -148,40 +125,7 @@ class Measure:
             self.mebibytes = tracemalloc.get_traced_memory()[1] / 2**20
             tracemalloc.stop()
 
-    def add(self, table: str, row: str, way: str, result: str, requests: int) -> None:
-        measured = self.tables.setdefault(table, {}).setdefault(row, Measured())
-        measured.results[way], measured.requests[way] = result, str(requests)
-        measured.seconds = max(measured.seconds, self.seconds)
-        measured.mebibytes = max(measured.mebibytes, self.mebibytes)
-
 
 @pytest.fixture
-def measure(request: pytest.FixtureRequest) -> Measure:
-    return Measure(request.config.stash[REPORT])
-
-
-def _lines(tables: dict[str, dict[str, Measured]]) -> Iterator[str]:
-    yield f"# What is done to a client, and what comes of it ({ROUNDS} x)\n"
-    yield "After each call, the number of sockets and threads was the same as before."
-    for table, rows in tables.items():
-        ways = list(dict.fromkeys(way for row in rows.values() for way in row.results))
-        cells = [["fault", *ways, "requests", "longest (s)", "largest (MiB)"], ["---"] * (len(ways) + 4)]
-        for name, row in rows.items():
-            requests = ", ".join(dict.fromkeys(row.requests.values()))
-            results = [row.results.get(way, "") for way in ways]
-            cells.append([name, *results, requests, f"{row.seconds:.2f}", f"{row.mebibytes:.2f}"])
-        yield f"\n## {table}\n"
-        yield from (f"| {' | '.join(line)} |" for line in cells)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Write the tables if the run was complete, and show them if it had several rounds."""
-    options = ("keyword", "markexpr", "maxfail")
-    if not config.stash[REPORT] or any(config.getoption(option) for option in options):
-        return
-    text = "\n".join(_lines(config.stash[REPORT]))
-    if ROUNDS > 1:
-        terminalreporter.write_line(text)
-    OUT.parent.mkdir(exist_ok=True)
-    OUT.write_text(f"{text}\n", encoding="utf-8")
-    terminalreporter.write_line(f"The table of faults is in {os.path.relpath(OUT)}")
+def measure() -> Measure:
+    return Measure()

@@ -1,4 +1,4 @@
-"""The table: what is done to a client that asks for a token, and what must come of it."""
+"""The table of everything that can happen to a request for a token, and what the caller must get."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import json
 import socket
 import time
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.utils import formatdate
 from functools import partial
 from typing import Any
@@ -23,24 +23,25 @@ from domo_oauth import (
     TransportError,
     UnexpectedResponseError,
 )
-
-from .server import PATIENCE, Fault, Peer
+from tests.wire import PATIENCE, Fault, Peer
 
 TOKEN = "eyJ0.canary-token-5a1e"
 JSON, PAGE = "Content-Type: application/json", "Content-Type: text/html"
 HTML = b"<!DOCTYPE html><html><head><title>Sign in to the network</title></head><body>No.</body></html>"
+DETAILS = {"scope": "data user", "customer": "acme", "role": "Admin", "userId": 964382593, "jti": "81dece4c-df73"}
 WAIT = 0.1
-"""Seconds that a client waits for nothing."""
+"""Seconds after which a client gives up on a silent server."""
 TRIES = 4
-"""How often a provider asks where that may help."""
+"""How many attempts a provider makes, if another one may help."""
 
 
 # Answers
 
 
-def granted(number: int = 0) -> bytes:
-    token = {"access_token": f"{TOKEN}.{number}", "token_type": "bearer", "expires_in": 3599, "customer": "acme"}
-    return json.dumps(token).encode()
+def granted(number: int = 0, **changes: Any) -> bytes:
+    """The body of a granted token. A field that is `...` is left out."""
+    fields = {"access_token": f"{TOKEN}.{number}", "token_type": "bearer", "expires_in": 3599} | DETAILS | changes
+    return json.dumps({name: value for name, value in fields.items() if value is not ...}).encode()
 
 
 def answer(status: int, body: bytes = b"", *fields: str, length: int | None = None, alive: bool = False) -> bytes:
@@ -70,15 +71,9 @@ def bomb_block() -> bytes:
 
 
 def bomb(mebibytes: int) -> bytes:
-    """So many mebibytes of zeros as gzip, without its end."""
+    """This many mebibytes of zeros as gzip, without the end of the file."""
     packer = zlib.compressobj(9, wbits=zlib.MAX_WBITS | 16)
     return packer.compress(b"") + packer.flush(zlib.Z_SYNC_FLUSH) + bomb_block() * mebibytes
-
-
-def packed_wrongly() -> bytes:
-    """gzip with a wrong checksum."""
-    right = gzip.compress(granted())
-    return right[:-8] + bytes(4) + right[-4:]
 
 
 GRANTED = answer(200, granted())
@@ -96,7 +91,7 @@ def grant(peer: Peer) -> None:
 
 
 def say(*answers: bytes, then: str = "close") -> Fault:
-    """Answer so many requests on one connection, without waiting for any if there is no answer, and end it."""
+    """Answer a request with each of these on one connection, then end it. Without answers, end it at once."""
 
     def fault(peer: Peer) -> None:
         for data in answers:
@@ -128,14 +123,6 @@ def in_handshake(data: bytes = b"", then: str = "close") -> Fault:
     return fault
 
 
-def say_before_asked(data: bytes) -> Fault:
-    def fault(peer: Peer) -> None:
-        peer.send(data)
-        peer.request()
-
-    return fault
-
-
 def say_byte_by_byte(data: bytes) -> Fault:
     def fault(peer: Peer) -> None:
         peer.request()
@@ -146,7 +133,7 @@ def say_byte_by_byte(data: bytes) -> Fault:
 
 
 def flood(start: bytes, part: bytes, *, pause: float = 0.0, handshake: bool = False, below_tls: bool = False) -> Fault:
-    """Send the same again and again until the client hangs up: as fast as it reads, or after pauses of seconds."""
+    """Send `part` again and again until the client hangs up, as fast as it reads or with pauses in seconds."""
 
     def fault(peer: Peer) -> None:
         if handshake:
@@ -163,12 +150,12 @@ def flood(start: bytes, part: bytes, *, pause: float = 0.0, handshake: bool = Fa
 
 
 def drip(start: bytes, part: bytes = b" ", **more: bool) -> Fault:
-    """Send a little now and then, so that no read times out, and never an end."""
+    """Send a little at a time without end, so often that no read times out."""
     return flood(start, part, pause=0.02, **more)
 
 
 def until(seconds: float, skew: float) -> Fault:
-    """Ask to wait until a date, by a clock that is wrong by so many seconds."""
+    """Ask the client to wait until a date, by a clock that is off by `skew` seconds."""
 
     def fault(peer: Peer) -> None:
         peer.request()
@@ -191,7 +178,7 @@ def redirect(status: int, where: str) -> Fault:
 
 
 def through(fault: Fault) -> Fault:
-    """Be a proxy that connects to a server with this fault."""
+    """A proxy in front of a server with this fault."""
 
     def proxy(peer: Peer) -> None:
         peer.request()
@@ -214,7 +201,7 @@ def with_tls(fault: Fault) -> Fault:
 
 @dataclass(frozen=True)
 class Row:
-    """One thing that is done to the clients of the token endpoint, and what comes of it.
+    """One thing that happens to a request for a token, and what the caller gets.
 
     Attributes:
         faults: What is done to each connection, in turn; the last one to all further ones.
@@ -222,18 +209,16 @@ class Row:
         kept: The result of ``get_token``, which asks again where that may help; by default the same.
         tries: How often ``get_token`` asks.
         requests: How many of its requests reach the endpoint; by default one for each try.
-        asked: How many requests of ``request_token`` do; by default one, if any of the others does.
-        said: A part of the message.
+        text: A part of the message.
         has: Attributes of what ``request_token`` returns or raises.
         timeout: The time-out of httpx that ends it, "connect" or "read".
         stretched: No read times out, so that only the limit of a fetch ends it.
         certificate: The name of the server's certificate; without one it speaks no TLS.
         place, scheme: See `Server`.
         proxy: The server is a proxy.
-        resolve: Called instead of the system's resolver.
+        unresolved: DNS does not know the name of the server.
         slept: Seconds that ``get_token`` waits between its tries.
         megabytes: How much memory a call may take.
-        repeats: httpcore's own log repeats what came, such as an invalid status line.
     """
 
     name: str
@@ -242,8 +227,7 @@ class Row:
     kept: type | None = None
     tries: int = 1
     requests: int | None = None
-    asked: int | None = None
-    said: str = ""
+    text: str = ""
     has: dict[str, Any] = field(default_factory=dict)
     timeout: str = ""
     stretched: bool = False
@@ -251,10 +235,9 @@ class Row:
     place: str = "open"
     scheme: str = ""
     proxy: bool = False
-    resolve: Callable[..., Any] | None = None
+    unresolved: bool = False
     slept: float | None = None
     megabytes: float = 4.0
-    repeats: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -282,350 +265,334 @@ def passing(name: str, fault: Fault, once: type = TransportError, **more: Any) -
     return row(name, (fault, grant), once, **{"kept": Token, "tries": 2, **more})
 
 
-def distrusted(name: str, said: str) -> Row:
-    return no_answer(
-        f"a certificate: {name}", grant, certificate=name, tries=1, requests=0, said=said, has={"retryable": False}
-    )
+def distrusted(name: str, text: str) -> Row:
+    lasting = {"retryable": False}
+    return no_answer(f"certificate: {name}", grant, certificate=name, tries=1, requests=0, text=text, has=lasting)
 
 
-def unknown_name(*_: object, **__: object) -> Any:
-    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-
-def slow_and_in_vain(*_: object, **__: object) -> Any:
-    time.sleep(WAIT * 1.5)  # as the system's resolver does, which knows no time-out but its own
-    raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
-
-
-NEVER = b"HTTP/1.1 200 OK\r\nX: "
-"""A head without an end."""
-INFORMED = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-LONG = f"X: {'x' * 1_000_000}"
-MANY = [f"X-{number}: {'x' * 90}" for number in range(10_000)]
-TOO_LARGE = "expected at most 1048576 bytes"
-ENDLESS: dict[str, Any] = {"megabytes": 16.0, "said": TOO_LARGE}
-IN_VAIN: dict[str, Any] = {"timeout": "read", "said": "no complete answer in time"}
-IN_TLS: dict[str, Any] = {"scheme": "https", "requests": 0}
-BY_PROXY: dict[str, Any] = {"proxy": True, "certificate": "good", "scheme": "https", "requests": 0}
+def stretched(name: str, fault: Fault, once: type = TransportError, **more: Any) -> Row:
+    """It goes on forever, and never so slowly that a read times out."""
+    text = "no complete answer in time" if once is TransportError else ""
+    return row(f"forever: {name}", fault, once, **{"stretched": True, "text": text, **more})
 
 
 def too_many(*fields: str) -> Fault:
     return say(answer(429, b"", *fields))
 
 
-CONNECTION = [
-    no_answer("refused", grant, place="closed", requests=0, said="no connection"),
-    no_answer("nobody accepts", grant, place="full", timeout="connect", requests=0, said="no connection in time"),
-    no_answer("a name that DNS does not know", grant, scheme="https", resolve=unknown_name, requests=0),
-    no_answer("DNS gives up", grant, scheme="https", resolve=slow_and_in_vain, timeout="connect", requests=0),
-    no_answer("reset on connecting", reset_at_once, requests=0),
-    no_answer("closed on connecting", close_at_once, said="was lost", requests=0),
-    passing("reset on connecting, once", reset_at_once, requests=1, asked=0),
-    passing("closed on connecting, once", close_at_once, requests=1, asked=0),
-]
-
-TLS = [
-    token("TLS", grant, certificate="good"),
-    no_answer("TLS: no handshake", hang_at_once, **IN_TLS, timeout="connect", said="no connection in time"),
-    no_answer("TLS: reset in the handshake", in_handshake(then="reset"), **IN_TLS, said="no connection"),
-    no_answer("TLS: closed in the handshake", in_handshake(), **IN_TLS, said="no connection"),
-    no_answer("TLS: answered in clear", in_handshake(answer(400, HTML, PAGE)), **IN_TLS, said="SSL"),
-    no_answer("TLS: garbage", in_handshake(b"\x16\x03\x03" + bytes(range(256))), **IN_TLS, said="SSL"),
-    no_answer("TLS: an alert", in_handshake(b"\x15\x03\x03\x00\x02\x02\x28"), **IN_TLS, said="SSL"),
-    no_answer("spoken to in clear where TLS is due", with_tls(grant), certificate="good", scheme="http", requests=0),
-    distrusted("wrong host", "mismatch"),
-    distrusted("expired", "expired"),
-    distrusted("not yet valid", "not yet valid"),
-    distrusted("self-signed", "self-signed"),
-    distrusted("unknown", "unable to get local issuer"),
-    no_answer("TLS: no answer", say_and_wait(b""), certificate="good", **IN_VAIN),
-    no_answer("TLS: reset in place of an answer", say_and_reset(), certificate="good", said="was lost"),
-    no_answer("TLS: truncated", say(GRANTED[:-9]), certificate="good", said="was lost"),
-    broken("TLS: truncated, and no length said", say(head(200) + granted()[:-9]), certificate="good", said="JSON"),
-]
-
-FIRST_BYTE = [
-    token("an answer", grant),
-    no_answer("no answer", say_and_wait(b""), **IN_VAIN),
-    no_answer("reset in place of an answer", say_and_reset(), said="was lost"),
-    no_answer("closed in place of an answer", say(b""), said="was lost"),
-    no_answer("half-closed in place of an answer", say_and_half_close(), said="was lost"),
-    passing("no answer, once", say_and_wait(b""), **IN_VAIN),
-    passing("reset in place of an answer, once", say_and_reset()),
-    token("answered before it was asked", say_before_asked(GRANTED), requests=1),
-    no_answer("not HTTP", say(b"SSH-2.0-OpenSSH_9.2\r\n"), said="was lost"),
-    no_answer("a status line of another protocol", say(b"HTTP/2 200\r\n\r\n"), said="was lost"),
-    no_answer("a status of four digits", say(b"HTTP/1.1 2000 OK\r\n\r\n"), said="was lost"),
-    no_answer("HTTP/0.9", say(granted()), said="was lost", repeats=True),
-    no_answer("a mebibyte that is no HTTP", say(b"x" * 2**20), said="was lost"),
-]
-
-HEADER_FIELDS = [
-    no_answer("silence in the header fields", say_and_wait(NEVER), **IN_VAIN),
-    no_answer("reset in the header fields", say_and_reset(NEVER), said="was lost"),
-    no_answer("closed in the header fields", say(NEVER), said="was lost"),
-    no_answer("half-closed in the header fields", say_and_half_close(NEVER), said="was lost"),
-    token("an answer byte by byte", say_byte_by_byte(GRANTED)),
-    no_answer("header fields that never end, at once", flood(NEVER, b"x" * 65536), said="was lost"),
-    no_answer("a header field of 1 MB", say(head(200, JSON, LONG) + granted()), said="was lost"),
-    no_answer("10,000 header fields of 1 MB", say(head(200, JSON, *MANY) + granted()), said="was lost"),
-    no_answer("a header field with NUL", say(head(200, JSON, "X: \0") + granted()), said="was lost"),
-    no_answer("a header field without a name", say(head(200, JSON, ": x") + granted()), said="was lost"),
-    token("a folded header field", say(answer(200, granted(), JSON, "X: a\r\n b"))),
-    token("100 Continue first", say(CONTINUE + GRANTED)),
-    token("103 Early Hints first", say(INFORMED + GRANTED)),
-    token("103 Early Hints a thousand times first", say(INFORMED * 1000 + GRANTED)),
-    no_answer("103 Early Hints and no answer", say_and_wait(INFORMED), **IN_VAIN),
-    no_answer("103 Early Hints and closed", say(INFORMED), said="was lost"),
-    no_answer(
-        "101 Switching Protocols", say(b"HTTP/1.1 101 -\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"), said="was lost"
-    ),
-]
-
-LENGTH = [
-    no_answer("silence in the body", say_and_wait(GRANTED[:-9]), **IN_VAIN),
-    no_answer("reset in the body", say_and_reset(GRANTED[:-9]), said="was lost"),
-    no_answer("truncated", say(GRANTED[:-9]), said="was lost"),
-    no_answer("half-closed in the body", say_and_half_close(GRANTED[:-9]), said="was lost"),
-    passing("truncated, once", say(GRANTED[:-9])),
-    no_answer("longer than it is", say(answer(200, granted(), length=5000)), said="was lost"),
-    broken("shorter than it is", say(answer(200, granted(), length=20)), said="JSON"),
-    broken("length 0, and a body", say(answer(200, granted(), length=0)), said="JSON"),
-    no_answer("a negative length", say(head(200, JSON, "Content-Length: -1") + granted()), said="was lost"),
-    no_answer("a length of 30 digits", say(answer(200, granted(), length=10**30)), said="was lost"),
-    no_answer("two lengths", say(answer(200, granted(), JSON, "Content-Length: 7")), said="was lost"),
-    token("the same length twice", say(answer(200, granted(), JSON, f"Content-Length: {len(granted())}"))),
-    token("no length, and closed", say(head(200) + granted())),
-    token("no length, and half-closed", say_and_half_close(head(200) + granted())),
-    broken("no length, and truncated", say(head(200) + granted()[:-9]), said="JSON"),
-    no_answer("no length, and reset", say_and_reset(head(200) + granted()[:-9]), said="was lost"),
-    broken("a body that never ends, at once", flood(head(200), b" " * 65536), **ENDLESS),
-    broken("a body of 2 MiB", say(answer(200, b" " * 2**21)), **ENDLESS),
-    row("a refusal that never ends, at once", flood(head(401), b" " * 65536), InvalidClientError, megabytes=16),
-    row("a refusal that is truncated", say(answer(401, b"{", length=50)), InvalidClientError),
-    row("a refusal that is reset", say_and_reset(answer(401, b"{", length=50)), InvalidClientError),
-    row("503 that never ends", flood(head(503), b" " * 65536), ServerError, tries=TRIES, megabytes=16),
-    passing(
-        "503 with more than its length, once",
-        say(answer(503, b"{}", length=0)),
-        ServerError,
-    ),
-]
-
-CHUNKS = [
-    token("chunks", say(CHUNKED + chunk(granted()[:9]) + chunk(granted()[9:]) + LAST)),
-    token("chunks of one byte", say(CHUNKED + b"".join(chunk(bytes((byte,))) for byte in granted()) + LAST)),
-    token(
-        "chunks with extensions and a trailer", say(CHUNKED + chunk(granted(), extension=";a=b") + b"0\r\nX: y\r\n\r\n")
-    ),
-    token(
-        "chunks and a length",
-        say(head(200, JSON, "Content-Length: 3", "Transfer-Encoding: chunked") + chunk(granted()) + LAST),
-    ),
-    no_answer("a chunk's size that is no number", say(CHUNKED + chunk(granted(), "xyz")), said="was lost"),
-    no_answer("a chunk's size that is negative", say(CHUNKED + chunk(granted(), "-5")), said="was lost"),
-    no_answer("a chunk's size of 30 digits", say(CHUNKED + chunk(granted(), "f" * 30)), said="was lost"),
-    no_answer("a chunk that is longer than it is", say(CHUNKED + chunk(granted(), "fff")), said="was lost"),
-    no_answer("a chunk that is shorter than it is", say(CHUNKED + chunk(granted(), "5") + LAST), said="was lost"),
-    no_answer("no last chunk", say(CHUNKED + chunk(granted())), said="was lost"),
-    no_answer("no last chunk, and silence", say_and_wait(CHUNKED + chunk(granted())), **IN_VAIN),
-    no_answer("a chunk's extension that never ends", flood(CHUNKED + b"5;", b"x" * 65536), said="was lost"),
-    no_answer(
-        "a trailer that never ends", flood(CHUNKED + chunk(granted()) + b"0\r\n", b"X: y\r\n" * 999), said="was lost"
-    ),
-    broken("chunks without end", flood(CHUNKED, chunk(b" " * 4096)), **ENDLESS),
-    no_answer(
-        "an unknown transfer coding", say(head(200, JSON, "Transfer-Encoding: gzip") + granted()), said="was lost"
-    ),
-]
-
-CODINGS = [
-    token("gzip", say(packed(gzip.compress(granted())))),
-    token("deflate", say(packed(zlib.compress(granted()), "deflate"))),
-    broken("a gzip bomb of 1 GiB", say(packed(bomb(1024))), **ENDLESS),
-    row("a gzip bomb of 1 GiB for a 503", say(packed(bomb(1024), status=503)), ServerError, tries=TRIES, megabytes=16),
-    row("a gzip bomb of 1 GiB for a 401", say(packed(bomb(1024), status=401)), InvalidClientError, megabytes=16),
-    broken(
-        "a gzip bomb without end",
-        flood(head(200, JSON, "Content-Encoding: gzip") + bomb(0), bomb_block() * 64),
-        **ENDLESS,
-    ),
-    broken(
-        "gzip that stands for nothing, without end",
-        flood(head(200, JSON, "Content-Encoding: gzip") + bomb(0), b"\x00\x00\x00\xff\xff" * 1000),
-        **ENDLESS,
-    ),
-    broken(
-        "gzip that goes on after its end, without end",
-        flood(head(200, JSON, "Content-Encoding: gzip") + gzip.compress(granted()), b" " * 65536),
-        **ENDLESS,
-    ),
-    broken("no gzip at all", say(packed(granted())), said="Content-Encoding gzip"),
-    broken("gzip with a wrong checksum", say(packed(packed_wrongly())), said="Content-Encoding gzip"),
-    broken("half a gzip", say(packed(gzip.compress(granted())[:40])), said="JSON"),
-    broken("gzip twice", say(packed(gzip.compress(gzip.compress(granted())), "gzip, gzip")), said="Content-Encoding"),
-    broken("a coding that was not asked for", say(packed(granted(), "br")), said="Content-Encoding gzip"),
-    row("503 with broken gzip", say(packed(b"no gzip", status=503)), ServerError, tries=TRIES),
-]
-
-VERSIONS_AND_STATUSES = [
-    token("HTTP/1.0", say(b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n" + granted())),
-    token("HTTP/1.0, kept alive", say_and_wait(GRANTED.replace(b"HTTP/1.1", b"HTTP/1.0"))),
-    broken("HTTP/1.0, truncated", say(head(200).replace(b"1.1", b"1.0", 1) + granted()[:-9]), said="JSON"),
-    broken("204", say(b"HTTP/1.1 204 No Content\r\n\r\n"), said="204 No Content"),
-    broken("204 with a body", say(answer(204, granted())), said="204 No Content"),
-    broken("205 with a body", say(answer(205, granted())), said="205"),
-    broken("206 with a part of a token", say(answer(206, granted()[:30])), said="206"),
-    broken("304", say(b"HTTP/1.1 304 Not Modified\r\n\r\n"), said="304"),
-    row("400", say(answer(400, b"{}")), TokenRequestError),
-    row("400 invalid_scope", say(answer(400, b'{"error": "invalid_scope"}')), InvalidScopeError),
-    row("401", say(answer(401, b"{}")), InvalidClientError),
-    row("401 as a page", say(answer(401, HTML, PAGE)), InvalidClientError),
-    row("403 as a page", say(answer(403, HTML, PAGE)), TokenRequestError, said="Sign in to the network"),
-    broken("404 as a page", say(answer(404, HTML, PAGE)), said="404"),
-    row("500", say(answer(500, b"{}")), ServerError, tries=TRIES),
-    row("501", say(answer(501, b"{}")), ServerError),
-    row("502 as a page", say(answer(502, HTML, PAGE)), ServerError, tries=TRIES, said="Sign in to the network"),
-    row("503", say(answer(503)), ServerError, tries=TRIES),
-    row("504", say(answer(504)), ServerError, tries=TRIES),
-    passing("503 once", say(answer(503)), ServerError),
-    row(
-        "503 three times",
-        (say(answer(503)), say(answer(502)), say(answer(500)), grant),
-        ServerError,
-        kept=Token,
-        tries=4,
-    ),
-]
-
-LIMITS_OF_RATE = [
-    row("429", too_many(), RateLimitedError, tries=TRIES, has={"retry_after": None}),
-    passing("429 for 7 s", too_many("Retry-After: 7"), RateLimitedError, slept=7.0, has={"retry_after": 7.0}),
-    row("429 for 7 s, always", too_many("Retry-After: 7"), RateLimitedError, tries=TRIES, slept=21.0),
-    row("429 for an hour", too_many("Retry-After: 3600"), RateLimitedError, has={"retry_after": 3600.0}),
-    row("429 for 30 years", too_many("Retry-After: 999999999"), RateLimitedError),
-    passing("429 for ever", too_many("Retry-After: 9999999999"), RateLimitedError, has={"retry_after": None}),
-    passing("429 for a negative time", too_many("Retry-After: -7"), RateLimitedError, has={"retry_after": None}),
-    passing("429 for a fraction", too_many("Retry-After: 0.5"), RateLimitedError, has={"retry_after": None}),
-    passing("429 for words", too_many("Retry-After: soon"), RateLimitedError, has={"retry_after": None}),
-    passing(
-        "429 for a megabyte", too_many(f"Retry-After: {'7' * 90_000}"), RateLimitedError, has={"retry_after": None}
-    ),
-    row("429 until a date next year", until(365 * 86400, 0), RateLimitedError),
-    passing("429 until a date that has passed", until(-60, 0), RateLimitedError, slept=0.0),
-    passing("429 until a date", until(7, 0), RateLimitedError, slept=7.0),
-    passing("429 until a date, by a clock an hour ahead", until(7, 3600), RateLimitedError, slept=7.0),
-    passing("429 until a date, by a clock an hour behind", until(7, -3600), RateLimitedError, slept=7.0),
-    passing("503 for 7 s", say(answer(503, b"", "Retry-After: 7")), ServerError, slept=7.0),
-]
-
-REDIRECTS = [
-    *(
-        broken(f"{status} to the same server", redirect(status, "/other"), said="redirects")
-        for status in (301, 302, 303, 307, 308)
-    ),
-    *(
-        broken(f"{status} elsewhere", redirect(status, "ELSEWHERE/oauth/token"), said="redirects")
-        for status in (301, 302, 303, 307, 308)
-    ),
-    broken("302 in a loop", redirect(302, "HERE/oauth/token"), said="redirects"),
-    broken("302 from TLS to http", redirect(302, "ELSEWHERE/oauth/token"), certificate="good", said="redirects"),
-    broken("302 to an invalid URL", redirect(302, "http://[::1"), said="invalid Location"),
-    broken("302 without saying where", say(answer(302)), said="redirects"),
-]
-
-IN_BETWEEN = [
-    no_answer("a proxy: 407 for a CONNECT", say(answer(407, HTML)), **BY_PROXY, tries=1, said="the proxy refused"),
-    no_answer("a proxy: 502 for a CONNECT", say(answer(502, HTML, PAGE)), **BY_PROXY, said="the proxy refused"),
-    no_answer("a proxy: no answer", say_and_wait(b""), **BY_PROXY, **IN_VAIN),
-    no_answer("a proxy: reset", say_and_reset(), **BY_PROXY),
-    no_answer("a proxy: let through, and reset", through(in_handshake(then="reset")), **BY_PROXY),
-    no_answer("a proxy: let through, and no handshake", through(hang_at_once), **BY_PROXY, timeout="connect"),
-    no_answer(
-        "a proxy: let through, and no answer",
-        through(with_tls(say_and_wait(b""))),
-        **{**BY_PROXY, "requests": 4},
-        **IN_VAIN,
-    ),
-    token("a proxy: let through", through(with_tls(grant)), **{**BY_PROXY, "requests": 1}),
-    broken("a proxy: 407 without being asked", say(answer(407, HTML, PAGE)), said="407"),
-    broken("a portal: a page with 200", say(answer(200, HTML, PAGE)), said="Sign in to the network"),
-    broken("a portal: a page that says it is JSON", say(answer(200, HTML)), said="Sign in to the network"),
-    broken("a portal: 302", redirect(302, "ELSEWHERE/login"), said="redirects"),
-    row("a portal: 511", say(answer(511, HTML, PAGE)), ServerError, said="Sign in to the network"),
-]
-
-
-def stretched(name: str, fault: Fault, once: type = TransportError, **more: Any) -> Row:
-    """It goes on for ever, and never so slowly that a read would time out."""
-    said = "no complete answer in time" if once is TransportError else ""
-    return row(name, fault, once, **{"stretched": True, "said": said, **more})
-
-
-TRAILER = CHUNKED + chunk(granted()) + b"0\r\n"
+NEVER = b"HTTP/1.1 200 OK\r\nX: "
+"""A head without an end."""
+INFORMED = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
 NOTHING = b"\x00\x00\x00\xff\xff"
 """A block of gzip that decodes to nothing."""
 GZIP = head(200, JSON, "Content-Encoding: gzip") + bomb(0)
 HANDSHAKE, RECORD = b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc", b"\x17\x03\x03\x40\x00"
 """The start of a message of 16 KiB in a TLS handshake, and after it."""
-DRIPPED_HANDSHAKE = drip(HANDSHAKE, b"x", handshake=True)
-BY_PROXY_FOR_EVER: dict[str, Any] = {**BY_PROXY, "tries": 1}
+TOO_LARGE: dict[str, Any] = {"megabytes": 16.0, "text": "expected at most 1048576 bytes"}
+IN_VAIN: dict[str, Any] = {"timeout": "read", "text": "no complete answer in time"}
+IN_TLS: dict[str, Any] = {"scheme": "https", "requests": 0}
+BY_PROXY: dict[str, Any] = {"proxy": True, "certificate": "good", "scheme": "https", "requests": 0}
+
+NETWORK = [
+    no_answer("refused", grant, place="closed", requests=0, text="no connection"),
+    no_answer("nobody accepts", grant, place="full", timeout="connect", requests=0, text="no connection in time"),
+    no_answer("unknown host name", grant, scheme="https", unresolved=True, requests=0, text="no connection"),
+    no_answer("reset on connecting", reset_at_once, requests=0),
+    no_answer("closed on connecting", close_at_once, requests=0, text="was lost"),
+    token("TLS", grant, certificate="good"),
+    no_answer("TLS: no handshake", hang_at_once, **IN_TLS, timeout="connect", text="no connection in time"),
+    no_answer("TLS: reset in the handshake", in_handshake(then="reset"), **IN_TLS, text="no connection"),
+    no_answer("TLS: answered in clear", in_handshake(answer(400, HTML, PAGE)), **IN_TLS, text="SSL"),
+    no_answer("clear where TLS is due", with_tls(grant), certificate="good", scheme="http", requests=0),
+    distrusted("wrong host", "mismatch"),
+    distrusted("expired", "expired"),
+    distrusted("not yet valid", "not yet valid"),
+    distrusted("self-signed", "self-signed"),
+    distrusted("unknown", "unable to get local issuer"),
+    broken("TLS: truncated, no length", say(head(200) + granted()[:-9]), certificate="good", text="JSON"),
+    token("an answer", grant),
+    no_answer("no answer", say_and_wait(b""), **IN_VAIN),
+    no_answer("reset in place of an answer", say_and_reset(), text="was lost"),
+    no_answer("closed in place of an answer", say(b""), text="was lost"),
+    passing("no answer, once", say_and_wait(b""), **IN_VAIN),
+    no_answer("not HTTP", say(b"SSH-2.0-OpenSSH_9.2\r\n"), text="was lost"),
+    no_answer("a mebibyte that is not HTTP", say(b"x" * 2**20), text="was lost"),
+    no_answer("silence in the header fields", say_and_wait(NEVER), **IN_VAIN),
+    no_answer("half-closed in the header fields", say_and_half_close(NEVER), text="was lost"),
+    token("an answer byte by byte", say_byte_by_byte(GRANTED)),
+    no_answer("header fields that never end, at once", flood(NEVER, b"x" * 65536), text="was lost"),
+    token("103 Early Hints a thousand times first", say(INFORMED * 1000 + GRANTED)),
+    no_answer("103 Early Hints and no answer", say_and_wait(INFORMED), **IN_VAIN),
+    no_answer("101 Switching Protocols", say(head(101, "Upgrade: x", "Connection: upgrade")), text="was lost"),
+]
+
+BODIES = [
+    no_answer("silence in the body", say_and_wait(GRANTED[:-9]), **IN_VAIN),
+    no_answer("reset in the body", say_and_reset(GRANTED[:-9]), text="was lost"),
+    no_answer("truncated", say(GRANTED[:-9]), text="was lost"),
+    passing("truncated, once", say(GRANTED[:-9])),
+    broken("more than its length", say(answer(200, granted(), length=20)), text="JSON"),
+    token("no length, and closed", say(head(200) + granted())),
+    no_answer("no length, and reset", say_and_reset(head(200) + granted()[:-9]), text="was lost"),
+    token("HTTP/1.0, kept alive", say_and_wait(GRANTED.replace(b"HTTP/1.1", b"HTTP/1.0"))),
+    broken("a body that never ends, at once", flood(head(200), b" " * 65536), **TOO_LARGE),
+    row("a refusal that never ends, at once", flood(head(401), b" " * 65536), InvalidClientError, megabytes=16),
+    row("a refusal that is reset", say_and_reset(answer(401, b"{", length=50)), InvalidClientError),
+    row("503 that never ends, at once", flood(head(503), b" " * 65536), ServerError, tries=TRIES, megabytes=16),
+    token("chunks and a trailer", say(CHUNKED + chunk(granted(), extension=";a=b") + b"0\r\nX: y\r\n\r\n")),
+    no_answer("a chunk's size that is not a number", say(CHUNKED + chunk(granted(), "xyz")), text="was lost"),
+    no_answer("no last chunk", say(CHUNKED + chunk(granted())), text="was lost"),
+    no_answer("a chunk's extension that never ends", flood(CHUNKED + b"5;", b"x" * 65536), text="was lost"),
+    broken("chunks without end", flood(CHUNKED, chunk(b" " * 4096)), **TOO_LARGE),
+    token("gzip", say(packed(gzip.compress(granted())))),
+    broken("a gzip bomb of 1 GiB", say(packed(bomb(1024))), **TOO_LARGE),
+    row("503 and a gzip bomb", say(packed(bomb(1024), status=503)), ServerError, tries=TRIES, megabytes=16),
+    broken("gzip that decodes to nothing, at once", flood(GZIP, NOTHING * 1000), **TOO_LARGE),
+    broken("not gzip", say(packed(granted())), text="Content-Encoding gzip"),
+    broken("half a gzip", say(packed(gzip.compress(granted())[:40])), text="JSON"),
+    broken("gzip twice", say(packed(gzip.compress(gzip.compress(granted())), "gzip, gzip")), text="Content-Encoding"),
+    row("503 with broken gzip", say(packed(b"no gzip", status=503)), ServerError, tries=TRIES),
+]
+
+RETRIES = [
+    row("503", say(answer(503)), ServerError, tries=TRIES),
+    passing("503 once", say(answer(503)), ServerError),
+    row("503, 502, 500", (*(say(answer(each)) for each in (503, 502, 500)), grant), ServerError, kept=Token, tries=4),
+    row("501", say(answer(501)), ServerError, text="Repeating the request does not help"),
+    row("429", too_many(), RateLimitedError, tries=TRIES, text="wait a while", has={"retry_after": None}),
+    passing("429 for 7 s", too_many("Retry-After: 7"), RateLimitedError, slept=7.0, has={"retry_after": 7.0}),
+    row("429 for 7 s, always", too_many("Retry-After: 7"), RateLimitedError, tries=TRIES, slept=21.0),
+    row("429 for an hour", too_many("Retry-After: 3600"), RateLimitedError, has={"retry_after": 3600.0}),
+    passing("429 until a date that has passed", until(-60, 0), RateLimitedError, slept=0.0),
+    passing("429 until a date, by a clock an hour ahead", until(7, 3600), RateLimitedError, slept=7.0),
+    passing("503 for 7 s", say(answer(503, b"", "Retry-After: 7")), ServerError, slept=7.0),
+]
+
+BETWEEN = [
+    *(
+        broken(f"{status} elsewhere", redirect(status, "ELSEWHERE/oauth/token"), text="no redirect is followed")
+        for status in (301, 302, 303, 307, 308)
+    ),
+    broken("302 in a loop", redirect(302, "HERE/oauth/token"), text="redirects"),
+    broken("302 from TLS to http", redirect(302, "ELSEWHERE/oauth/token"), certificate="good", text="redirects"),
+    no_answer("proxy: 407", say(answer(407, HTML)), **BY_PROXY, tries=1, text="the proxy refused (ProxyError: 407"),
+    no_answer("proxy: 502", say(answer(502, HTML, PAGE)), **BY_PROXY, text="the proxy refused (ProxyError: 502"),
+    no_answer("proxy: no answer", say_and_wait(b""), **BY_PROXY, **IN_VAIN),
+    no_answer("proxy: connected, and reset", through(in_handshake(then="reset")), **BY_PROXY),
+    no_answer(
+        "proxy: connected, and no answer", through(with_tls(say_and_wait(b""))), **BY_PROXY | IN_VAIN | {"requests": 4}
+    ),
+    token("proxy: connected", through(with_tls(grant)), **BY_PROXY | {"requests": 1}),
+]
 
 STRETCHED = [
-    stretched("for ever: a reason", drip(b"HTTP/1.1 200 ", b"x")),
-    stretched("for ever: a header line", drip(NEVER, b"x")),
-    stretched("for ever: header lines", drip(NEVER, b"y\r\nX: ")),
-    stretched("for ever: header lines of a 503", drip(b"HTTP/1.1 503 Busy\r\nX: ", b"y\r\nX: ")),
-    stretched("for ever: 100 Continue", drip(CONTINUE, CONTINUE)),
-    stretched("for ever: 103 Early Hints", drip(INFORMED, INFORMED)),
-    stretched("for ever: 103 Early Hints, at once", flood(INFORMED, INFORMED * 100)),
-    stretched("for ever: a body without a length", drip(head(200))),
-    stretched("for ever: a body with a length", drip(answer(200, length=1_000_000))),
-    stretched("for ever: a body of a 401", drip(head(401)), InvalidClientError),
-    stretched("for ever: a body of a 503", drip(head(503)), ServerError),
-    stretched("for ever: chunks", drip(CHUNKED, chunk(b" "))),
-    stretched("for ever: the size of a chunk", drip(CHUNKED, b"0")),
-    stretched("for ever: the extension of a chunk", drip(CHUNKED + b"1;", b"a")),
-    stretched("for ever: the extensions of the last chunk", drip(CHUNKED + chunk(granted()) + b"0;", b"a;")),
-    stretched("for ever: a trailer", drip(TRAILER + b"X: ", b"y")),
-    stretched("for ever: trailers", drip(TRAILER, b"X: y\r\n")),
-    stretched("for ever: gzip that decodes to nothing", drip(GZIP, NOTHING)),
+    stretched("a reason", drip(b"HTTP/1.1 200 ", b"x")),
+    stretched("header lines of a 503", drip(b"HTTP/1.1 503 Busy\r\nX: ", b"y\r\nX: ")),
+    stretched("103 Early Hints, at once", flood(INFORMED, INFORMED * 100)),
+    stretched("a body without a length", drip(head(200))),
+    stretched("a body of a 401", drip(head(401)), InvalidClientError),
+    stretched("the extension of a chunk", drip(CHUNKED + b"1;", b"a")),
+    stretched("trailers", drip(CHUNKED + chunk(granted()) + b"0\r\n", b"X: y\r\n")),
+    stretched("gzip that decodes to nothing", drip(GZIP, NOTHING)),
+    stretched("TLS, a header line", drip(NEVER, b"x"), certificate="good"),
+    stretched("TLS, a record", drip(NEVER, RECORD, below_tls=True), certificate="good"),
+    stretched("TLS, a handshake", drip(HANDSHAKE, b"x", handshake=True), **IN_TLS, text="no connection in time"),
+    stretched("proxy, its answer", drip(NEVER, b"x"), **BY_PROXY),
     stretched(
-        "for ever: chunks that decode to nothing",
-        drip(CHUNKED[:-2] + b"Content-Encoding: gzip\r\n\r\n" + chunk(bomb(0)), chunk(NOTHING)),
+        "proxy, a handshake",
+        through(drip(HANDSHAKE, b"x", handshake=True)),
+        **BY_PROXY | {"text": "no connection in time"},
     ),
-    stretched("for ever: TLS, a header line", drip(NEVER, b"x"), certificate="good"),
-    stretched("for ever: TLS, the extension of a chunk", drip(CHUNKED + b"1;", b"a"), certificate="good"),
-    stretched("for ever: TLS, a record", drip(NEVER, RECORD, below_tls=True), certificate="good"),
-    stretched(
-        "for ever: TLS, a handshake", drip(HANDSHAKE, b"x", handshake=True), **IN_TLS, said="no connection in time"
+    stretched("proxy, a header line", through(with_tls(drip(NEVER, b"x"))), **BY_PROXY | {"requests": 1}),
+]
+
+# What an answer says
+
+TOE = "O6Q67O9N7H-U3ALR-NVA7L"
+MOMENT = datetime(2019, 2, 19, 14, 23, 3, 891000, UTC)
+SECRETS = (
+    "canary-client-7f3d91",
+    "canary-secret-c0ffee5ec2e7",
+    "Basic Y2FuYXJ5LWNsaWVudC03ZjNkOTE6Y2FuYXJ5LXNlY3JldC1jMGZ=",
+)
+LASTING, PASSING = {"retryable": False}, {"retryable": True}
+
+
+def says(status: int, **fields: Any) -> Fault:
+    return say(answer(status, json.dumps(fields).encode()))
+
+
+def grants(**changes: Any) -> Fault:
+    return say(answer(200, granted(**changes)))
+
+
+def title(page: bytes) -> Fault:
+    return say(answer(403, page, PAGE))
+
+
+TOKENS = [
+    token(
+        "all fields",
+        grants(),
+        has={"customer": "acme", "role": "Admin", "user_id": 964382593, "scopes": {"data", "user"}},
     ),
-    stretched("for ever: a proxy, its answer", drip(NEVER, b"x"), **BY_PROXY_FOR_EVER),
-    stretched("for ever: a proxy, 103 Early Hints", drip(INFORMED, INFORMED), **BY_PROXY_FOR_EVER),
-    stretched(
-        "for ever: a proxy, a handshake behind it",
-        through(DRIPPED_HANDSHAKE),
-        **{**BY_PROXY_FOR_EVER, "said": "no connection in time"},
+    token("a field that Domo added", grants(env="prod1"), has={"extra": {"env": "prod1"}}),
+    token("a byte-order mark", say(answer(200, b"\xef\xbb\xbf" + granted()))),
+    token("the media type in capitals", say(answer(200, granted(), "Content-Type: Application/JSON"))),
+    token("only what is required", grants(**dict.fromkeys(DETAILS, ...)), has={"customer": None, "scopes": {"data"}}),
+    token(
+        "Latin-1 that says so",
+        say(answer(200, granted(customer="@").replace(b"@", b"\xe9"), f"{JSON}; charset=iso-8859-1")),
+        has={"customer": "é"},
     ),
-    stretched(
-        "for ever: a proxy, a header line behind it",
-        through(with_tls(drip(NEVER, b"x"))),
-        **{**BY_PROXY_FOR_EVER, "requests": 1},
+    token("more seconds than the calendar has", grants(expires_in=10**15), has={"expires_in": 10**15}),
+]
+
+BROKEN = [
+    *(
+        broken(f"{name}={value!r}"[:30], grants(**{name: value}), text=name)
+        for name, value in [
+            ("access_token", ...),
+            ("access_token", None),
+            ("access_token", ""),
+            ("access_token", f"{TOKEN}\r\nX: y"),
+            ("token_type", "mac"),
+            ("expires_in", "3599"),
+            ("expires_in", True),
+            ("expires_in", -1),
+            ("userId", "7"),
+        ]
+    ),
+    broken("NaN", grants(expires_in=float("nan")), text="JSON"),
+    broken(
+        "a page that says it is JSON",
+        say(answer(200, HTML)),
+        text="titled 'Sign in to the network'",
+        has={"status": 200},
+    ),
+    broken("a page", say(answer(200, HTML, PAGE)), text="application/json"),
+    broken("no media type", say(answer(200, granted(), "X: y")), text="application/json"),
+    broken("an empty body", say(answer(200)), text="answered 200 OK with a broken answer"),
+    broken("a list", say(answer(200, b"[]")), text="object"),
+    broken("100,000 nested brackets", say(answer(200, b"[" * 100_000)), text="JSON"),
+    broken("a number of 5,000 digits", say(answer(200, b'{"expires_in": ' + b"9" * 5000 + b"}"))),
+    broken("Latin-1 that does not say so", say(answer(200, granted(customer="@").replace(b"@", b"\xe9")))),
+    broken("204", say(head(204)), text="204 No Content"),
+    broken("206", say(answer(206, granted()[:30])), text="206"),
+    broken("304", say(head(304)), text="304"),
+    broken("302 to an invalid port", redirect(302, "https://elsewhere.test:port/"), text="invalid Location header"),
+    broken("302 to an invalid host", redirect(302, "https://xn--/"), text="invalid Location header"),
+    broken("302 without a Location", say(answer(302)), text="no redirect is followed", has=LASTING),
+    broken("404 as a page", say(answer(404, HTML, PAGE)), text="404"),
+]
+
+REFUSALS = [
+    row(
+        "an empty 401", say(answer(401)), InvalidClientError, text="does not accept the client id (cana…)", has=LASTING
+    ),
+    row(
+        "Spring's 401",
+        says(401, timestamp="2019-02-19T14:23:03.891+0000", error="Unauthorized"),
+        InvalidClientError,
+        text="401 Unauthorized: Unauthorized.",
+        has={"timestamp": MOMENT, "error": "Unauthorized"},
+    ),
+    row(
+        "Domo's 401",
+        says(401, statusReason="Internal", message="Full authentication", toe=TOE, timestamp=1550586183891),
+        InvalidClientError,
+        text=f"toe: {TOE}, at 2019-02-19T14:23:03.891000+00:00.",
+        has={"toe": TOE, "description": "Full authentication", "timestamp": MOMENT},
+    ),
+    row("a statusReason", says(401, statusReason="Locked"), InvalidClientError, has={"description": "Locked"}),
+    row("a 401 with a list", say(answer(401, b"[]")), InvalidClientError),
+    row(
+        "fields of wrong types",
+        says(401, error=7, message=["no"], toe=7),
+        InvalidClientError,
+        has={"error": None, "toe": None},
+    ),
+    row(
+        "credentials sent back",
+        says(401, error=SECRETS[0], message=f"wrong: {SECRETS[1]}", toe=SECRETS[2]),
+        InvalidClientError,
+        text="wrong: [26 characters hidden]",
+    ),
+    row(
+        "unauthorized_client",
+        says(400, error="unauthorized_client"),
+        InvalidClientError,
+        text="use the client credentials",
+    ),
+    row("invalid_client with 400", says(400, error="invalid_client"), InvalidClientError, has={"status": 400}),
+    row(
+        "invalid_scope",
+        says(400, error="invalid_scope", scope="audit"),
+        InvalidScopeError,
+        text="Asked for: data. The client has: audit.",
+    ),
+    row(
+        "no grant type",
+        says(400, error="invalid_request", error_description="Missing grant type"),
+        TokenRequestError,
+        text="Missing grant type. Domo did not understand",
+        has={"error": "invalid_request", **LASTING},
+    ),
+    row(
+        "control characters",
+        says(400, error_description="a\x1b[31m\r\nb" + "c" * 9999),
+        TokenRequestError,
+        text="a [31m …",
+    ),
+    row("403 as a page", title(HTML), TokenRequestError, text="403 Forbidden: Sign in to the network", has=LASTING),
+    row(
+        "a title that is not UTF-8",
+        title(b"<title>Caf\xe9</title>"),
+        TokenRequestError,
+        has={"description": "Caf\ufffd"},
+    ),
+    row("a title far down", title(b" " * 4090 + b"<title>T</title>"), TokenRequestError, has={"description": None}),
+    row("429 with an error code", says(429, error="invalid_client"), RateLimitedError, has={"error": "invalid_client"}),
+    row("503 with an error code", says(503, error="invalid_scope"), ServerError, has=PASSING),
+    row("511 as a page", say(answer(511, HTML, PAGE)), ServerError, text="Sign in to the network"),
+    row("999", say(answer(999)), ServerError, text="answered 999."),
+    row("an error cut short", say(answer(500, b'{"toe": "AB-CD')), ServerError, has={"toe": None}),
+    row(
+        "an error of nested brackets",
+        say(answer(500, b"[" * 100_000)),
+        ServerError,
+        has={"description": None, **PASSING},
+    ),
+    row("a toe and more", says(500, toe=f"{TOE}/x"), ServerError, has={"toe": "[24 characters hidden]"}),
+    *(
+        row(f"a time: {value}"[:30], says(401, timestamp=value), InvalidClientError, has={"timestamp": moment})
+        for value, moment in [
+            ("2019-02-19T16:23:03.891+02:00", MOMENT),
+            ("2019-02-19 14:23:03.891", MOMENT),
+            ("soon", None),
+            (10**300, None),
+            ("2019" * 50_000, None),
+        ]
+    ),
+    *(
+        row(
+            f"Retry-After: {value}"[:40],
+            too_many(f"Retry-After: {value}"),
+            RateLimitedError,
+            has={"retry_after": seconds},
+        )
+        for value, seconds in [
+            ("-5", None),
+            ("0.5", None),
+            ("7 days", None),
+            ("1234567890", None),
+            ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+            ("Wed, 21 Oct 2099 07:28:30 GMT\r\nDate: Wed, 21 Oct 2099 07:28:00 GMT", 30.0),
+        ]
     ),
 ]
 
-ROWS = [
-    *CONNECTION,
-    *TLS,
-    *FIRST_BYTE,
-    *HEADER_FIELDS,
-    *LENGTH,
-    *CHUNKS,
-    *CODINGS,
-    *VERSIONS_AND_STATUSES,
-    *LIMITS_OF_RATE,
-    *REDIRECTS,
-    *IN_BETWEEN,
-    *STRETCHED,
-]
+FAULTS = [*NETWORK, *BODIES, *RETRIES, *BETWEEN, *STRETCHED]
+"""What networks, proxies and servers do."""
+ANSWERS = [*TOKENS, *BROKEN, *REFUSALS]
+"""What a complete answer says."""

@@ -1,18 +1,16 @@
-"""Whatever a token endpoint or an environment holds is a token, a value, or one error that shows no secret."""
+"""For any server answer or environment, the result is a token, a value, or one error that shows no secret."""
 
 from __future__ import annotations
 
 import os
 import pickle
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from datetime import timedelta
 from ipaddress import ip_address
 from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import httpx
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -20,8 +18,6 @@ from domo_oauth import ConfigurationError, Scope, Token, TokenProvider, request_
 from domo_oauth.base_url import resolve_base_url
 from domo_oauth.errors import TokenRequestError, TransportError
 from domo_oauth.scopes import scope_names, scope_parameter
-from domo_oauth_client.errors import ResponseValidationError
-from domo_oauth_client.models import AccessTokenResponse, TokenError
 from tests.properties import (
     CREDENTIALS,
     ECHOES,
@@ -76,6 +72,8 @@ bodies = st.binary() | st.one_of(granted, nearly_granted, refused, values).map(a
     302, b"", "", [("Location", "https://elsewhere.test"), ("Set-Cookie", "a=b; expires=Wed, 21 Oct 2026; path=/")]
 )
 @example(429, b"", "", [("Retry-After", "\x1c1")])
+@example(429, b"", "", [("Retry-After", "Wed, 1:9999999999999999999999999999999.9")])
+@example(401, b'{"timestamp":"2019-02-30T14:23:03.891+0000"}', "application/json", [])
 def test_any_answer_is_a_token_or_one_error(status, body, media_type, more):
     check(ask(http(status, body, media_type, *more)))
 
@@ -89,13 +87,6 @@ def test_an_answer_within_the_contract_is_a_token_with_all_its_fields(fields, mo
     assert (token.customer, token.role) == (fields.get("customer"), fields.get("role"))
     assert (token.user_id, token.jti) == (fields.get("userId"), fields.get("jti"))
     assert dict(token.extra) == more
-
-
-@given(values)
-def test_a_model_goes_back_to_the_object_it_was_read_from(value):
-    for model in (AccessTokenResponse, TokenError):
-        with suppress(ResponseValidationError):
-            assert model.from_dict(value).to_dict() == value
 
 
 @given(
@@ -117,52 +108,7 @@ def test_no_part_of_the_credentials_is_shown_wherever_the_server_repeats_them(ec
     assert not [part for part in parts if part in shown(error) and part not in before + after]
 
 
-# Times.
-
-SENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-
-
-def limited(retry_after, body=b""):
-    """The answer 429 of a server whose clock says `SENT`."""
-    date = format_datetime(SENT, usegmt=True)
-    return ask(http(429, body, "application/json", ("Date", date), ("Retry-After", retry_after)))
-
-
-@given(st.text(max_size=70) | st.from_regex(r"[A-Z][a-z]{2},? [-0-9A-Za-z:.+ ]{1,40}", fullmatch=True))
-@example("2019-02-19T14:23:03.891+0000")
-@example("1550586183891")
-@example("Wed, 1:9999999999999999999999999999999.9")
-def test_any_retry_after_and_any_timestamp(value):
-    header = value.encode().decode("latin-1")
-    for timestamp in (value, int(value) if value.isdecimal() else None):
-        body = as_json({"timestamp": timestamp})
-        check(limited(header if header.isprintable() else "", body))
-
-
-@given(st.integers(0, 999_999_999), st.sampled_from(["", " ", "\t"]))
-def test_retry_after_in_seconds(seconds, space):
-    assert limited(f"{space}{seconds}{space}").retry_after == seconds
-
-
-@given(st.integers(-(10**9), 10**8), st.sampled_from(["IMF-fixdate", "RFC 850", "asctime"]))
-def test_retry_after_as_a_date_in_each_form_of_rfc_9110(seconds, form):
-    moment = SENT + timedelta(seconds=seconds)
-    written = {
-        "IMF-fixdate": format_datetime(moment, usegmt=True),
-        "RFC 850": f"{moment:%A, %d-%b-%y %H:%M:%S} GMT",
-        "asctime": f"{moment:%a %b} {moment.day:2} {moment:%H:%M:%S %Y}",
-    }[form]
-    assert limited(written).retry_after == max(0.0, seconds)
-
-
 # Scopes.
-
-
-@given(st.lists(st.tuples(st.sampled_from(Scope), st.sampled_from([" ", ",", ", ", "\n", ",,"])), min_size=1))
-def test_scopes_however_they_are_separated(items):
-    chosen = tuple(sorted({name for name, _ in items}))
-    assert scope_names("".join(name + space for name, space in items)) == chosen
-    assert scope_names([name for name, _ in items]) == chosen
 
 
 @given(st.text(max_size=30) | visible)
@@ -216,7 +162,7 @@ odd_urls = st.tuples(
 @example("http://[::1]5/")
 @example("https://api.domo.com@elsewhere.test")
 def test_any_base_url_leads_where_it_says_or_is_refused(url):
-    """And without TLS to this machine only."""
+    """http:// is accepted for this machine only."""
     sent = []
     transport = httpx.MockTransport(lambda request: sent.append(request.url) or httpx.Response(500))
     try:
@@ -231,10 +177,3 @@ def test_any_base_url_leads_where_it_says_or_is_refused(url):
     for read in sent:
         assert (read.scheme, read.raw_host.decode(), read.userinfo) == (parts.scheme, parts.hostname, b"")
         assert read.port == (parts.port if parts.port not in {80, 443} else read.port)
-
-
-@given(visible.filter(lambda word: not set("@/?#[]\\:") & set(word)), visible)
-def test_a_password_in_a_base_url_is_not_shown(user, rest):
-    with pytest.raises(ConfigurationError) as caught:
-        resolve_base_url(f"https://{user}:canary-password@api.domo.com/{rest}")
-    assert "canary-password" not in shown(caught.value)

@@ -12,13 +12,14 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Iterator
+from typing import Literal, TypeAlias
 
 PATIENCE = 30.0
 """Seconds after which the server gives up on a client; far more than a client should take."""
 
 Fault: TypeAlias = Callable[["Peer"], None]
+Then: TypeAlias = Literal["close", "reset", "hang", "half-close"]
 
 
 class HungUpError(OSError):
@@ -40,15 +41,15 @@ class Peer:
             if not received:
                 raise HungUpError
             self._received += received
-        request, _, self._received = self._received.partition(b"\r\n\r\n")
-        self.server.requests.append(request)
+        request, end, self._received = self._received.partition(b"\r\n\r\n")
+        self.server.requests.append(request + end)
         return request
 
     def send(self, data: bytes) -> None:
         self.connection.sendall(data)
 
     def is_gone(self, seconds: float) -> bool:
-        """Whether the client hangs up within so many seconds."""
+        """Whether the client hangs up within ``seconds`` seconds."""
         self.connection.settimeout(seconds)
         try:
             return self.connection.recv(65536) == b""
@@ -57,7 +58,7 @@ class Peer:
         finally:
             self.connection.settimeout(PATIENCE)
 
-    def end(self, how: str) -> None:
+    def end(self, how: Then) -> None:
         """Close the connection, reset it (RST), hang (send no more until the client hangs up), or half-close and hang.
 
         A reset discards what the client has not yet received.
@@ -101,8 +102,7 @@ class Server:
         self.requests: list[bytes] = []
         self.connections = 0
         self._faults = itertools.chain(faults[:-1], itertools.repeat(faults[-1]))
-        self._encrypts = tls is not None and not scheme
-        self._scheme = scheme or ("https" if tls else "http")
+        self._scheme = scheme
         self._threads: list[threading.Thread] = []
         self._last: object = None
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=0 if place == "full" else 128)
@@ -121,7 +121,8 @@ class Server:
 
     @property
     def url(self) -> str:
-        return f"{self._scheme}://{self.address[0]}:{self.address[1]}"
+        scheme = self._scheme or ("https" if self.tls else "http")
+        return f"{scheme}://{self.address[0]}:{self.address[1]}"
 
     @property
     def token_requests(self) -> int:
@@ -144,11 +145,6 @@ class Server:
         self._threads.clear()
         self._socket.close()
 
-    def restart(self) -> None:
-        """Listen on the same port again, after `close`."""
-        self._socket = socket.create_server(self.address)
-        self._run(self._accept)
-
     def _run(self, target: Callable[..., None], *args: object) -> None:
         thread = threading.Thread(target=target, args=args, daemon=True)
         self._threads.append(thread)
@@ -167,8 +163,32 @@ class Server:
     def _serve(self, peer: Peer, fault: Fault) -> None:
         try:
             with contextlib.suppress(OSError):
-                if self._encrypts:
+                if self.tls and not self._scheme:
                     peer.upgrade()
                 fault(peer)
         finally:
             peer.connection.close()
+
+
+class Wire(Server):
+    """A server that reads one request on each connection and answers with the given bytes.
+
+    Attributes:
+        answer: The bytes.
+        then: How it ends the connection.
+        more: What to send after the answer, until the client hangs up.
+        sent: How many bytes of that were sent.
+        authority: The file of the authority that issued its certificate.
+    """
+
+    def __init__(self, answer: bytes, then: Then = "close", more: Callable[[], Iterator[bytes]] | None = None) -> None:
+        self.answer, self.then, self.more, self.sent, self.authority = answer, then, more, 0, ""
+        super().__init__(self._say)
+
+    def _say(self, peer: Peer) -> None:
+        peer.request()
+        peer.send(self.answer)
+        for chunk in self.more() if self.more else ():
+            peer.send(chunk)
+            self.sent += len(chunk)
+        peer.end(self.then)
