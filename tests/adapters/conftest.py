@@ -1,3 +1,5 @@
+"""A fake Domo, and an adapter with its token provider, for each way to send requests."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A server that plays Domo: it grants a token, takes it, and answers as it is told to. One port is one origin."""
+"""A fake Domo: grants a token, accepts it, and answers as the test says."""
 
 from __future__ import annotations
 
@@ -26,35 +26,32 @@ def answer(status: int, body: str | dict[str, object] = "", *fields: str, missin
     return f"{head}\r\n\r\n".encode() + content
 
 
-def takes(request: bytes) -> bytes:
+def accepts(request: bytes) -> bytes:
     return answer(200, "[]", JSON)
 
 
 class Server:
-    """Listens on a port of its own.
+    """Listens on a port of its own, which makes it an origin of its own.
 
     Args:
         grant: How to answer requests for a token.
         api: How to answer all others.
-        host: The address to listen at.
         tls: For clients that begin with TLS; others are answered in plain text, on the same port.
     """
 
-    def __init__(
-        self, grant: Answer, api: Answer = takes, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
-    ) -> None:
-        self.grant, self.api, self.host, self.tls = grant, api, host, tls
+    def __init__(self, grant: Answer, api: Answer = accepts, *, tls: ssl.SSLContext | None = None) -> None:
+        self.grant, self.api, self.tls = grant, api, tls
         self.requests: list[bytes] = []
         self.on_request: Callable[[], object] | None = None
         """Called while the client waits for its answer."""
-        self._socket = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
         self._connections: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
 
     @property
     def authority(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return f"127.0.0.1:{self.port}"
 
     @property
     def url(self) -> str:
@@ -146,7 +143,7 @@ class Seen(NamedTuple):
 class Api(Server):
     """Answers 200, but 401 to the next ``refuse`` requests, and 307 to the paths in ``redirects``."""
 
-    def __init__(self, grant: Answer = takes, **args) -> None:
+    def __init__(self, grant: Answer = accepts, **args) -> None:
         super().__init__(grant, self.respond, **args)
         self.refuse = 0
         self.is_hasty = False

@@ -1,11 +1,11 @@
-"""All ways to send requests with an adapter."""
+"""Sends requests with each adapter, library and event loop; tests are parametrized over these ways."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -44,12 +44,9 @@ class Grants:
         return httpx.Response(200, json={"access_token": f"token-{self.granted}", **fields})
 
 
-Body = Callable[[], dict[str, Any]]
-
-
 @dataclass(frozen=True)
 class Way:
-    """A library, and for httpx's asynchronous clients an event loop."""
+    """A library, and for asynchronous clients an event loop."""
 
     library: str
     loop: str = ""
@@ -64,118 +61,80 @@ class Way:
         auth: Any,
         method: str,
         url: str,
-        body: Body = dict,
+        body: Callable[[], dict[str, Any]] = dict,
         *,
         times: int = 1,
         raises: bool = False,
         verify: Any = False,
-        trust_env: bool = False,
     ) -> Any:
         """Send requests with one client, and follow redirects. Returns the status of the last response.
 
         Args:
             raises: 4xx and 5xx are errors, and all statuses and errors are returned.
             verify: The TLS context, or False for none.
-            trust_env: Whether the proxies of the environment are used.
         """
-        client = CLIENTS[self.library + ("-async" if self.loop else "")]
-        opened = client(self, auth, raises, verify, trust_env)
-        if not self.loop:
-            with opened as ask:
-                results = [result(ask, method, url, body) for _ in range(times)]
-        else:
-
-            async def run() -> list[Any]:
-                if self.debug:
-                    asyncio.get_running_loop().slow_callback_duration = 0.0
-                async with opened as ask:
-                    return [await aresult(ask, method, url, body) for _ in range(times)]
-
+        results: list[Any] = []
+        if self.loop:
             options = {"debug": True} if self.debug else {}
-            results = anyio.run(run, backend=self.loop, backend_options=options)
+            send = partial(self._send, auth, method, url, body, times, raises, verify, results)
+            anyio.run(send, backend=self.loop, backend_options=options)
+        else:
+            with (by_requests if self.library == "requests" else self._httpx)(auth, raises, verify) as client:
+                for _ in range(times):
+                    try:
+                        results.append(client.request(method, url, **body()).status_code)
+                    except ERRORS as error:
+                        error.response.close()
+                        results.append(error)
         return results if raises else results[-1]
+
+    async def _send(self, auth, method, url, body, times, raises, verify, results) -> None:
+        if self.debug:
+            asyncio.get_running_loop().slow_callback_duration = 0.0
+        async with (by_aiohttp if self.library == "aiohttp" else self._httpx)(auth, raises, verify) as client:
+            for _ in range(times):
+                try:
+                    if self.library == "aiohttp":
+                        async with client.request(method, url, **body()) as response:
+                            await response.read()
+                            results.append(response.status)
+                    else:
+                        results.append((await client.request(method, url, **body())).status_code)
+                except ERRORS as error:
+                    results.append(error)
+
+    def _httpx(self, auth, raises, verify) -> Any:
+        def check(response: Any) -> None:
+            if response.is_error:
+                response.raise_for_status()
+
+        async def async_check(response: Any) -> None:
+            check(response)
+
+        library = HTTPX[self.library]
+        client, hook = (library.AsyncClient, async_check) if self.loop else (library.Client, check)
+        hooks = {"response": [hook] if raises else []}
+        args = {"follow_redirects": True, "event_hooks": hooks, "trust_env": False, "timeout": TIMEOUT}
+        return client(auth=auth, verify=verify, **args)
 
     def __str__(self) -> str:
         return f"{self.library} {self.loop}".strip()
 
 
-def result(ask: Callable[..., int], method: str, url: str, body: Body) -> Any:
-    try:
-        return ask(method, url, **body())
-    except ERRORS as error:
-        return error
+def by_requests(auth, raises, verify) -> requests.Session:
+    session = requests.Session()
+    session.trust_env, session.auth, session.verify = False, auth, verify
+    session.hooks["response"] = [lambda response, **_: response.raise_for_status()] if raises else []
+    return session
 
 
-async def aresult(ask: Callable[..., Any], method: str, url: str, body: Body) -> Any:
-    try:
-        return await ask(method, url, **body())
-    except ERRORS as error:
-        return error
-
-
-@contextmanager
-def by_httpx(way, auth, raises, verify, trust_env) -> Iterator[Callable[..., int]]:
-    hooks = {"response": [lambda response: response.is_error and response.raise_for_status()]} if raises else {}
-    args = {"follow_redirects": True, "event_hooks": hooks, "timeout": TIMEOUT}
-    with HTTPX[way.library].Client(auth=auth, trust_env=trust_env, verify=verify, **args) as client:
-        yield lambda *args, **body: client.request(*args, **body).status_code
-
-
-@asynccontextmanager
-async def by_async_httpx(way, auth, raises, verify, trust_env) -> AsyncIterator[Callable[..., Any]]:
-    async def check(response: Any) -> None:
-        if response.is_error:
-            response.raise_for_status()
-
-    async def ask(*args: Any, **body: Any) -> int:
-        return (await client.request(*args, **body)).status_code
-
-    args = {"follow_redirects": True, "event_hooks": {"response": [check]} if raises else {}, "timeout": TIMEOUT}
-    async with HTTPX[way.library].AsyncClient(auth=auth, trust_env=trust_env, verify=verify, **args) as client:
-        yield ask
-
-
-@contextmanager
-def by_requests(way, auth, raises, verify, trust_env) -> Iterator[Callable[..., int]]:
-    def ask(*args: Any, **body: Any) -> int:
-        try:
-            return session.request(*args, timeout=TIMEOUT, verify=verify, **body).status_code
-        except requests.HTTPError as error:
-            error.response.close()
-            raise
-
-    with requests.Session() as session:
-        session.trust_env, session.auth = trust_env, auth
-        if raises:
-            session.hooks["response"] = [lambda response, **_: response.raise_for_status()]
-        yield ask
-
-
-@asynccontextmanager
-async def by_aiohttp(way, auth, raises, verify, trust_env) -> AsyncIterator[Callable[..., Any]]:
+def by_aiohttp(auth, raises, verify) -> aiohttp.ClientSession:
     # With one connection at most, a response that is not released holds up the next request.
     connector = aiohttp.TCPConnector(limit=1, ssl=verify)
     timeout = aiohttp.ClientTimeout(total=TIMEOUT)
-
-    async def ask(*args: Any, **body: Any) -> int:
-        async with session.request(*args, **body) as response:
-            await response.read()
-            return response.status
-
-    async with aiohttp.ClientSession(
-        middlewares=(auth,), raise_for_status=raises, connector=connector, timeout=timeout, trust_env=trust_env
-    ) as session:
-        yield ask
+    return aiohttp.ClientSession(middlewares=(auth,), raise_for_status=raises, connector=connector, timeout=timeout)
 
 
-CLIENTS = {
-    "httpx": by_httpx,
-    "httpx2": by_httpx,
-    "httpx-async": by_async_httpx,
-    "httpx2-async": by_async_httpx,
-    "requests": by_requests,
-    "aiohttp-async": by_aiohttp,
-}
 WAYS = [
     Way("httpx"),
     Way("httpx", "asyncio"),

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 UNAUTHORIZED = 401
 PORTS = {"http": 80, "https": 443}
-_MAX_FOREIGN = 1000  # origins remembered as logged; a crawler can visit any number
+_MOST_LOGGED = 1000  # other origins that are logged, once each; a crawler can visit any number
 
 Origin: TypeAlias = tuple[str, str, int | None]
 """Scheme, host and port (RFC 6454), as the HTTP client parses them; the port is that of the scheme by default."""
@@ -55,7 +55,8 @@ class Adapter:
         hosts: More hosts that may get the token, over HTTPS: ``"example.domo.com"``, ``"gateway.example.com:8443"``.
 
     Raises:
-        ConfigurationError: A host is invalid, the base URL is on port 80, or the provider is not a ``TokenProvider``.
+        ConfigurationError: A host is invalid, the base URL is ``http://`` on port 80, or the provider is not a
+            ``TokenProvider``.
     """
 
     def __init__(self, provider: TokenProvider, *, hosts: Iterable[str] = ()) -> None:
@@ -67,17 +68,19 @@ class Adapter:
         self._provider = provider
         urls = [f"https://{_checked(host)}" for host in ([hosts] if isinstance(hosts, str) else hosts)]
         self._origins = frozenset(self._origin(url) for url in (provider.base_url, *urls))
-        self._foreign: set[Origin] = set()
+        self._logged: set[Origin] = set()
         if any(scheme == "http" and port == PORTS["http"] for scheme, _, port in self._origins):
             raise ConfigurationError(  # requests and httpx do, although it is another origin
                 "HTTP clients keep the token when port 80 redirects to https:// on the same host. Use another port."
             )
 
     @classmethod
-    def from_env(cls, *, hosts: Iterable[str] = (), **provider_args: Unpack[ProviderArgs]) -> Self:
+    def from_env(
+        cls, prefix: str = "DOMO_", *, hosts: Iterable[str] = (), **provider_args: Unpack[ProviderArgs]
+    ) -> Self:
         """Use the credentials in ``DOMO_CLIENT_ID`` and ``DOMO_CLIENT_SECRET``; see ``TokenProvider.from_env``."""
         try:
-            provider = TokenProvider.from_env(**provider_args)
+            provider = TokenProvider.from_env(prefix, **provider_args)
         finally:
             del provider_args  # httpx_args may hold a proxy's password, and tracebacks can show locals
         return cls(provider, hosts=hosts)
@@ -108,13 +111,11 @@ class Adapter:
         """The origin of a URL."""
 
     def _is_ours(self, origin: Origin) -> bool:
-        """Whether the token may go there. The first request to each other origin is logged."""
+        """Whether the token may go there. Logs the first request to each other origin."""
         if origin in self._origins:
             return True
-        if origin not in self._foreign:
-            if len(self._foreign) >= _MAX_FOREIGN:
-                self._foreign.clear()
-            self._foreign.add(origin)
+        if origin not in self._logged and len(self._logged) < _MOST_LOGGED:
+            self._logged.add(origin)
             logger.warning("No token is sent to %s://%s:%s: not the origin of the base URL, not in hosts", *origin)
         return False
 

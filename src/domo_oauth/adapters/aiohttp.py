@@ -42,7 +42,7 @@ class DomoAuth(Adapter):
         Raises:
             DomoOAuthError: No token could be obtained.
         """
-        # All requests of one redirect chain share this list. aiohttp has no public sign of a redirect.
+        # All requests of one redirect chain share this list; aiohttp has no public sign of a redirect.
         call = getattr(request, "_traces", request)
         if not self._is_ours(self._origin(request.url)):
             response = await handler(request)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from domo_oauth.errors import ConfigurationError, chain
+from domo_oauth.errors import chain
 
 from ._adapter import PORTS, UNAUTHORIZED, Adapter, bearer
 
@@ -26,7 +26,7 @@ class AuthFlow(Adapter):
     """The auth flow for httpx and httpx2, which have the same interface. See ``Adapter``.
 
     If a response hook raises on a 401, as ``raise_for_status()`` does, the caller gets its error, and the next request
-    gets a new token. That takes an error with the attribute ``response``, or one that such an error caused.
+    gets a new token. This works if the error, or one in its chain of causes, has the attribute ``response``.
     """
 
     _library: Any
@@ -78,10 +78,7 @@ class AuthFlow(Adapter):
         return False
 
     def _origin(self, url: str) -> Origin:
-        try:
-            return _origin(self._library.URL(url))
-        except self._library.InvalidURL as error:
-            raise ConfigurationError(f"{self._library.__name__} does not accept {url}: {error}") from None
+        return _origin(self._library.URL(url))
 
 
 class DomoAuth(AuthFlow, httpx.Auth):

@@ -29,7 +29,7 @@ __all__ = ["DomoAuth"]
 class DomoAuth(Adapter, AuthBase):
     """Adds a token to requests for Domo, and to no others. See ``Adapter``.
 
-    After a 401, the response to the second request has the first one in its ``history``.
+    After a retry, the ``history`` of the response has the 401, without the token: caches store the history.
     """
 
     def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -47,17 +47,11 @@ class DomoAuth(Adapter, AuthBase):
     def _look(self, token: Token, response: requests.Response, **send_args: Any) -> requests.Response:
         """Look at the response to a request with the token, or to what it was redirected to."""
         request = response.request
-        if request.headers.get("Authorization") != bearer(token):
-            return response
-        if response.status_code != UNAUTHORIZED:
+        if response.status_code != UNAUTHORIZED or request.headers.get("Authorization") != bearer(token):
             return response
         if not self._refused(token, urlsplit(response.url).hostname or "", repeatable=_rewind(request)):
             return response
-        try:
-            another = self._provider.get_token()
-        except BaseException:
-            response.close()  # nobody else will
-            raise
+        another = self._provider.get_token()
         if another.access_token == token.access_token:
             return response
         with suppress(requests.RequestException):
@@ -65,6 +59,8 @@ class DomoAuth(Adapter, AuthBase):
         again = request.copy()  # nobody who kept the first request sees the second token
         again.headers["Authorization"] = bearer(another)
         second: requests.Response = response.connection.send(again, **send_args)
+        response.request = request.copy()
+        del response.request.headers["Authorization"]
         second.history.append(response)
         return second
 
