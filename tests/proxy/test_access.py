@@ -1,0 +1,57 @@
+"""`domo-oauth proxy`, the local gateway that adds the token: which requests it accepts."""
+
+from __future__ import annotations
+
+import pytest
+
+from domo_oauth.proxy import Access
+from tests.proxy.conftest import KEY
+
+REFUSED = [
+    ({}, "GET", "/v1", {"Authorization": ""}, 401),
+    ({}, "GET", "/v1", {"Authorization": f"Bearer {KEY}x"}, 401),
+    ({}, "GET", "/v1", {"Authorization": f"Basic {KEY}"}, 401),
+    ({}, "GET", "/v1", {"Host": "rebound.example"}, 421),
+    ({}, "GET", "/v1", {"Host": "["}, 421),
+    ({}, "GET", "/v1", {"Host": ""}, 421),
+    ({}, "GET", "/healthz", {"Host": "rebound.example"}, 421),
+    ({}, "GET", "/v1", {"Origin": "http://127.0.0.1"}, 403),
+    ({}, "OPTIONS", "/v1", {"Origin": "null", "Access-Control-Request-Method": "GET"}, 403),
+    ({}, "GET", "/v1", {"Sec-Fetch-Site": "cross-site"}, 403),
+    ({"key": None}, "GET", "/v1", {"Origin": "https://page.example"}, 403),
+    ({}, "TRACE", "/v1", {}, 501),
+    ({}, "GET", "/oauth/token", {}, 403),
+    ({}, "GET", "/v1/%2e%2e/oauth/token", {}, 403),
+    ({"read_only": True}, "POST", "/v1/datasets", {}, 403),
+    ({"allow": ("/v1/datasets/*",)}, "GET", "/v1/users", {}, 403),
+    ({"allow": ("/v1/datasets/*",)}, "GET", "/v1/datasets", {}, 403),
+    ({"allow": ("/v1/datasets/*",)}, "GET", "/v1/datasets/..%2fusers", {}, 403),
+    ({"allow": ("/v1/datasets/*",)}, "GET", "/v1/datasets/%252e%252e/users", {}, 403),
+    ({"allow": ("/v1/datasets/*",)}, "GET", "/v1/datasets/..%5cusers", {}, 403),
+]
+FORWARDED = [
+    ({}, "GET", {}),
+    ({}, "GET", {"Host": "localhost:1"}),
+    ({}, "GET", {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "cors"}),  # Node.js sends the second one
+    ({"hosts": frozenset({"domo-proxy"})}, "GET", {"Host": "Domo-Proxy:8766"}),
+    ({"key": None}, "GET", {"Host": "domo", "Authorization": ""}),
+    ({"read_only": True}, "GET", {}),
+    ({"read_only": True}, "HEAD", {}),
+    ({"allow": ("/v2/*", "/v1/datasets/*")}, "DELETE", {}),
+]
+
+
+@pytest.mark.parametrize(("access", "method", "path", "headers", "status"), REFUSED)
+def test_these_requests_are_refused_and_do_not_reach_the_api(proxy, api, access, method, path, headers, status):
+    received = proxy(Access(**{"key": KEY} | access)).request(method, path, headers=headers)
+    assert received.status_code == status
+    assert received.json()["status"] == status
+    assert received.headers["Content-Type"] == "application/problem+json"
+    assert ("WWW-Authenticate" in received.headers) == (status == 401)
+    assert api.requests == []
+
+
+@pytest.mark.parametrize(("access", "method", "headers"), FORWARDED)
+def test_these_requests_are_forwarded(proxy, api, access, method, headers):
+    assert proxy(Access(**{"key": KEY} | access)).request(method, "/v1/datasets/1", headers=headers).status_code == 200
+    assert [seen.path for seen in api.seen] == ["/oauth/token?grant_type=client_credentials", "/v1/datasets/1"]

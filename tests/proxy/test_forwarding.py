@@ -1,0 +1,208 @@
+"""`domo-oauth proxy`, the local gateway that adds the token: what it forwards and changes (RFC 9110, section 7.6)."""
+
+from __future__ import annotations
+
+import logging
+import re
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from domo_oauth import TransportError
+from domo_oauth import proxy as module
+from domo_oauth.proxy import REPEATABLE_BODY, Access
+from tests.adapters.server import answer
+from tests.fakes import until
+from tests.proxy.conftest import KEY, SECRET, running
+
+
+def fields(request: bytes) -> list[tuple[str, str]]:
+    lines = request.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
+    return [tuple(line.lower().split(": ", 1)) for line in lines]
+
+
+def raw(client: httpx.Client, request: str) -> bytes:
+    """Send a request as it is, and return all that comes until the connection closes."""
+    with socket.create_connection((client.base_url.host, client.base_url.port), timeout=60) as connection:
+        connection.sendall(request.encode())
+        received = b""
+        while data := connection.recv(65536):
+            received += data
+    return received
+
+
+HEAD = f"Host: localhost\r\nAuthorization: Bearer {KEY}\r\nConnection: close\r\n"
+
+
+def test_only_end_to_end_fields_are_forwarded(proxy, api):
+    sent = f"GET /v1/a%2Fb%20c?q=a%20b&q=%26 HTTP/1.1\r\n{HEAD}Connection: X-Own\r\nX-Own: 1\r\nTE: trailers\r\n"
+    received = raw(proxy(), f"{sent}Keep-Alive: 1\r\nUpgrade: h2c\r\nX-Kept: 1\r\nX-Kept: 2\r\nVia: 1.0 me\r\n\r\n")
+    [request] = api.api_requests
+    assert request.startswith(b"GET /v1/a%2Fb%20c?q=a%20b&q=%26 HTTP/1.1\r\n")
+    assert fields(request) == [
+        ("host", api.authority),
+        ("x-kept", "1"),
+        ("x-kept", "2"),
+        ("via", "1.0 me"),
+        ("via", "1.1 domo-oauth"),
+        ("authorization", "bearer canary-token-1"),
+    ]
+    assert received.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert received.endswith(b"\r\n\r\n{}")
+
+
+def test_the_answer_keeps_what_is_end_to_end(proxy, api):
+    api.respond = api.api = lambda request: answer(
+        404, "{}", "Set-Cookie: a=1", "Set-Cookie: b=2", "Keep-Alive: 9", "Connection: X-Own", "X-Own: 1", "Date: today"
+    )
+    received = raw(proxy(), f"GET /v1 HTTP/1.1\r\n{HEAD}\r\n")
+    assert sorted(fields(received)) == [
+        ("connection", "close"),
+        ("content-length", "2"),
+        ("date", "today"),
+        ("set-cookie", "a=1"),
+        ("set-cookie", "b=2"),
+        ("via", "1.1 domo-oauth"),
+    ]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY"])
+def test_every_method_is_forwarded(proxy, api, method):
+    assert proxy().request(method, "/v1").status_code == 200
+    assert api.seen[-1].path == "/v1"
+    assert api.requests[-1].startswith(method.encode())
+
+
+@pytest.mark.parametrize("size", [5, REPEATABLE_BODY + 1])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_arrives_whole(proxy, api, size, chunked):
+    body = b"x" * size
+    assert proxy().put("/v1", content=iter([body[:2], body[2:]]) if chunked else body).status_code == 200
+    assert api.seen[-1].body == body
+
+
+def test_expect_100_continue_is_answered(proxy, api):
+    received = raw(proxy(), f"PUT /v1 HTTP/1.1\r\n{HEAD}Content-Length: 0\r\nExpect: 100-continue\r\n\r\n")
+    assert received.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
+    assert "expect" not in dict(fields(api.requests[-1]))
+
+
+def test_a_redirect_is_passed_on(proxy, api):
+    api.redirects["/v1"] = "https://elsewhere.example/"
+    received = proxy().get("/v1")
+    assert (received.status_code, received.headers["Location"]) == (307, "https://elsewhere.example/")
+
+
+@pytest.mark.parametrize(
+    ("size", "statuses", "tokens"),
+    [
+        (REPEATABLE_BODY, [200, 200], ["1", "2", "2"]),
+        (REPEATABLE_BODY + 1, [401, 200], ["1", "2"]),  # too long to be kept, but the next request has a new token
+    ],
+)
+def test_a_401_is_renewed_and_the_request_repeated(proxy, api, size, statuses, tokens):
+    client, api.refuse = proxy(), 1
+    assert [client.put("/v1", content=b"x" * size).status_code for _ in range(2)] == statuses
+    assert [token.removeprefix("canary-token-") for token in api.tokens if token] == tokens
+
+
+TOKEN_ERRORS = [
+    (answer(401, {"error": "invalid_client"}), 502, None),
+    (answer(429, {"error": "x"}, "Retry-After: 70"), 503, "70"),
+]
+
+
+@pytest.mark.parametrize(("granted", "status", "retry_after"), TOKEN_ERRORS, ids=["401", "429"])
+def test_token_errors_are_problems_with_advice(proxy, api, granted, status, retry_after):
+    api.grant = lambda request: granted
+    received = proxy().get("/v1")
+    assert (received.status_code, received.headers.get("Retry-After")) == (status, retry_after)
+    assert received.headers["Content-Type"] == "application/problem+json"
+    assert received.json()["detail"].startswith("No token for this request. GET http://127.0.0.1:")
+    assert received.json()["status"] == status
+
+
+def test_an_api_that_cannot_be_reached_is_502(proxy, api):
+    client = proxy()
+    assert client.get("/v1").status_code == 200
+    api.__exit__()
+    received = client.get("/v1")
+    assert (received.status_code, received.json()["title"]) == (502, "Bad Gateway")
+    assert api.url in received.json()["detail"]
+
+
+def test_an_api_that_does_not_answer_is_504(proxy, api, monkeypatch):
+    monkeypatch.setattr(module, "TIMEOUT", 0.2)
+    stop = threading.Event()
+    api.api = lambda request: answer(200) if stop.wait(60) else b""
+    received = proxy().get("/v1")
+    stop.set()
+    assert received.status_code == 504
+
+
+def test_an_answer_that_breaks_off_stays_incomplete(proxy, api, caplog):
+    api.api = lambda request: answer(200, "{", missing=1)
+    with pytest.raises(httpx.RemoteProtocolError):
+        proxy().get("/v1")
+    assert "The API's answer broke off" in caplog.text
+
+
+def test_a_caller_that_hangs_up_is_forgotten(proxy, api):
+    client = proxy()
+    with socket.create_connection((client.base_url.host, client.base_url.port)) as connection:
+        connection.sendall(f"PUT /v1 HTTP/1.1\r\n{HEAD}Content-Length: 9\r\n\r\nhalf".encode())
+    assert client.get("/v1").status_code == 200
+    assert [seen.body for seen in api.seen if seen.path == "/v1"] == [b""]
+
+
+def test_one_line_is_logged_for_each_request_without_secrets(proxy, caplog):
+    caplog.set_level(logging.INFO)
+    client = proxy()
+    client.get("/v1/datasets?secret=canary-query")
+    client.get("/v1", headers={"Authorization": "Bearer canary-guess"})
+
+    def lines() -> list[str]:
+        return [each.getMessage() for each in caplog.records if each.name == "domo_oauth.proxy"]
+
+    until(lambda: len(lines()) == 2)  # each comes after its answer
+    assert sorted(re.sub(r" \d+ bytes \d+ ms$", "", line) for line in lines()) == [
+        "GET /v1 401",
+        "GET /v1/datasets 200",
+    ]
+    assert all("canary" not in line for line in lines())
+
+
+def test_health_needs_no_key_and_metrics_need_one(proxy):
+    client = proxy()
+    client.get("/v1")
+    assert httpx.get(client.base_url.join("/healthz")).text == "ok\n"
+    assert httpx.get(client.base_url.join("/metrics")).status_code == 401
+    metrics = dict(line.rsplit(" ", 1) for line in client.get("/metrics").text.splitlines() if line[0] != "#")
+    assert metrics["domo_oauth_token_requests_total"] == "1"
+    assert metrics['domo_oauth_proxy_responses_total{code="200"}'] == "2"
+    assert float(metrics["domo_oauth_token_expires_seconds"]) > 3500
+    assert SECRET not in str(metrics)
+
+
+def test_access_shows_no_key():
+    assert KEY not in repr(Access(KEY))
+
+
+def test_a_request_that_a_stop_cuts_off_gets_503(api):
+    stop = threading.Event()
+    api.api = lambda request: answer(200) if stop.wait(60) else b""
+    with ThreadPoolExecutor() as pool:
+        with running(Access(KEY), api.url) as client:
+            url, headers = client.base_url.join("/v1"), dict(client.headers)
+            under_way = pool.submit(httpx.get, url, headers=headers, timeout=60)
+            until(lambda: api.api_requests)
+        received = under_way.result(60)
+    stop.set()
+    assert (received.status_code, received.headers["Content-Type"]) == (503, "application/problem+json")
+
+
+def test_without_a_retry_after_of_domo_callers_may_soon_try_again():
+    assert module.token_problem(TransportError("No answer.")).headers["Retry-After"] == "5"
