@@ -17,35 +17,25 @@ from urllib.parse import quote, quote_plus
 CLIENT_ID = "Hq7w+Zr9/xLc3v~Kp5"
 CLIENT_SECRET = "s8Vd+Wm5/xY&uPLq2=nDv6#hJ4eTgB"
 ACCESS_TOKEN = "tK8GhZ-4wXe_2LpQ9.sVb7Yc3Mf6RaJn5.Ud1Eo0iWk"
-SECRETS = {"client id": CLIENT_ID, "client secret": CLIENT_SECRET, "token": ACCESS_TOKEN}
 
-PRINTS_TOKEN = "the command is there to give out the token"
-USER_DID = "the user put it there"
-PICKLE = "a provider that was given credentials takes them to a worker; the docstring of TokenProvider says so"
-HTTPCORE = "httpcore logs the header fields of an answer; SECURITY.md says so"
+BOTH = ("client id", "client secret")
 ALLOWED = {
-    ("output of token", "token"): PRINTS_TOKEN,
-    ("environment of exec's command", "token"): PRINTS_TOKEN,
-    ("pickle", "client id"): PICKLE,
-    ("pickle", "client secret"): PICKLE,
-    ("environment", "client id"): USER_DID,
-    ("environment", "client secret"): USER_DID,
-    ("command line with --client-id", "client id"): "the user put it there; the secret is in a file",
-    ("keyring", "client id"): "`domo-oauth login` keeps it there",
-    ("keyring", "client secret"): "`domo-oauth login` keeps it there",
-    ("names of the sandbox's clients", "client id"): "the sandbox is for tests; it never shows the secret",
-    ("frames of an HTTP client that calls the API", "token"): "they are the client's own; SECURITY.md says so",
-    ("fields of the generated client", "client id"): "attrs.asdict() asks for them",
-    ("fields of the generated client", "client secret"): "attrs.asdict() asks for them",
-    ("log of an answer's header fields", "client id"): HTTPCORE,
-    ("log of an answer's header fields", "client secret"): HTTPCORE,
+    "output of token": (("token",), "printing it is the purpose of the command"),
+    "environment of exec's command": (("token",), "passing it on is the purpose of the command"),
+    "pickle": (BOTH, "a provider that was given credentials takes them to a worker; its docstring says so"),
+    "environment": (BOTH, "the user put them there"),
+    "command line with --client-id": (("client id",), "the user put it there; the secret is in a file"),
+    "keyring": (BOTH, "`domo-oauth login` keeps them there"),
+    "names of the sandbox's clients": (("client id",), "the sandbox is for tests; it never shows the secret"),
+    "frames of an HTTP client that calls the API": (("token",), "they are the client's own; SECURITY.md says so"),
+    "fields of the generated client": (BOTH, "attrs.asdict() asks for them"),
 }
-"""The places that may hold a secret, each with the reason. No other place may."""
+"""The places that may hold a secret, which one, and the reason. No other place may."""
 
 PIECE = 12
 """Characters of a secret, in any form, that are a leak."""
 AROUND = 100
-"""Characters before and after a leak that tell whose it is."""
+"""Characters before and after a leak that show where it is."""
 
 
 def forms(secret: str) -> dict[str, str]:
@@ -68,12 +58,12 @@ def forms(secret: str) -> dict[str, str]:
 
 
 class Evidence:
-    """Everything that was said and written, by place."""
+    """Everything that was printed and written, by place."""
 
     def __init__(self) -> None:
         self._contents: dict[str, list[bytes]] = defaultdict(list)
         self._pieces: dict[bytes, tuple[str, str]] = {}
-        for name, secret in SECRETS.items():
+        for name, secret in ("client id", CLIENT_ID), ("client secret", CLIENT_SECRET), ("token", ACCESS_TOKEN):
             self.look_for(name, secret)
         # What joins the two in base64 is in neither; as the client id comes first, this finds the rest: the secret.
         self.look_for("client secret", f":{CLIENT_SECRET}")
@@ -91,12 +81,12 @@ class Evidence:
             kept = content if isinstance(content, bytes) else str(content).encode(errors="backslashreplace")
             self._contents[place].append(kept)
 
-    def add_files(self, folder: Path, place: str = "file") -> None:
+    def add_files(self, folder: Path) -> None:
         """Keep the names and contents of all files in a folder, however deep."""
         for path in sorted(folder.rglob("*")):
-            self.add(f"{place} name", path)
+            self.add("file name", path)
             if path.is_file():
-                self.add(place, path.read_bytes())
+                self.add("file", path.read_bytes())
 
     def text(self, place: str) -> str:
         """What a place holds."""
@@ -104,18 +94,17 @@ class Evidence:
 
     def leaks(self) -> list[str]:
         """Each secret in each place that may not hold it."""
-        found = self._found()
         return [
-            f"{where[0]}: {where[1]} ({form}): {around}"
-            for *where, form, around in found
-            if tuple(where) not in ALLOWED
+            f"{place}: {name} ({form}): {around}"
+            for (place, name, form), around in self._found().items()
+            if name not in ALLOWED.get(place, ((), ""))[0]
         ]
 
     def allowed(self) -> set[tuple[str, str]]:
         """The places that may hold a secret, and do."""
-        return {(place, name) for place, name, *_ in self._found()} & set(ALLOWED)
+        return {(place, name) for place, name, _ in self._found() if name in ALLOWED.get(place, ((), ""))[0]}
 
-    def _found(self) -> set[tuple[str, str, str, str]]:
+    def _found(self) -> dict[tuple[str, str, str], str]:
         found = {}
         for place, contents in list(self._contents.items()):  # a handler of logs may add to it
             content = b"\n".join(contents)
@@ -123,4 +112,4 @@ class Evidence:
                 name, form = self._pieces.get(content[start : start + PIECE], ("", ""))
                 if name and (place, name, form) not in found:
                     found[place, name, form] = content[max(0, start - AROUND) : start + AROUND].decode(errors="replace")
-        return {(*where, around) for where, around in found.items()}
+        return found

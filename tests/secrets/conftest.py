@@ -1,19 +1,20 @@
-"""Keeps all that is said and written in a test."""
+"""Captures everything a test prints or writes; and fake servers that echo the secrets."""
 
 from __future__ import annotations
 
 import logging
+import re
 import tempfile
+from base64 import b64decode
 from collections.abc import Callable, Iterator
+from html import escape
 
 import pytest
 
 from domo_oauth.provider import forget_tokens
+from tests.adapters.server import GRANTED, JSON, Answer, accepts, answer
 from tests.secrets import show
-from tests.secrets.canaries import CLIENT_ID, CLIENT_SECRET, Evidence
-
-HEADER_LOG = "receive_response_headers.complete"
-"""Of httpcore's log, at DEBUG."""
+from tests.secrets.canaries import ACCESS_TOKEN, CLIENT_ID, CLIENT_SECRET, Evidence
 
 
 class Log(logging.Handler):
@@ -24,8 +25,7 @@ class Log(logging.Handler):
         self._evidence = evidence
 
     def emit(self, record: logging.LogRecord) -> None:
-        place = "log of an answer's header fields" if HEADER_LOG in record.getMessage() else "log"
-        self._evidence.add(place, record.name, record.levelname, self.format(record), repr(vars(record)))
+        self._evidence.add("log", record.name, record.levelname, self.format(record), repr(vars(record)))
 
 
 @pytest.fixture(autouse=True)
@@ -50,13 +50,61 @@ def evidence(monkeypatch, tmp_path) -> Iterator[Evidence]:
     root.setLevel(level)
 
 
-@pytest.fixture(params=["quick tools", pytest.param("all tools", marks=pytest.mark.slow)])
-def keep(evidence, request) -> Callable[[BaseException], None]:
+@pytest.fixture
+def keep(evidence) -> Callable[[BaseException], None]:
     """Keep an error as people and tools see it."""
 
     def keep(error: BaseException) -> None:
         evidence.add("message", show.message(error))
-        evidence.add("traceback", *(tool(error) for tool in tools))
+        evidence.add("traceback", *(tool(error) for tool in show.TOOLS))
 
-    tools = show.QUICK if request.param == "quick tools" else show.TOOLS
     return keep
+
+
+def authorization(request: bytes) -> tuple[str, str]:
+    """The header field of a request, and what it stands for."""
+    sent = re.search(rb"(?i)^authorization: *([^\r]*)", request, re.MULTILINE)
+    value = sent[1].decode() if sent else ""
+    scheme, _, rest = value.partition(" ")
+    return value, b64decode(rest).decode() if scheme == "Basic" else rest
+
+
+def grants(request: bytes) -> bytes:
+    return answer(200, {"access_token": ACCESS_TOKEN, **GRANTED}, JSON)
+
+
+def refuses(request: bytes) -> bytes:
+    """A 401 that sends back what it refuses, in the fields that errors are read from."""
+    value, meaning = authorization(request)
+    fields = {"error": meaning, "message": f"{value} is wrong", "toe": meaning, "statusReason": value}
+    return answer(401, fields, JSON)
+
+
+def is_down(request: bytes) -> bytes:
+    """A proxy's page that sends the whole request back. It asks for no retry soon, so that nobody waits for one."""
+    value, meaning = authorization(request)
+    page = f"<html><title>{escape(value)} {meaning}</title><pre>{escape(request.decode())}</pre></html>"
+    return answer(502, page, "Content-Type: text/html", "Retry-After: 3600")
+
+
+def is_broken(request: bytes) -> bytes:
+    """A 200 that breaks the contract, with all that is secret in it."""
+    value, meaning = authorization(request)
+    fields = {"access_token": ACCESS_TOKEN, "token_type": value, "expires_in": value, "customer": [meaning]}
+    return answer(200, fields, JSON)
+
+
+def breaks_off(request: bytes) -> bytes:
+    """The beginning of an answer, with the token."""
+    return answer(200, f'{{"access_token": "{ACCESS_TOKEN}", "expires', JSON, missing=100)
+
+
+ANSWERS: dict[str, tuple[Answer, Answer]] = {
+    "good": (grants, accepts),
+    "refused": (refuses, refuses),
+    "down": (is_down, is_down),
+    "broken": (is_broken, is_broken),
+    "breaks": (breaks_off, breaks_off),
+}
+"""How the token endpoint answers, and how the API does."""
+CASES = ["good", "refused", *(pytest.param(case, marks=pytest.mark.slow) for case in ("down", "broken", "breaks"))]

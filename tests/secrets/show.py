@@ -11,6 +11,7 @@ import pickle
 import pprint
 import re
 import traceback
+from base64 import b64encode
 from collections.abc import Iterator
 from types import FrameType
 
@@ -25,13 +26,13 @@ def by_traceback(error: BaseException) -> str:
     """With locals, as structlog and loguru do; and without, as logging does."""
     try:
         shown = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
-    except AttributeError:  # of the repr of something that is half made; from Python 3.12 on that is no error
+    except AttributeError:  # an object that is half made may have no repr, an error before Python 3.12
         shown = ""
     return shown + logging.Formatter().formatException((type(error), error, error.__traceback__))
 
 
 def by_rich(error: BaseException) -> str:
-    """All values that rich prints. To print them it highlights the source of each frame, which takes seconds."""
+    """All values that rich prints, without the source of each frame, whose highlighting takes seconds."""
     trace = Traceback.extract(
         type(error), error, error.__traceback__, show_locals=True, locals_max_string=None, locals_max_length=None
     )
@@ -40,16 +41,8 @@ def by_rich(error: BaseException) -> str:
     return "\n".join(shown + [f"{name}={node}" for frame in frames for name, node in (frame.locals or {}).items()])
 
 
-def by_sentry(error: BaseException) -> str:
-    import sentry_sdk  # slow to import, as stack_data is slow to use
-    from sentry_sdk.utils import event_from_exception
-
-    event, _ = event_from_exception(error, client_options=sentry_sdk.Client().options)
-    return json.dumps(event, default=repr)
-
-
 def by_lookup(error: BaseException) -> str:
-    """As cgitb, stackprinter and others do: the values of all that the line of a frame names, attributes too."""
+    """As cgitb, stackprinter and IPython do: the values of all that the line of a frame names, attributes too."""
     found = []
     for each in _chain(error):
         for frame, line in traceback.walk_tb(each.__traceback__):
@@ -66,47 +59,33 @@ def _looked_up(frame: FrameType, name: str) -> object:
     return found
 
 
-def by_stack_data(error: BaseException) -> str:
-    """As IPython and others do: the values of all expressions in our functions, attributes and items too."""
-    import stack_data
-
-    found = []
-    for each in _chain(error):
-        trace = each.__traceback__
-        while trace is not None:
-            if _is_ours(trace.tb_frame) or trace.tb_frame.f_globals.get("__name__") == "tests.secrets.test_search":
-                variables = stack_data.FrameInfo(trace).variables
-                found += [f"{variable.name}={saferepr(variable.value, maxsize=None)}" for variable in variables]
-            trace = trace.tb_next
-    return "\n".join(found)
+TOOLS = (by_traceback, by_rich, by_lookup)
 
 
-QUICK = (by_traceback, by_rich, by_lookup)
-TOOLS = (*QUICK, by_sentry, by_stack_data)
+def by_sentry(error: BaseException) -> str:
+    import sentry_sdk  # slow to import and to use
+    from sentry_sdk.utils import event_from_exception
+
+    event, _ = event_from_exception(error, client_options=sentry_sdk.Client().options)
+    return json.dumps(event, default=repr)
 
 
 def message(error: BaseException) -> str:
-    """What is said without a traceback, and what a pickle of ours holds, also of the errors behind an error."""
-    said = ""
+    """What is shown without a traceback, and what a pickle of ours holds, also of the errors behind an error."""
+    shown = ""
     for each in _chain(error):
-        said += f"{each} {each!r} {each.args!r} {vars(each)!r}\n"
+        shown += f"{each} {each!r} {each.args!r} {vars(each)!r}\n"
         if type(each).__module__.startswith(OURS):
-            said += repr(pickle.dumps(each))
-    return said
+            shown += repr(pickle.dumps(each))
+    return shown
 
 
 def frames(error: BaseException) -> Iterator[tuple[bool, str]]:
     """The locals of each frame of an error, and of those behind it; and whether the frame is ours."""
     for each in _chain(error):
         for frame, _ in traceback.walk_tb(each.__traceback__):
-            yield (
-                _is_ours(frame),
-                "\n".join(f"{name}={saferepr(it, maxsize=None)}" for name, it in frame.f_locals.items()),
-            )
-
-
-def _is_ours(frame: FrameType) -> bool:
-    return frame.f_globals.get("__name__", "").partition(".")[0] in OURS
+            shown = [f"{name}={saferepr(it, maxsize=None)}" for name, it in frame.f_locals.items()]
+            yield frame.f_globals.get("__name__", "").partition(".")[0] in OURS, "\n".join(shown)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -119,20 +98,20 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def value(shown: object) -> str:
     """A value as it is printed, dumped and taken apart by those who do not know what it is."""
-    found = [repr(shown), str(shown), f"{shown}", pprint.pformat(shown), repr({"nested": [shown]})]
-    found.append(pretty_repr(shown, expand_all=True, max_string=None))
+    found = [repr(shown), f"{shown}", pprint.pformat([shown]), pretty_repr(shown, expand_all=True, max_string=None)]
     # Sentry sends the items of a tuple, not its repr. attrs.asdict() is left out: it is asked for the fields.
-    for take in (
-        vars,
-        dict,
-        list,
-        dataclasses.asdict,
-        json.dumps,
-        copy.copy,
-        lambda it: pickle.loads(pickle.dumps(it)),
-    ):
+    for take in (vars, dict, list, dataclasses.asdict, json.dumps, copy.copy, _through_pickle):
         try:
             found.append(repr(take(shown)))
         except (AttributeError, TypeError, ValueError, pickle.PicklingError) as error:
             found.append(f"{error} {error!r}")
     return "\n".join(found)
+
+
+def basic(client_id: str, secret: str) -> str:
+    """What HTTP Basic authentication sends."""
+    return b64encode(f"{client_id}:{secret}".encode()).decode()
+
+
+def _through_pickle(shown: object) -> object:
+    return pickle.loads(pickle.dumps(shown))

@@ -1,15 +1,16 @@
 """The command `domo-oauth`. Data goes to standard output, messages to standard error.
 
-It is built on click, which the extra `cli` installs. Each command is a module that is imported when it runs, so that a
-script that prints a token every minute does not pay for the other commands.
+It is built on click, which the extra `cli` installs. A command's module is imported when the command runs, so that a
+script that prints a token every minute does not pay for the others.
 """
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from domo_oauth.errors import (
     ConfigurationError,
@@ -26,6 +27,7 @@ from .messages import tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from io import TextIOWrapper
 
 __all__ = ["main"]
 
@@ -34,6 +36,7 @@ _EXIT_STATUSES: dict[type[DomoOAuthError], int] = {
     **dict.fromkeys((TransportError, RateLimitedError, ServerError), 4),
     UnexpectedResponseError: 5,
     TokenRequestError: 3,  # all others of its subclasses
+    DomoOAuthError: 1,
 }
 
 
@@ -46,21 +49,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status, as `domo-oauth --help` lists them.
     """
-    if argv is not None:
-        return _main(list(argv))
-    gc.disable()  # the process ends before there is anything worth collecting
-    try:
-        return _main(sys.argv[1:])
-    finally:
-        gc.freeze()  # a last collection when Python exits would cost more than it frees
-
-
-def _main(argv: list[str]) -> int:
-    _replace_closed_streams()
+    if argv is None:
+        argv = sys.argv[1:]
+        gc.disable()  # the process ends before there is much to collect
+        atexit.register(gc.freeze)  # so that Python does not collect when it exits
+    _prepare_streams()
     try:
         from .app import run
 
-        status = run(argv)
+        status = run(list(argv))
         sys.stdout.flush()
     except ModuleNotFoundError as error:
         if error.name != "click":
@@ -69,29 +66,27 @@ def _main(argv: list[str]) -> int:
         return 2
     except DomoOAuthError as error:
         tell(str(error))
-        return next((status for kind, status in _EXIT_STATUSES.items() if isinstance(error, kind)), 1)
+        return next(status for kind, status in _EXIT_STATUSES.items() if isinstance(error, kind))
     except KeyboardInterrupt:
         return 128 + 2  # what a shell reports for SIGINT
-    except BrokenPipeError:
-        _discard_output()
-        return 128 + 13  # what a shell reports for SIGPIPE
     except OSError as error:
         _discard_output()
+        if isinstance(error, BrokenPipeError):
+            return 128 + 13  # what a shell reports for SIGPIPE
         tell(f"{error.filename or 'Standard output'} cannot be used: {error.strerror or error}.")
         return 1
     return status
 
 
-def _replace_closed_streams() -> None:
-    """Python has None for a stream that was closed (`>&-`), and print() would then write to the other one."""
+def _prepare_streams() -> None:
+    """Replace closed streams (`>&-`), which are None: print() would write messages to standard output instead."""
     if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison] -- typeshed does not know
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 -- open until the process ends
     if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] -- as above
         # Opened for reading, so that writing fails with an error, as it does for other commands.
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8")
-    reconfigure = getattr(sys.stdout, "reconfigure", None)
-    if reconfigure is not None:
-        reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is not an error
+    # A name that the terminal cannot show is not an error.
+    cast("TextIOWrapper", sys.stdout).reconfigure(errors="backslashreplace")
 
 
 def _discard_output() -> None:

@@ -21,10 +21,11 @@ _COMMANDS = {
     "token": "domo_oauth.cli.token:token",
     "exec": "domo_oauth.cli.exec:exec_",
     "whoami": "domo_oauth.cli.token:whoami",
-    "forget": "domo_oauth.cli.forget:forget",
-    "login": "domo_oauth.cli.keyring:login",
-    "logout": "domo_oauth.cli.keyring:logout",
+    "forget": "domo_oauth.cli.token:forget",
+    "login": "domo_oauth.cli.login:login",
+    "logout": "domo_oauth.cli.login:logout",
     "doctor": "domo_oauth.cli.doctor:doctor",
+    "proxy": "domo_oauth.cli.proxy:proxy",
     "sandbox": "domo_oauth.sandbox.command:command",
     "verify": "domo_oauth.cli.contract:verify",
     "record": "domo_oauth.cli.contract:record",
@@ -51,16 +52,17 @@ class _LazyGroup(click.Group):
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in _COMMANDS:
-            module, _, name = _COMMANDS[cmd_name].partition(":")
-            command: click.Command = copy(getattr(import_module(module), name))
-            command.epilog = f"{command.epilog or ''}\n\n{_EXIT_STATUSES}"
-            return command
-        if ctx.resilient_parsing:  # while a shell completes the line
-            return None
-        from difflib import get_close_matches
+        if cmd_name not in _COMMANDS:
+            if ctx.resilient_parsing:  # while a shell completes the line
+                return None
+            from difflib import get_close_matches
 
-        raise ConfigurationError(f"No such command.{_did_you_mean(get_close_matches(cmd_name, _COMMANDS))} {_see(ctx)}")
+            near = get_close_matches(cmd_name, _COMMANDS)
+            raise ConfigurationError(f"No such command.{_did_you_mean(near)} See '{_NAME} --help'.")
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = copy(getattr(import_module(module), name))
+        command.epilog = f"{command.epilog or ''}\n\n{_EXIT_STATUSES}"
+        return command
 
 
 @click.group(
@@ -119,7 +121,8 @@ def run(argv: list[str]) -> int:
     except click.exceptions.Exit as ended:
         return ended.exit_code
     except click.UsageError as error:
-        tell(f"{_problem(error)} {_see(error.ctx)}")
+        path = error.ctx.command_path if error.ctx else _NAME
+        tell(f"{_problem(error)} See '{path} --help'.")
         return 2
 
 
@@ -134,7 +137,7 @@ def _problem(error: click.UsageError) -> str:
     match error:
         case click.NoSuchOption(option_name=name):  # may be a secret that begins with a hyphen
             named = f": {name}" if re.fullmatch(r"--[a-z][a-z-]{,29}", name) else ""
-            return f"No such option{named}.{_did_you_mean(error.possibilities or [])}"
+            return f"No such option{named}.{_did_you_mean(error.possibilities)}"
         case click.MissingParameter() | click.BadOptionUsage():
             return error.format_message()  # names the option or argument, and quotes nothing
         case click.BadParameter(param=click.Parameter() as parameter, ctx=click.Context() as ctx):
@@ -143,9 +146,5 @@ def _problem(error: click.UsageError) -> str:
             return "Unexpected argument."
 
 
-def _did_you_mean(names: list[str]) -> str:
+def _did_you_mean(names: list[str] | None) -> str:
     return f" Did you mean {' or '.join(sorted(names))}?" if names else ""
-
-
-def _see(ctx: click.Context | None) -> str:
-    return f"See '{ctx.command_path if ctx else _NAME} --help'."

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -19,23 +17,13 @@ from .messages import tell
 from .options import token_options
 from .token import obtain
 
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
-
 _WITHHELD = {CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE, SECRET_FILE_VARIABLE, STORE_VARIABLE}
 _NOT_EXECUTABLE, _NOT_FOUND = 126, 127  # as in shells
 
 
-def _programs(_ctx: click.Context, _parameter: click.Parameter, start: str) -> list[CompletionItem]:
-    from click.shell_completion import CompletionItem
-
-    found = {path.name for folder in os.get_exec_path() for path in Path(folder).glob(f"{start}*")}
-    return [CompletionItem(name) for name in sorted(found)] or [CompletionItem(start, type="file")]
-
-
 @click.command(context_settings={"allow_interspersed_args": False})
 @token_options
-@click.argument("command", metavar="[--] COMMAND...", nargs=-1, required=True, shell_complete=_programs)
+@click.argument("command", metavar="[--] COMMAND...", nargs=-1, required=True, type=click.Path())
 def exec_(command: tuple[str, ...], **options: Any) -> int:
     """Run a command with an access token in its environment.
 
@@ -53,8 +41,6 @@ def exec_(command: tuple[str, ...], **options: Any) -> int:
     obtained = obtain(**options)
     environment = {name: value for name, value in os.environ.items() if name not in _WITHHELD}
     environment["DOMO_ACCESS_TOKEN"] = obtained.token.access_token
-    if obtained.client.file is not None:
-        _close(obtained.client.file)
     try:
         _become(command, environment)
     except FileNotFoundError:
@@ -63,16 +49,6 @@ def exec_(command: tuple[str, ...], **options: Any) -> int:
     except OSError as error:
         tell(f"exec: the command cannot be run: {error.strerror}.")
         return _NOT_EXECUTABLE
-
-
-def _close(secret: os.stat_result) -> None:
-    """Close the secret's file wherever it is open, such as at stdin: the command could rewind and read it."""
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    with suppress(OSError):  # there is no /dev/fd
-        for number in map(int, os.listdir("/dev/fd")):  # noqa: PTH208 -- names, not paths
-            with suppress(OSError):  # the descriptor of the listing is closed by now
-                if os.path.samestat(os.fstat(number), secret):
-                    os.dup2(nothing, number)
 
 
 def _become(command: tuple[str, ...], environment: dict[str, str]) -> NoReturn:

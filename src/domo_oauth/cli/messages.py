@@ -7,8 +7,6 @@ import re
 import sys
 from contextlib import suppress
 
-__all__ = ["fit", "show_log", "tell"]
-
 _OPTIONS = (
     (r", FileStore\(path\)", " in DOMO_STORE"),
     (r" The request goes on in the background: try again, or wait longer with timeout=seconds\.", ""),
@@ -17,12 +15,12 @@ _OPTIONS = (
     (r"pass None if", "leave --scope out if"),
     (r"pass Scope\.custom\((.*)\)", r"pass --custom-scope \1"),
 )
-"""What messages of the package say to Python programmers, and what that is for users of the command."""
+"""Advice for Python programmers in messages of the package, and the same advice for users of the command."""
 _logger = logging.getLogger("domo_oauth")
 
 
 def tell(text: str) -> None:
-    """Print a message. If standard error cannot be written to, there is nobody to tell."""
+    """Print a message, if standard error can be written to."""
     with suppress(OSError):
         print(f"domo-oauth: {fit(text)}", file=sys.stderr)
 
@@ -37,16 +35,16 @@ def fit(text: str) -> str:
 
 
 class _Handler(logging.Handler):
-    def filter(self, record: logging.LogRecord) -> bool:
-        # The provider warns about what the command reports itself: that there is no token, or a short-lived one.
-        return record.name != "domo_oauth.provider" or _logger.level < logging.WARNING
-
     def emit(self, record: logging.LogRecord) -> None:
-        tell(self.format(record))
+        # The command itself reports what the provider warns about: that there is no token, or a short-lived one.
+        if record.name != "domo_oauth.provider" or _logger.level < logging.WARNING:
+            tell(self.format(record))
+
+
+_handler = _Handler()
 
 
 def show_log(*, verbose: bool) -> None:
     """Print the package's warnings as messages from now on; if verbose, everything that it logs."""
     _logger.setLevel(logging.DEBUG if verbose else logging.WARNING)
-    if not any(isinstance(handler, _Handler) for handler in _logger.handlers):
-        _logger.addHandler(_Handler())
+    _logger.addHandler(_handler)

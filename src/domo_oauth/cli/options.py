@@ -13,7 +13,7 @@ from domo_oauth.errors import ConfigurationError
 from domo_oauth.scopes import Scope, scope_names
 from domo_oauth.stores import STORE_VARIABLE, open_store
 
-from .messages import show_log
+from .messages import show_log, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,12 +82,16 @@ def chosen_scopes(scope: tuple[str, ...], custom_scope: tuple[str, ...]) -> tupl
 
 
 def chosen_store() -> Store | None:
-    """The store that `DOMO_STORE` names, by default a folder in the user's cache; None for `none`."""
+    """The store that `DOMO_STORE` names, by default a folder in the user's cache; None for `none` or without a home."""
     if where := os.environ.get(STORE_VARIABLE, "").strip():
         return open_store(where)
     from domo_oauth.stores.file import FileStore
 
-    return FileStore()
+    try:
+        return FileStore()
+    except ConfigurationError as error:  # the home folder is unknown
+        tell(f"Going on without a store: {error}")
+        return None
 
 
 def store_name(store: Store) -> str:

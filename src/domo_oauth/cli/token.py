@@ -1,22 +1,20 @@
-"""`domo-oauth token` and `whoami`, and the token of all commands that need one: from the store, else from Domo."""
+"""`domo-oauth token`, `whoami` and `forget`, and the token of all commands that need one."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from domo_oauth import timing
-from domo_oauth.errors import SHARED_REFUSALS, ConfigurationError, DomoOAuthError, UnexpectedResponseError
+from domo_oauth.errors import ConfigurationError, DomoOAuthError, TokenRequestError, UnexpectedResponseError
 from domo_oauth.provider import TokenProvider
-from domo_oauth.stores import STORE_VARIABLE
 
 from .credentials import Found, find
 from .messages import fit, tell
-from .options import chosen_scopes, chosen_store, json_option, store_name, token_options
+from .options import chosen_scopes, chosen_store, client_options, json_option, scope_options, store_name, token_options
 
 if TYPE_CHECKING:
     from domo_oauth.token import Token
@@ -28,10 +26,8 @@ _FORMATS = {
     "env": "export DOMO_ACCESS_TOKEN='{}'",
     "curl-config": 'header = "Authorization: Bearer {}"',
 }
-_USABLE = 60.0
-"""Seconds that a stored token must last to be used if no other can be had."""
 _PATIENCE = 10.0
-"""Seconds to wait for the next token while the stored one is usable."""
+"""Seconds to wait for the next token while the stored one can be used."""
 
 
 class Obtained(NamedTuple):
@@ -116,53 +112,72 @@ def whoami(*, as_json: bool, **options: Any) -> None:
         print(f"{name.replace('_', ' '):<17}{'unknown' if value in (None, '') else fit(str(value))}")
 
 
+@click.command
+@click.option("--all", "everything", is_flag=True, help="Remove all entries of the store, of every client.")
+@scope_options
+@client_options
+def forget(scope: tuple[str, ...], custom_scope: tuple[str, ...], *, everything: bool, **client: Any) -> None:
+    """Remove stored access tokens.
+
+    Domo cannot revoke a token: a copy of it stays good until it expires.
+
+    \b
+    Examples:
+      domo-oauth forget --scope data     # the token for exactly these scopes
+      domo-oauth forget --all
+    """
+    store = chosen_store()
+    if store is None:
+        raise ConfigurationError("There is no store.")
+    if everything:
+        count = store.clear()
+        tell(f"Removed {count} {'entry' if count == 1 else 'entries'} from {store_name(store)}.")
+        return
+    from domo_oauth.stores.sealing import Seal
+
+    scopes, found = chosen_scopes(scope, custom_scope), find(**client)
+    name = Seal(found.credentials, scopes, found.base_url).name
+    removed = "Removed the" if store.load(name) else "There was no"
+    store.delete(name)
+    which = f"of the client {found.credentials.masked_client_id} for {' '.join(scopes) if scopes else 'all its scopes'}"
+    tell(f"{removed} entry {which} in {store_name(store)}.")
+
+
 def obtain(
     scope: tuple[str, ...], custom_scope: tuple[str, ...], min_lifetime: float | None, *, no_store: bool, **client: Any
 ) -> Obtained:
     """Get a token that lasts long enough. The arguments are those of `token_options`."""
     scopes, found = chosen_scopes(scope, custom_scope), find(**client)
-    try:
-        store = None if no_store else chosen_store()
-    except ConfigurationError as error:
-        if os.environ.get(STORE_VARIABLE):
-            raise
-        tell(f"Going on without a store: {error}")
-        store = None
+    store = None if no_store else chosen_store()
     provider = TokenProvider(found.credentials, scopes=scopes, store=store, base_url=found.base_url)
     try:
-        token, stored = _get(provider, min_lifetime)
-    except SHARED_REFUSALS:
+        token = _get(provider, min_lifetime)
+    except TokenRequestError:
         if not provider.stats().requests:
             tell("Domo has just refused another process, so it is not asked again yet:")
         raise
     if not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", token.access_token):
         raise UnexpectedResponseError("The token has characters that a bearer token cannot have (RFC 6750, 2.1).")
-    left = _left(provider)
+    stats = provider.stats()
+    left = stats.expires_in or 0.0
     if min_lifetime is not None and left < min_lifetime:
         tell(
             f"This token is good for {int(left)} s, and --min-lifetime asks for {min_lifetime:.10g}: Domo granted it "
             f"for {token.expires_in} s. Ask for less, or each call makes a request for a token."
         )
-    origin = f"the store {store_name(store)}" if store is not None and stored else "Domo"
+    origin = f"the store {store_name(store)}" if store and stats.stored and not stats.refreshes else "Domo"
     return Obtained(token, origin, left, found)
 
 
-def _get(provider: TokenProvider, min_lifetime: float | None) -> tuple[Token, bool]:
-    """A token, and whether it was stored. A stored one that is about to expire is used only if no other can be had."""
+def _get(provider: TokenProvider, min_lifetime: float | None) -> Token:
+    """A token. A stored one that is about to expire is used only if no other can be had."""
     token = provider.get_token(min_lifetime=min_lifetime)
     wanted = min(timing.STALE_WINDOW, token.expires_in * timing.STALE_SHARE)
-    if min_lifetime is not None or _left(provider) >= wanted:
-        return token, not provider.stats().requests
-    usable = _left(provider) >= _USABLE
-    try:
-        token = provider.get_token(_PATIENCE if usable else None, wanted)
-    except DomoOAuthError as error:
-        if not (usable and error.retryable):
-            raise
-        tell(f"The stored token is used once more, as no other can be had. {error}")
-        return token, True
-    return token, not provider.stats().requests
-
-
-def _left(provider: TokenProvider) -> float:
-    return provider.stats().expires_in or 0.0
+    if min_lifetime is None and (provider.stats().expires_in or 0.0) < wanted:
+        try:
+            return provider.get_token(_PATIENCE, wanted)
+        except DomoOAuthError as error:
+            if not error.retryable:
+                raise
+            tell(f"The stored token is used once more, as no other can be had. {error}")
+    return token
