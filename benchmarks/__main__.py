@@ -1,8 +1,7 @@
-"""Measure domo-oauth beside its peers: ``python -m benchmarks [--quick] [--only NAMES]``."""
+"""Measure domo-oauth beside its peers: ``python -m benchmarks``."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import platform
 import subprocess
@@ -11,9 +10,9 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import certifi
+import click
 import trustme
 
 from . import report
@@ -28,25 +27,23 @@ _LONG = 5.0
 """Seconds; what takes longer is measured once."""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help=f"{_QUICK_ROUNDS} rounds instead of {_ROUNDS}, no probes")
-    parser.add_argument("--only", metavar="NAMES", help="only these rows, features and libraries; writes nothing")
-    options = parser.parse_args()
-    only = set(options.only.split(",")) if options.only else set()
-    if unknown := only - {*SUBJECTS, *ROWS, *FEATURES}:
-        parser.error(f"unknown: {', '.join(sorted(unknown))}")
-    names = [name for name in SUBJECTS if name == OURS or name in only or not only & {*SUBJECTS}]
-    keys = [key for key in ROWS if key in only or not only - {*SUBJECTS}]
-    probed = [key for key in FEATURES if FEATURES[key].probe and (key in only or not (only or options.quick))]
-    rounds = _QUICK_ROUNDS if options.quick else _ROUNDS
-
+@click.command()
+@click.option("--quick", is_flag=True, help=f"{_QUICK_ROUNDS} rounds instead of {_ROUNDS}, no probes.")
+@click.option("--only", metavar="NAMES", default="", help="Only these rows, features and libraries; print only.")
+def main(*, quick: bool, only: str) -> None:
+    """Measure domo-oauth beside its peers, and write results.json and results.md."""
+    chosen = {name for name in only.split(",") if name}
+    if unknown := chosen - {*SUBJECTS, *ROWS, *FEATURES}:
+        raise click.UsageError(f"unknown: {', '.join(sorted(unknown))}")
+    names = [name for name in SUBJECTS if name == OURS or name in chosen or not chosen & {*SUBJECTS}]
+    keys = [key for key in ROWS if key in chosen or not chosen - {*SUBJECTS}]
+    probes = [each for each in FEATURES.values() if each.probe and (each.key in chosen or not (chosen or quick))]
+    rounds = _QUICK_ROUNDS if quick else _ROUNDS
+    today = datetime.now(UTC).date().isoformat()
     with ExitStack() as stack:
         libraries = _libraries(names, stack)
-        samples = _measure(libraries, keys, rounds)
-        seen = {key: {"what": FEATURES[key].what, "seen": _probe(libraries, key)} for key in probed}
-    figures = {key: {name: report.numbers(ROWS[key], each) for name, each in samples[key].items()} for key in keys}
-    today = datetime.now(UTC).date().isoformat()
+        samples = _measure(libraries, keys, rounds if keys else 0)
+        seen = {each.key: {"what": each.what, "seen": _probe(libraries, each.key)} for each in probes}
     results = {
         "date": today,
         "python": platform.python_version(),
@@ -54,11 +51,11 @@ def main() -> None:
         "rounds": rounds,
         "versions": {library.name: versions(library.name) for library in libraries},
         "failed": {library.name: sorted(library.failed) for library in libraries if library.failed},
-        "figures": figures,
-        "features": {"date": today, "rows": seen} if seen else report.read()["features"] if not only else {},
+        "figures": {key: {name: report.numbers(ROWS[key], of[name]) for name in of} for key, of in samples.items()},
+        "features": {"date": today, "rows": seen} if seen else report.read()["features"] if not chosen else {},
     }
-    print(f"\n{report.table(results)}")
-    if not only:
+    click.echo(f"\n{report.table(results)}")
+    if not chosen:
         report.write(results)
 
 
@@ -78,9 +75,9 @@ def start_endpoint(stack: ExitStack) -> tuple[Endpoint, dict[str, str], Path]:
     assert server.stdout
     stack.callback(server.stdin.close)
     port, tls_port = map(int, server.stdout.readline().split())
-    tls = {"DOMO_API_URL": f"https://localhost:{tls_port}", "SSL_CERT_FILE": str(folder / "authorities.pem")}
     endpoint = Endpoint(port)
     stack.callback(endpoint.close)
+    tls = {"DOMO_API_URL": f"https://localhost:{tls_port}", "SSL_CERT_FILE": str(folder / "authorities.pem")}
     return endpoint, tls, folder
 
 
@@ -88,36 +85,36 @@ def _libraries(names: list[str], stack: ExitStack) -> list[Library]:
     endpoint, tls, folder = start_endpoint(stack)
     libraries = []
     for name in names:
-        print(f"{name}: environment", flush=True)
+        click.echo(f"{name}: environment")
         try:
             libraries.append(Library(name, interpreter(name), endpoint, tls, folder))
         except subprocess.CalledProcessError as error:
-            print(f"  left out, as it cannot be installed: {str(error.stderr).strip()[-300:]}", flush=True)
+            click.echo(f"  left out, as it cannot be installed: {str(error.stderr).strip()[-300:]}")
     return libraries
 
 
 def _measure(libraries: list[Library], keys: list[str], rounds: int) -> dict[str, dict[str, list[dict[str, float]]]]:
     """Sample each row of each library, the libraries in turn, a different one first in each round."""
     samples: dict[str, dict[str, list[dict[str, float]]]] = {key: {} for key in keys}
-    done: dict[str, set[str]] = {library.name: set() for library in libraries}
+    done = set[tuple[Library, str]]()
     for number in range(rounds):
-        print(f"round {number + 1} of {rounds}", flush=True)
+        click.echo(f"round {number + 1} of {rounds}")
         shift = number % len(libraries)
         for library in libraries[shift:] + libraries[:shift]:
-            wanted = [key for key in keys if key not in done[library.name]]
-            for key, answer in library.measure(wanted).items():
+            answers = library.measure([key for key in keys if (library, key) not in done])
+            for key, answer in answers.items():
                 if "sample" in answer:
                     samples[key].setdefault(library.name, []).append(answer["sample"])
                 if "sample" not in answer or ROWS[key].once or answer["seconds"] > _LONG:
-                    done[library.name].add(key)
+                    done.add((library, key))
     return samples
 
 
-def _probe(libraries: list[Library], key: str) -> dict[str, Any]:
+def _probe(libraries: list[Library], key: str) -> dict[str, object]:
     """What a probe saw of each library; None if it has no such thing."""
     answers = {library.name: library.measure([key])[key] for library in libraries}
     seen = {name: answer.get("sample") for name, answer in answers.items() if "error" not in answer}
-    print(f"{FEATURES[key].what}: {seen}", flush=True)
+    click.echo(f"{FEATURES[key].what}: {seen}")
     return seen
 
 

@@ -1,7 +1,7 @@
-"""The token endpoint and API of all measurements, a process of its own: ``python -m benchmarks.endpoint FOLDER``.
+"""The token endpoint and API of all measurements, in its own process: ``python -m benchmarks.endpoint FOLDER``.
 
 Any path that ends in ``/token`` grants a token; all others are the API. ``/_bench`` sets how both answer, and returns
-what came since. Stdout gets two ports, that of TLS last; the process ends with its stdin. A second origin, which should
+what came since. It prints two ports, the second for TLS, and ends with its stdin. A second origin, which should
 see no secret and no token, records what strays to it.
 """
 
@@ -19,15 +19,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
-from .http_server import listen, response
+from .http_server import HTTPServer, response
 
 if TYPE_CHECKING:
-    from .http_server import Connection, Request
+    from .http_server import Request
 
 __all__ = ["LIFETIME", "RETRY_AFTER", "SIGNATURE", "Endpoint"]
 
 SIGNATURE = "t" * 342
-"""The end of each token, to find tokens by."""
+"""The end of each token, to recognize tokens."""
 LIFETIME = 3599
 """Seconds that a token lasts, as Domo's do."""
 RETRY_AFTER = 2
@@ -74,33 +74,32 @@ class Endpoint:
 class _Server:
     def __init__(self) -> None:
         self._numbers = itertools.count()
-        self._how: dict[str, Any] = {}
-        self._last = 0.0
         self.seen: dict[str, Any] = {"other_origin": ""}
         self._reset({})
 
     def _reset(self, how: dict[str, Any]) -> None:
-        self._how = {"delay": 0.0, "refuses": False, "lifetime": LIFETIME, "busy": 0, "moved": False, "outdated": 0}
-        self._how |= how
-        self._last = 0.0
+        default = {"delay": 0.0, "refuses": False, "lifetime": LIFETIME, "busy": 0, "moved": False, "outdated": 0}
+        self._how, self._last = default | how, 0.0
         self.seen |= {"requests": 0, "pause": 0.0, "asked": "", "calls": 0, "bearers": 0, "strayed": ""}
 
-    def answer(self, request: Request, connection: Connection) -> None:
+    async def answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
         if request.path == "/_bench":
-            connection.send(response(200, self.seen))
+            writer.write(response(200, self.seen))
             if request.query:
                 self._reset(json.loads(unquote(request.query)))
         elif request.path.endswith("/token"):
-            connection.send(self._token(request), self._how["delay"])
+            content = self._token(request)
+            await asyncio.sleep(self._how["delay"])
+            writer.write(content)
         elif request.path.endswith("/openid-configuration"):
             found = {"issuer": f"{_HTTPS}/v2.0", "authorization_endpoint": f"{_HTTPS}/authorize"}
-            connection.send(response(200, {**found, "token_endpoint": f"{_HTTPS}/token"}))
+            writer.write(response(200, {**found, "token_endpoint": f"{_HTTPS}/token"}))
         else:
-            connection.send(self._api(request))
+            writer.write(self._api(request))
 
-    def stray(self, request: Request, connection: Connection) -> None:
+    async def stray(self, request: Request, writer: asyncio.StreamWriter) -> None:
         self.seen["strayed"] += request.text
-        connection.send(response(200, self._grant() if request.path.endswith("/token") else []))
+        writer.write(response(200, self._grant() if request.path.endswith("/token") else []))
 
     def _api(self, request: Request) -> bytes:
         self.seen["calls"] += 1
@@ -134,15 +133,16 @@ class _Server:
 
 
 async def _serve(folder: Path) -> None:
-    server = _Server()
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(folder / "server.pem")
-    other, other_port = await listen(server.stray)
-    server.seen["other_origin"] = f"http://127.0.0.1:{other_port}"
-    (plain, port), (secure, tls_port) = await listen(server.answer), await listen(server.answer, tls=tls)
-    print(port, tls_port, flush=True)
-    async with other, plain, secure:
-        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    server = _Server()
+    other, plain, secure = HTTPServer(server.stray), HTTPServer(server.answer), HTTPServer(server.answer)
+    await other.start()
+    server.seen["other_origin"] = f"http://127.0.0.1:{other.port}"
+    await plain.start()
+    await secure.start(tls)
+    print(plain.port, secure.port, flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What each library can do. A mark comes from a row of the benchmark or from a probe; none is set by hand.
 
-A probe is a function that returns whether the library does it, and what was seen. It raises ``NotImplementedError`` if
-the library has no such thing, or leaves it to the caller. To add a feature, add a function.
+A probe is a function that returns whether the library has a feature, and what was seen. It raises
+``NotImplementedError`` if the feature does not apply. To add a feature, add a function.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .endpoint import RETRY_AFTER, SIGNATURE
 from .rows import ROWS
-from .subjects import SECRET, SUBJECTS, How, Keeper
+from .subjects import SECRET, How, Keeper
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,11 +32,10 @@ if TYPE_CHECKING:
 Seen = dict[str, bool | str]
 """``mark``, whether the library does it, and what was ``seen``."""
 _SECRETS = {"secret": (SECRET, b64encode(SECRET[:48].encode()).decode()), "token": (SIGNATURE,)}
-"""The secret as it is, and as it is in a header of Basic authentication, whatever comes before it there."""
+"""The secret in plain text, and in a header of Basic authentication, whatever precedes it there."""
 _CHILD_SECONDS = 5
 _HALF_AN_ANSWER = 250
 """Milliseconds. A caller with a stale token that waits less did not wait for the endpoint, which takes 500 ms."""
-_SIGNS = {True: "✓", False: "✗", None: "–"}
 
 
 class Feature(NamedTuple):
@@ -46,7 +45,7 @@ class Feature(NamedTuple):
     """None if the row of the same name says it."""
 
     def marks(self, results: dict[str, Any]) -> dict[str, bool | None]:
-        """Whether each library does it, by name: None if it has no such thing; not there if it could not be tried."""
+        """Whether each library does it: None if it does not apply; a library that could not be tried is left out."""
         if self.probe:
             seen = results["features"]["rows"].get(self.key, {}).get("seen", {})
             return {name: found and found["mark"] for name, found in seen.items()}
@@ -127,12 +126,10 @@ def renewal(subject: Subject, endpoint: Endpoint) -> Seen:
 @feature("the token goes to no other origin, not even by a redirect")
 def origin(subject: Subject, endpoint: Endpoint) -> Seen:
     keeper = _sending_tokens(subject, endpoint)
-    ways = {"redirected": f"{endpoint.base_url}/v1/moved"}
-    if subject.any_origin:
-        ways["direct"] = f"{endpoint.other_origin}/v1/datasets"
+    ways = {"redirected": f"{endpoint.base_url}/v1/moved", "direct": f"{endpoint.other_origin}/v1/datasets"}
     came, errors = {}, []
     for way, url in ways.items():
-        keeper.sender(f"{endpoint.base_url}/v1/datasets")()  # it has a token
+        keeper.sender(f"{endpoint.base_url}/v1/datasets")()  # now it has a token
         endpoint.answers()
         send = keeper.sender(url)
         try:
@@ -241,7 +238,7 @@ def forked(subject: Subject, endpoint: Endpoint) -> Seen:
     return _seen(code == 0, {0: "a token", 1: "an error"}.get(code, f"no token within {_CHILD_SECONDS} s"))
 
 
-def _seen(mark: bool, seen: str) -> Seen:  # noqa: FBT001 -- it is what a probe is about
+def _seen(mark: bool, seen: str) -> Seen:  # noqa: FBT001 -- the result of a probe
     return {"mark": mark, "seen": seen}
 
 
@@ -251,7 +248,7 @@ def _require(there: bool) -> None:  # noqa: FBT001
 
 
 def _sending_tokens(subject: Subject, endpoint: Endpoint) -> Keeper:
-    """An object with a token, which it does send where it belongs."""
+    """An object that has a token and sends it to the API."""
     keeper = subject.make(How(endpoint.base_url))
     keeper.get()
     keeper.sender(f"{endpoint.base_url}/v1/datasets")()
@@ -262,18 +259,3 @@ def _sending_tokens(subject: Subject, endpoint: Endpoint) -> Keeper:
 def _secrets(text: str) -> list[str]:
     """Which secrets a text shows."""
     return [what for what, forms in _SECRETS.items() if any(form in text for form in forms)]
-
-
-def table(results: dict[str, Any]) -> list[str]:
-    """The lines of the table, and what its signs mean."""
-    lines = [f"| what it can do | {' | '.join(SUBJECTS)} |", f"|---|{':-:|' * len(SUBJECTS)}"]
-    for each in FEATURES.values():
-        if marks := each.marks(results):
-            cells = (_SIGNS[marks[name]] if name in marks else "?" for name in SUBJECTS)
-            lines.append(f"| {each.what} | {' | '.join(cells)} |")
-    note = (
-        "✓ does it, ✗ does not, – has no such thing or leaves it to the caller, ? could not be tried here. Each mark "
-        f"comes from a figure above or from a probe of {results['features']['date']}; `benchmarks/results.json` says "
-        "what each probe saw."
-    )
-    return [*lines, "", note]

@@ -1,4 +1,4 @@
-"""A library in an environment of its own, under ``.cache/bench``, and the processes that are started there."""
+"""A library in its own environment under ``.cache/bench``, and its processes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PATIENCE = 600.0
 
 
 def interpreter(name: str) -> Path:
-    """The Python of a library's environment, which is made or brought up to date.
+    """Create or update a library's environment, and return its Python.
 
     Raises:
         subprocess.CalledProcessError: A requirement cannot be installed; ``stderr`` says why.
@@ -36,7 +36,7 @@ def interpreter(name: str) -> Path:
     uv = [str(Path(sys.executable).with_name("uv"))]
     if not Path(folder).exists():
         subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, folder], check=True)
-    # Our wheel, rather than an editable install, which finds its modules in a slower way.
+    # Our wheel rather than an editable install, which imports more slowly.
     ours = ["--reinstall-package", "domo-oauth", f"{ROOT}[cli]"] if name == OURS else []
     command = [*uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", folder, *_requirements(name), *ours]
     subprocess.run(command, check=True, capture_output=True, text=True)
@@ -79,19 +79,19 @@ class Library:
         python: Its interpreter.
         endpoint: The endpoint, without TLS.
         tls: Environment variables for the endpoint with TLS.
-        folder: An empty one, for what its programs keep.
+        folder: Where its programs keep tokens.
     """
 
     def __init__(self, name: str, python: Path, endpoint: Endpoint, tls: dict[str, str], folder: Path) -> None:
         self.name, self.folder, self.endpoint, self.subject = name, folder, endpoint, SUBJECTS[name]
         self.failed: set[str] = set()
-        """Rows and features that ended with an error, which says nothing about what the library can do."""
+        """Rows and features that ended with an error, so that nothing is known about them."""
         self._python = python
         self._plain = {"DOMO_CLIENT_ID": "bench", "DOMO_CLIENT_SECRET": "secret", "DOMO_API_URL": endpoint.base_url}
         self._tls = self._plain | tls
 
     def start(self, *keys: str) -> subprocess.Popen[str]:
-        """Start a worker; see there."""
+        """Start `benchmarks.worker`."""
         return start(self._python, "-m", "benchmarks.worker", self.name, self.endpoint.base_url, *keys)
 
     def measure(self, keys: list[str]) -> dict[str, dict[str, Any]]:

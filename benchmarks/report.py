@@ -6,17 +6,34 @@ import json
 import statistics
 from typing import TYPE_CHECKING, Any
 
-from . import features
+from .features import FEATURES
 from .library import ROOT
 from .rows import ROWS, Row
-from .subjects import OURS
+from .subjects import OURS, SUBJECTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-__all__ = ["numbers", "read", "table", "write"]
+__all__ = ["features_table", "markdown", "numbers", "read", "table", "write"]
 
 _FOLDER = ROOT / "benchmarks"
+_HEAD = """# domo-oauth compared with other libraries
+
+`make bench` ran the same calls with each library, in an environment of its own, against one local endpoint.
+"""
+_SIGNS = {True: "✓", False: "✗", None: "–"}
+
+
+def markdown(header: str, rows: Iterable[Sequence[object]], rule: str = "") -> list[str]:
+    """The lines of a table.
+
+    Args:
+        header: The titles of its columns, with ` | ` between them.
+        rows: The cells of each row.
+        rule: The second line, if it aligns columns.
+    """
+    cells = (" | ".join(map(str, row)) for row in rows)
+    return [f"| {header} |", rule or "|---" * header.count("|") + "|---|", *(f"| {row} |" for row in cells)]
 
 
 def read() -> dict[str, Any]:
@@ -31,11 +48,11 @@ def write(results: dict[str, Any]) -> None:
 
 
 def numbers(row: Row, samples: Sequence[dict[str, float]]) -> dict[str, float]:
-    """What the samples of a library come to: medians and quartiles, but for requests the most."""
+    """The medians and quartiles of a library's samples; of requests, the most."""
     if row.kind == "burst":
         found = {key: statistics.median(sample[key] for sample in samples) for key in samples[0]}
         found["requests"] = max(sample["requests"] for sample in samples)
-    else:  # each sample has a floor of its own, so that a machine that is busy for a while slows both
+    else:  # each sample has its own floor, as a busy machine slows both
         found = {key: statistics.median(sample[key] for sample in samples) for key in ("floor", "value")}
         pairs = [(sample["value"], sample["floor"]) for sample in samples]
         relative = [value / floor if row.kind == "ratio" else value - floor for value, floor in pairs]
@@ -46,8 +63,8 @@ def numbers(row: Row, samples: Sequence[dict[str, float]]) -> dict[str, float]:
 
 def table(results: dict[str, Any]) -> str:
     """All figures, ours beside the others, and how they were measured; then what each library can do."""
-    lines = ["| what | goal | domo-oauth | others, the best first |", "|---|---|---|---|"]
-    lines += [_line(row, results["figures"][row.key]) for row in ROWS.values() if row.key in results["figures"]]
+    rows = [_row(row, results["figures"][row.key]) for row in ROWS.values() if row.key in results["figures"]]
+    lines = [_HEAD, *markdown("what | goal | domo-oauth | others, the best first", rows)]
     packages = {package: version for pins in results["versions"].values() for package, version in pins.items()}
     note = (
         f"Measured on {results['date']} with Python {results['python']} on {results['processors']} processors, over "
@@ -59,11 +76,27 @@ def table(results: dict[str, Any]) -> str:
     )
     lines += ["", note]
     if results.get("features"):
-        lines += ["", *features.table(results)]
+        lines += ["", *features_table(results)]
     return "\n".join(lines) + "\n"
 
 
-def _line(row: Row, figures: dict[str, dict[str, float]]) -> str:
+def features_table(results: dict[str, Any]) -> list[str]:
+    """The table of what each library can do, and what its signs mean."""
+    rows = [
+        [each.what, *(_SIGNS[marks[name]] if name in marks else "?" for name in SUBJECTS)]
+        for each in FEATURES.values()
+        if (marks := each.marks(results))
+    ]
+    note = (
+        "✓ does it, ✗ does not, – has no such thing or leaves it to the caller, ? could not be tried here. Each mark "
+        f"comes from a figure above or from a probe of {results['features']['date']}; `benchmarks/results.json` says "
+        "what each probe saw."
+    )
+    header = f"what it can do | {' | '.join(SUBJECTS)}"
+    return [*markdown(header, rows, f"|---|{':-:|' * len(SUBJECTS)}"), "", note]
+
+
+def _row(row: Row, figures: dict[str, dict[str, float]]) -> list[str]:
     ours = figures.get(OURS)
     others = {name: _cell(row, figures[name]).partition(" (")[0] for name in figures if name != OURS}
     best = sorted(others, key=lambda name: _rank(row, figures[name]))
@@ -74,7 +107,7 @@ def _line(row: Row, figures: dict[str, dict[str, float]]) -> str:
             cell += f"; {'bare Python' if row.kind == 'more' else 'floor'} {_time(ours['floor'])}"
         if any(ours[key] > limit for key, limit in row.limits.items()):
             cell += ", **goal missed**"
-    return f"| {row.what} | {row.goal} | {cell} | {'; '.join(f'{name} {others[name]}' for name in best) or 'none'} |"
+    return [row.what, row.goal, cell, "; ".join(f"{name} {others[name]}" for name in best) or "none"]
 
 
 def _cell(row: Row, figures: dict[str, float]) -> str:

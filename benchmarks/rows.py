@@ -116,7 +116,8 @@ def awaited(subject: Subject, endpoint: Endpoint) -> Sample:
         number = max(10, int(20 / max(await each(get, 10), 1e-4)))  # as many as take 20 ms
         pairs = [(await each(floor, number), await each(get, number)) for _ in range(5)]
         await _aclose(keeper)
-        return {"floor": min(floor for floor, _ in pairs), "value": min(value for _, value in pairs)}
+        floors, values = zip(*pairs, strict=True)
+        return {"floor": min(floors), "value": min(values)}
 
     return asyncio.run(main())
 
@@ -173,15 +174,13 @@ def import_alone(library: Library) -> Sample:
     """Floor: Python that does nothing."""
     if library.name != OURS:
         raise NotImplementedError
-    return {"floor": library.run("-c", "pass"), "value": library.run("-c", f"import {library.subject.module}")}
+    return {"floor": library.run("-c", "pass"), "value": library.run("-c", "import domo_oauth")}
 
 
 @row("`from domo_oauth import TokenProvider`", kind="more", outside=True)
 def import_names(library: Library) -> Sample:
     """Floor: Python that does nothing."""
-    module, names = library.subject.module, library.subject.names
-    code = f"from {module} import {names}" if names else f"import {module}"
-    return {"floor": library.run("-c", "pass"), "value": library.run("-c", code)}
+    return {"floor": library.run("-c", "pass"), "value": library.run("-c", library.subject.imports)}
 
 
 @row("a process that prints a token from a file", "≤ 8.5 × bare Python", outside=True, ratio=8.5)
@@ -232,17 +231,16 @@ def threads(subject: Subject, endpoint: Endpoint) -> Sample:
 
 
 @burst("1,000 asyncio tasks, cold, endpoint at 100 ms", "1 request, loop lag ≤ 40 ms", lag=40)
-def tasks(subject: Subject, endpoint: Endpoint) -> Sample:
+def tasks(subject: Subject, endpoint: Endpoint, backend: str = "asyncio") -> Sample:
     endpoint.answers(_ANSWER)
-    return _tasks(subject.make, How(endpoint.base_url, "tasks"), "asyncio", _TASKS) | {"requests": endpoint.requests()}
+    return _tasks(subject.make, How(endpoint.base_url, "tasks"), backend, _TASKS) | {"requests": endpoint.requests()}
 
 
 @burst("1,000 trio tasks, cold, endpoint at 100 ms", "1 request, loop lag ≤ 40 ms", lag=40)
 def trio_tasks(subject: Subject, endpoint: Endpoint) -> Sample:
     if not subject.on_trio:
         raise NotImplementedError
-    endpoint.answers(_ANSWER)
-    return _tasks(subject.make, How(endpoint.base_url, "tasks"), "trio", _TASKS) | {"requests": endpoint.requests()}
+    return tasks(subject, endpoint, "trio")
 
 
 @burst("8 threads and 2 loops × 100 tasks at once, cold, endpoint at 100 ms", "1 request, loop lag ≤ 40 ms", lag=40)
@@ -341,11 +339,10 @@ def _failed(get: Callable[[], object]) -> bool:
 
 def _quickest(floor: timeit.Timer, value: timeit.Timer) -> Sample:
     """The quickest of some batches of each, in turn: a slower one was held up by something else."""
-    sizes = [max(1, int(timer.autorange()[0] / 10)) for timer in (floor, value)]  # some 20 ms
-    pairs = [
-        [timer.timeit(size) / size * 1e3 for timer, size in zip((floor, value), sizes, strict=True)] for _ in range(5)
-    ]
-    return {"floor": min(floor for floor, _ in pairs), "value": min(value for _, value in pairs)}
+    sizes = {timer: max(1, int(timer.autorange()[0] / 10)) for timer in (floor, value)}  # some 20 ms
+    pairs = [[timer.timeit(size) / size * 1e3 for timer, size in sizes.items()] for _ in range(5)]
+    floors, values = zip(*pairs, strict=True)
+    return {"floor": min(floors), "value": min(values)}
 
 
 def _in_turn(floor: Callable[[], object], value: Callable[[], object], repetitions: int) -> Sample:

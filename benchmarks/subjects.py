@@ -31,14 +31,14 @@ _numbers = itertools.count()
 
 
 class Keeper:
-    """An object of a library that keeps a token (``it``), and what its library can do with it, of these:
+    """An object of a library that keeps a token (``it``), and some of these actions:
 
     - ``get()`` returns a valid token, and fetches one if need be; ``aget()`` does so in a task, until ``aclose()``.
     - ``make_stale()`` makes the token due for renewal, yet still good.
     - ``step(request)`` returns what is done to an ``httpx.Request`` before it is sent.
     - ``sender(url)`` returns what sends a request with the library's own client, or the one that it works with.
 
-    What is not there, the library cannot do by itself.
+    An action that is missing is one that the library cannot do by itself.
     """
 
     def __init__(self, it: Any, **actions: Callable[..., Any]) -> None:
@@ -59,7 +59,7 @@ class How(NamedTuple):
     pickled; ``filed``: it keeps its token in the ``folder``; else any."""
     folder: Any = None
     it: Any = None
-    """Make none, but use this object."""
+    """Use this object instead of a new one."""
 
     @property
     def token_url(self) -> str:
@@ -74,19 +74,15 @@ class Subject(NamedTuple):
     """A library."""
 
     make: Callable[[How], Keeper]
-    module: str
+    imports: str
     """What a program imports."""
-    names: str = ""
-    """What it imports from there, if the module alone loads next to nothing."""
     script: str = ""
     """A program that prints a token and keeps it in the file that DOMO_STORE names."""
     requests_tokens: bool = True
-    """Whether it sends the token request, rather than leave that to the caller."""
+    """Whether it sends the token request itself."""
     on_trio: bool = False
     one_for_all: bool = False
     """Whether threads and tasks can share an object."""
-    any_origin: bool = True
-    """Whether its client can be told to send to another origin."""
     files: bool = False
     """Whether it can keep a token in a file."""
     untried: frozenset[str] = frozenset()
@@ -96,17 +92,17 @@ class Subject(NamedTuple):
 SUBJECTS: dict[str, Subject] = {}
 
 
-def subject(name: str, module: str, **facts: Any) -> Callable[[Callable[[How], Keeper]], None]:
+def subject(name: str, imports: str, **facts: Any) -> Callable[[Callable[[How], Keeper]], None]:
     """Add a library."""
 
     def add(make: Callable[[How], Keeper]) -> None:
-        SUBJECTS[name] = Subject(make, module, **facts)
+        SUBJECTS[name] = Subject(make, imports, **facts)
 
     return add
 
 
 def client_id() -> str:
-    """A new one for each object, as some libraries share a token between objects of the same client."""
+    """A new id for each object, as some libraries share a token between objects of the same client."""
     return f"bench-{next(_numbers)}"
 
 
@@ -117,7 +113,7 @@ def first_of(auth_flow: Callable[[Any], Any], request: Any) -> None:
     flow.close()
 
 
-@subject(OURS, "domo_oauth", names="TokenProvider", on_trio=True, one_for_all=True, files=True)
+@subject(OURS, "from domo_oauth import TokenProvider", on_trio=True, one_for_all=True, files=True)
 def domo_oauth(how: How) -> Keeper:
     library, ahead, options = load("domo_oauth"), [0.0], dict[str, Any]()
     if how.kind == "aged":
@@ -154,7 +150,7 @@ print(OAuth2.token_cache.get_token(auth.state, early_expiry=30.0, on_missing_tok
 """
 
 
-@subject("httpx-auth", "httpx_auth", script=_HTTPX_AUTH, on_trio=True, one_for_all=True, files=True)
+@subject("httpx-auth", "import httpx_auth", script=_HTTPX_AUTH, on_trio=True, one_for_all=True, files=True)
 def httpx_auth(how: How) -> Keeper:
     httpx, library = load("httpx"), load("httpx_auth")
     if how.kind == "filed":
@@ -179,7 +175,7 @@ def httpx_auth(how: How) -> Keeper:
     )
 
 
-@subject("authlib", "authlib.integrations.httpx_client")
+@subject("authlib", "import authlib.integrations.httpx_client")
 def authlib(how: How) -> Keeper:
     library = load("authlib.integrations.httpx_client")
     make = library.AsyncOAuth2Client if how.kind == "tasks" else library.OAuth2Client
@@ -187,7 +183,7 @@ def authlib(how: How) -> Keeper:
         client_id(), SECRET, scope=SCOPES, token_endpoint=how.token_url, grant_type="client_credentials"
     )
 
-    def get() -> Any:  # it fetches the first token only when told to
+    def get() -> Any:  # it does not fetch the first token by itself
         return it.ensure_active_token(it.token) if it.token else it.fetch_token()
 
     def prepare(request: Any) -> None:
@@ -204,7 +200,7 @@ def authlib(how: How) -> Keeper:
     )
 
 
-@subject("botocore", "botocore.tokens", requests_tokens=False)
+@subject("botocore", "import botocore.tokens", requests_tokens=False)
 def botocore(how: How) -> Keeper:
     """Its class for bearer tokens; the caller sends the token request."""
     library = load("botocore.tokens")
@@ -230,7 +226,7 @@ def botocore(how: How) -> Keeper:
     return Keeper(it, get=it.get_frozen_token, make_stale=make_stale)
 
 
-@subject("openai", "openai.auth", one_for_all=True)
+@subject("openai", "import openai.auth", one_for_all=True)
 def openai(how: How) -> Keeper:
     """Its exchange of a workload's identity for a token."""
     provider = {"token_type": "jwt", "get_token": partial(str, SECRET)}
@@ -278,7 +274,7 @@ store.write_text(cache.serialize())
 """
 
 
-@subject("msal", "msal", script=_MSAL)
+@subject("msal", "import msal", script=_MSAL)
 def msal(how: How) -> Keeper:
     """It insists on https, so its session rewrites its URLs to the plain server."""
     session = load("requests").Session()
@@ -299,7 +295,9 @@ def _azure_send(plain: str, send: Callable[..., object], request: Any, **options
     return send(request, **options)
 
 
-@subject("azure-identity", "azure.identity", untried=frozenset({"sealed"}))  # it keeps tokens in the user's keyring
+@subject(
+    "azure-identity", "import azure.identity", untried=frozenset({"sealed"})
+)  # it keeps tokens in the user's keyring
 def azure_identity(how: How) -> Keeper:
     """It insists on https, too. Its credential shares nothing between tasks; the policy that azure-core adds does."""
     tasks, pipeline, rest = how.kind == "tasks", load("azure.core.pipeline"), load("azure.core.rest")
@@ -333,7 +331,7 @@ def azure_identity(how: How) -> Keeper:
     return Keeper(it, aget=lambda: policy.on_request(pipeline.PipelineRequest(request, context)), aclose=it.close)
 
 
-@subject("google-auth", "google.oauth2.credentials")
+@subject("google-auth", "import google.oauth2.credentials")
 def google_auth(how: How) -> Keeper:
     """It has no client credentials grant, so this refreshes a token, which is one request, too."""
     transports = load("google.auth.transport.requests")
@@ -350,7 +348,7 @@ def google_auth(how: How) -> Keeper:
     )
 
 
-@subject("requests-oauth2client", "requests_oauth2client")
+@subject("requests-oauth2client", "import requests_oauth2client")
 def requests_oauth2client(how: How) -> Keeper:
     library, requests = load("requests_oauth2client"), load("requests")
     client = library.OAuth2Client(token_endpoint=how.token_url, auth=(client_id(), SECRET), testing=True)
@@ -359,21 +357,21 @@ def requests_oauth2client(how: How) -> Keeper:
     return Keeper(it, get=lambda: it(request), sender=lambda url: partial(requests.Session().get, url, auth=it))
 
 
-@subject("requests-oauthlib", "requests_oauthlib")
+@subject("requests-oauthlib", "import requests_oauthlib")
 def requests_oauthlib(how: How) -> Keeper:
     os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
     client = load("oauthlib.oauth2").BackendApplicationClient(client_id=client_id(), scope=SCOPES.split())
     it = how.it or load("requests_oauthlib").OAuth2Session(client=client)
 
     def get() -> object:
-        if not it.token:  # it fetches the first token only when told to
+        if not it.token:  # it does not fetch the first token by itself
             it.fetch_token(how.token_url, client_id=it.client_id, client_secret=SECRET)
         return it._client.add_token(how.api_url, http_method="GET", body=None, headers={})
 
     return Keeper(it, get=get, sender=lambda url: partial(it.get, url))
 
 
-@subject("pydomo", "pydomo", any_origin=False)
+@subject("pydomo", "import pydomo")
 def pydomo(how: How) -> Keeper:
     """Domo's own SDK. Its constructor fetches a token, so the first call here runs it."""
     transport = load("pydomo.Transport").DomoAPITransport

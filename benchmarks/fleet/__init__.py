@@ -15,13 +15,13 @@ LIFETIME = 3600.0
 LATENCY = 0.2
 """How long the endpoint takes to answer."""
 THINK = 10.0
-"""Between two calls of a worker on average, by chance."""
+"""Between two calls of a worker on average, at random."""
 BOOT = 60.0
 """Within which the workers of a host are up."""
 SPREAD = 10.0
 """Within which all workers are up again after a restart of all at once."""
 REDIS_TIMEOUT = 1.0
-"""How long a worker waits for a Redis that is away."""
+"""How long a worker waits for a Redis that is down."""
 
 
 class Interval(NamedTuple):
@@ -39,6 +39,10 @@ class Fleet(NamedTuple):
 
     workers: int
     hosts: int
+
+    def sharing(self, subject: str) -> int:
+        """How many workers share a token."""
+        return {"file": self.workers // self.hosts, "redis": self.workers}.get(subject, 1)
 
 
 class Scenario(NamedTuple):

@@ -1,15 +1,17 @@
-"""Simulate fleets for 30 days, and write results.json, results.md and fleet.svg: ``python -m benchmarks.fleet``."""
+"""Simulate fleets for 30 days, and write results.json and results.md: ``python -m benchmarks.fleet``."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
+from functools import cache
 from statistics import mean
 from typing import Any
 
+import click
+
 from benchmarks.library import ROOT
-from benchmarks.publish import Panel, plot
+from benchmarks.report import markdown
 
 from . import Counts, Fleet, Interval, Scenario, model, real
 
@@ -21,20 +23,14 @@ _QUICK_SIZES = (Fleet(1, 1), Fleet(100, 10), Fleet(1_000, 100))
 _SAMPLE, _QUICK_SAMPLE = Fleet(100, 10), Fleet(10, 1)
 """The largest fleet of real providers that goes through an outage of the endpoint, where each call counts."""
 _AGES = 4
-"""Outages that a row is the mean of, each at another age of the tokens, which matters."""
-_SUBJECTS = {
-    "pydomo": "pydomo",
-    "plain": "plain cache",
-    "none": "no store",
-    "file": "`FileStore`",
-    "redis": "`RedisStore`",
-}
-_PEERS = ("pydomo", "plain")
+"""Each row averages this many outages, which start at different token ages."""
+_PEERS = {"pydomo": "pydomo", "plain": "plain cache"}
+_SUBJECTS = {**_PEERS, "none": "no store", "file": "`FileStore`", "redis": "`RedisStore`"}
 _SCENARIOS = {
     "steady": "nothing happens",
     "restarts": "two restarts of all at once",
-    "outage": "the endpoint is away for an hour",
-    "redis_outage": "Redis is away for an hour",
+    "outage": "the endpoint is down for an hour",
+    "redis_outage": "Redis is down for an hour",
 }
 _FIGURES = {
     "requests": "requests",
@@ -44,20 +40,18 @@ _FIGURES = {
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.fleet", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="small fleets and two days, to look at; writes nothing")
-    parser.add_argument("--seed", type=int, default=1, help="decides all chance (1)")
-    options = parser.parse_args()
-    sizes, sample, days = (_QUICK_SIZES, _QUICK_SAMPLE, 2) if options.quick else (_SIZES, _SAMPLE, 30)
-    results = {"seed": options.seed, "days": days, "rows": rows(sizes, sample, days, options.seed)}
-    print(f"\n{table(results)}")
-    if options.quick:
-        return
-    folder = ROOT / "benchmarks/fleet"
-    (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    (folder / "results.md").write_text(table(results), encoding="utf-8")
-    (folder / "fleet.svg").write_text(plot(panels(results)), encoding="utf-8")
+@click.command()
+@click.option("--quick", is_flag=True, help="Small fleets and two days; print only.")
+@click.option("--seed", default=1, show_default=True, help="Decides all chance.")
+def main(*, quick: bool, seed: int) -> None:
+    """Simulate fleets for 30 days, and write results.json and results.md."""
+    sizes, sample, days = (_QUICK_SIZES, _QUICK_SAMPLE, 2) if quick else (_SIZES, _SAMPLE, 30)
+    results = {"seed": seed, "days": days, "rows": rows(sizes, sample, days, seed)}
+    click.echo(f"\n{table(results)}")
+    if not quick:
+        folder = ROOT / "benchmarks/fleet"
+        (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        (folder / "results.md").write_text(table(results), encoding="utf-8")
 
 
 def rows(sizes: tuple[Fleet, ...], sample: Fleet, days: float, seed: int) -> list[dict[str, Any]]:
@@ -69,38 +63,28 @@ def rows(sizes: tuple[Fleet, ...], sample: Fleet, days: float, seed: int) -> lis
         Scenario("outage", length, outage=Interval(0.2 * length, 0.2 * length + _HOUR)),
         Scenario("redis_outage", length, redis_outage=Interval(length / 2, length / 2 + _HOUR)),
     )
-    asked = [
-        (scenario, fleet, subject)
-        for scenario in scenarios
-        for fleet in sizes
-        for subject in (_SUBJECTS if scenario.name != "redis_outage" else ("redis",))  # it affects no other
-    ]
-    costs = {
-        (fleet, store): _outage_cost(fleet, store, seed)
-        for fleet in sorted({min(fleet, sample) for fleet in sizes})
-        for store in _SUBJECTS
-        if store not in _PEERS
-    }
     found = []
-    for scenario, fleet, subject in asked:
-        cost = costs.get((min(fleet, sample), subject))
-        counts = _counts(scenario, fleet, subject, seed, cost, fleet.workers // min(fleet, sample).workers)
-        row: dict[str, Any] = {"scenario": scenario.name, "subject": subject, **fleet._asdict(), **counts._asdict()}
-        if scenario.outage.end and cost and fleet > sample:
-            row["scaled_from"] = sample.workers
-        print(row, flush=True)
-        found.append(row)
+    for scenario in scenarios:
+        for fleet in sizes:
+            for subject in _SUBJECTS if scenario.name != "redis_outage" else ("redis",):  # it affects no other
+                row: dict[str, Any] = {"scenario": scenario.name, "subject": subject, **fleet._asdict()}
+                if scenario.outage.end and subject not in _PEERS:
+                    row |= _outage(scenario, fleet, subject, min(fleet, sample), seed)._asdict()
+                    row |= {"scaled_from": sample.workers} if fleet > sample else {}
+                else:
+                    outages = _outages(scenario) if scenario.outage.end else [scenario]
+                    counts = [model.run(fleet, each, subject, model.at_random(seed)) for each in outages]
+                    row |= _mean(counts)._asdict()
+                click.echo(str(row))
+                found.append(row)
     return found
 
 
-def _counts(scenario: Scenario, fleet: Fleet, subject: str, seed: int, cost: Counts | None, times: int) -> Counts:
-    """Count by the model, and add what an outage costs a fleet that is so many times smaller."""
-    if not scenario.outage.end:
-        return model.run(fleet, scenario, subject, model.at_random(seed))
-    if not cost:
-        return _mean([model.run(fleet, each, subject, model.at_random(seed)) for each in _outages(scenario)])
-    quiet = model.run(fleet, scenario._replace(outage=Interval()), subject, model.at_random(seed))
-    asking = 1 if subject == "redis" else times  # one of all asks, however many they are
+def _outage(scenario: Scenario, fleet: Fleet, store: str, sample: Fleet, seed: int) -> Counts:
+    """Count quiet days with the model; add what an outage costs a fleet n times smaller, times n."""
+    quiet = model.run(fleet, scenario._replace(outage=Interval()), store, model.at_random(seed))
+    cost, times = _outage_cost(sample, store, seed), fleet.workers // sample.workers
+    asking = 1 if store == "redis" else times  # one of all asks, however many they are
     return Counts(
         quiet.requests + cost.requests * asking,
         max(quiet.worst_second, cost.worst_second * asking),
@@ -109,17 +93,17 @@ def _counts(scenario: Scenario, fleet: Fleet, subject: str, seed: int, cost: Cou
     )
 
 
+@cache
 def _outage_cost(fleet: Fleet, store: str, seed: int) -> Counts:
     """What an hour's outage of the endpoint adds to quiet hours, by the real provider."""
     scenario = Scenario("outage", 5 * _HOUR, outage=Interval(2 * _HOUR, 3 * _HOUR))
     outages = [scenario._replace(outage=Interval()), *_outages(scenario)]
     quiet, *runs = (real.run(fleet, each, store, random.Random(seed).random) for each in outages)  # noqa: S311
-    mean_of = _mean(runs)
-    return Counts(
-        mean_of.requests - quiet.requests,
-        mean_of.worst_second,
-        mean_of.delayed - quiet.delayed,
-        mean_of.failed - quiet.failed,
+    counts = _mean(runs)
+    return counts._replace(
+        requests=counts.requests - quiet.requests,
+        delayed=counts.delayed - quiet.delayed,
+        failed=counts.failed - quiet.failed,
     )
 
 
@@ -134,20 +118,30 @@ def _mean(runs: list[Counts]) -> Counts:
     return Counts(round(mean(requests)), max(seconds), round(mean(delayed)), round(mean(failed)))
 
 
-def table(results: dict[str, Any], workers: int | None = None) -> str:
-    """All figures, or those of one fleet, and how they came about."""
-    chosen = [row for row in results["rows"] if workers in {None, row["workers"]}]
-    cells = {(row["scenario"], row["workers"], row["subject"]): row for row in chosen}
-    names = "".join(f" {name} |" for name in _SUBJECTS.values())
-    lines = [f"| {results['days']} days | |{names}", "|---|---|" + "---:|" * len(_SUBJECTS)]
-    for scenario, size in dict.fromkeys((row["scenario"], row["workers"]) for row in chosen):
+def table(results: dict[str, Any]) -> str:
+    """All figures, and how they came about."""
+    cells = {(row["scenario"], row["workers"], row["subject"]): row for row in results["rows"]}
+    lines = []
+    for scenario, size in dict.fromkeys((row["scenario"], row["workers"]) for row in results["rows"]):
         there = [cells.get((scenario, size, subject)) for subject in _SUBJECTS]
-        what = _SCENARIOS[scenario] + (f", {_workers(size)}" if workers is None else "")
+        what = f"{_SCENARIOS[scenario]}, {size:,} worker{'s' if size != 1 else ''}"
         for figure, name in _FIGURES.items():
             if any(row and row[figure] for row in there):
-                lines.append(f"| {what} | {name} |" + "".join(f" {_cell(row, figure)} |" for row in there))
+                lines.append([what, name, *(_cell(row, figure) for row in there)])
                 what = ""
-    return "\n".join([*lines, "", _note(results, workers), ""])
+    header = f"{results['days']} days | | {' | '.join(_SUBJECTS.values())}"
+    rule = "|---|---|" + "---:|" * len(_SUBJECTS)
+    return "\n".join([*_head(results), *markdown(header, lines, rule), "", _note(results), ""])
+
+
+def _head(results: dict[str, Any]) -> list[str]:
+    largest = max(row["workers"] for row in results["rows"])
+    what_was_run = (
+        "`make fleet` ran each fleet on a simulated clock, with pydomo, with a plain cache, and with our provider "
+        "without a store and with each store: undisturbed, through restarts, and through outages of the token endpoint "
+        "and Redis."
+    )
+    return [f"# Token requests of fleets of up to {largest:,} workers in {results['days']} days", "", what_was_run, ""]
 
 
 def _cell(row: dict[str, Any] | None, figure: str) -> str:
@@ -157,24 +151,15 @@ def _cell(row: dict[str, Any] | None, figure: str) -> str:
     return f"≈ {number}" if "scaled_from" in row and row[figure] else number
 
 
-def _workers(size: int) -> str:
-    return f"{size:,} worker{'s' if size != 1 else ''}"
-
-
-def _note(results: dict[str, Any], workers: int | None) -> str:
-    hosts = next((row["hosts"] for row in results["rows"] if row["workers"] == workers), None)
-    fleet = f"{_workers(workers)} on {hosts:,} hosts" if workers else "Ten workers on a host"
+def _note(results: dict[str, Any]) -> str:
     sample = next((row["scaled_from"] for row in results["rows"] if "scaled_from" in row), 0)
-    note = (
-        f"{fleet}, each with a process of its own that calls the API every 10 s on average, by chance; tokens last an "
-        "hour, the endpoint answers after 0.2 s and knows no limit. *Requests* are those to the token endpoint; the "
-        "*worst second* is the most of them within one; a call is *delayed* that waits for a token, and *failed* that "
-        f"gets none. ≈ marks figures whose outage was simulated with {sample:,} workers and scaled up; one of all that "
-        "share a Redis asks for a token, however many they are. "
-    )
-    if workers:
-        return f"{note}[Smaller fleets, and how this is simulated](benchmarks/fleet/results.md)."
-    return note + (
+    return (
+        "Ten workers on a host, each with a process of its own that calls the API every 10 s on average, at random; "
+        "tokens last an hour, the endpoint answers after 0.2 s and has no rate limit. *Requests* are those to the "
+        "token endpoint; the *worst second* is the most of them within one; a call is *delayed* that waits for a "
+        "token, and *failed* that gets none. "
+        f"≈ marks figures whose outage was simulated with {sample:,} workers and scaled up; "
+        "one of all that share a Redis asks for a token, however many they are. "
         "Simulated by `make fleet`, with time, network, disk and Redis replaced by their rules. Outages of the "
         "endpoint run the real provider in every worker; their figures are means (and the worst second the worst) of "
         "four that begin a quarter of an hour apart, as the age of the tokens matters. All else is counted by a model "
@@ -182,30 +167,6 @@ def _note(results: dict[str, Any], workers: int | None) -> str:
         "`pydomo/Transport.py` of 0.3.0.16 (lines 25, 79–82 and 100–106); a *plain cache* keeps a token in a variable. "
         f"Seed {results['seed']} gives the same figures each time."
     )
-
-
-def panels(results: dict[str, Any]) -> list[Panel]:
-    """Requests in all, and in the worst second, by the number of workers."""
-    of = {
-        "requests": ("steady", f"requests in {results['days']} days, nothing happens"),
-        "worst_second": ("restarts", "worst second, two restarts of all at once"),
-    }
-    return [
-        Panel(
-            title,
-            {
-                name.strip("`"): [
-                    (row["workers"], row[figure])
-                    for row in results["rows"]
-                    if (row["scenario"], row["subject"]) == (scenario, subject)
-                ]
-                for subject, name in _SUBJECTS.items()
-            },
-            "workers",
-            logarithmic=True,
-        )
-        for figure, (scenario, title) in of.items()
-    ]
 
 
 if __name__ == "__main__":

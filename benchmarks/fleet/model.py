@@ -1,6 +1,6 @@
 """Counts what a fleet does, with an array for all workers.
 
-A worker calls the API by chance. Only a call that finds no token, or a stale one, matters: its time is ``due``. The
+A worker calls the API at random. Only a call that finds no token, or a stale one, matters: its time is ``due``. The
 first such call of the workers that share a token sends a request, and the others take that token from their store.
 
 - ``none``, ``file`` and ``redis``: our provider without a store, with a `FileStore` for each host, and with a
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["at_random", "run"]
 
 _STALE, _JITTER, _SPENT = LIFETIME - 300, 75.0, LIFETIME - 30
-"""The age in seconds from which our provider renews a token, up to how much later by chance, and from when callers
+"""The age in seconds from which our provider renews a token, up to how much later at random, and from when callers
 wait for the next."""
 
 
@@ -54,7 +54,7 @@ class _Model:
         self._scenario, self._subject, self._chance = scenario, subject, chance
         ours = subject in {"none", "file", "redis"}
         self._stale, self._jitter, self._spent = (_STALE, _JITTER, _SPENT) if ours else (LIFETIME, 0.0, LIFETIME)
-        sharing = {"file": fleet.workers // fleet.hosts, "redis": fleet.workers}.get(subject, 1)
+        sharing = fleet.sharing(subject)
         shape = fleet.workers // sharing, sharing
         hosts = np.repeat(scenario.arrivals * chance((fleet.hosts,)), fleet.workers // fleet.hosts).reshape(shape)
         self._stored = np.full((shape[0], 1), -np.inf)
@@ -87,12 +87,12 @@ class _Model:
         return up if self._subject == "pydomo" else up + self._thought(since.shape)
 
     def _thought(self, shape: tuple[int, ...]) -> Floats:
-        """The time to the next call. After any wait it is as long as ever, as calls come by chance."""
+        """The time to the next call. After any wait it is as long as ever, as calls come at random."""
         thought: Floats = np.log1p(-self._chance(shape)) * -THINK
         return thought
 
     def _advance(self, until: float, wait: float = 0.0) -> None:
-        """Simulate all calls before a time. A request is sent so many seconds after its call."""
+        """Simulate all calls before a time. A request is sent ``wait`` seconds after its call."""
         while len(rows := np.nonzero(self._due.min(axis=1) < until)[0]):
             due, held, stored = self._due[rows], self._held[rows], self._stored[rows]
             # Some take the newest token from the store, until the first of all sends the next request.

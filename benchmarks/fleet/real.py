@@ -8,12 +8,11 @@ import json
 import logging
 import math
 import queue
-from collections import deque
+from collections import Counter, deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
-import numpy as np
 from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
 
 from domo_oauth import ClientCredentials, Clock, DomoOAuthError, StoreError, TokenProvider
@@ -29,7 +28,7 @@ __all__ = ["run"]
 
 _CREDENTIALS = ClientCredentials("fleet", "secret of the fleet")
 _BASE_URL = "http://127.0.0.1:9"  # nothing listens there, so no request leaves if something goes wrong here
-_LOCK_TRY, _LOCK_POLL, _LEASE, _PASSED_OVER = 1.0, 0.1, 6.0, 5.0
+_LOCK_TRY, _LOCK_POLL, _LEASE = 1.0, 0.1, 6.0
 """Seconds that a store waits for its lock, between two attempts, after which Redis frees it, and without Redis after it
 did not answer."""
 
@@ -44,11 +43,11 @@ def run(fleet: Fleet, scenario: Scenario, store: str, chance: Callable[[], float
         chance: Gives a random number from 0 to 1, without 1.
     """
     world = _World(scenario, chance)
-    sharing = {"none": 1, "file": fleet.workers // fleet.hosts, "redis": fleet.workers}[store]
+    sharing = fleet.sharing(store)
     shelves = [_Shelf() for _ in range(fleet.workers // sharing)]
     hosts = [scenario.arrivals * chance() for _ in range(fleet.hosts)]
     disabled = logging.root.manager.disable
-    logging.disable()  # each worker would log its troubles
+    logging.disable()  # each worker would log each failure
     begin, within = [hosts[index * fleet.hosts // fleet.workers] for index in range(fleet.workers)], BOOT
     for end in (*scenario.restarts, scenario.length):
         workers = [_Worker(world, shelves[index // sharing], store) for index in range(fleet.workers)]
@@ -58,8 +57,8 @@ def run(fleet: Fleet, scenario: Scenario, store: str, chance: Callable[[], float
         for worker in workers:
             worker.ended = True
         begin, within = [end] * fleet.workers, SPREAD
-    counts = Counts(int(world.seconds.sum()), int(world.seconds.max()), world.delayed, world.failed)
-    world.run(math.inf)  # let what is under way end, or its greenlets would stay
+    counts = Counts(world.seconds.total(), max(world.seconds.values()), world.delayed, world.failed)
+    world.run(math.inf)  # let all greenlets end
     logging.disable(disabled)
     return counts
 
@@ -69,7 +68,7 @@ class _World:
 
     def __init__(self, scenario: Scenario, chance: Callable[[], float]) -> None:
         self.now, self.scenario, self.chance = 0.0, scenario, chance
-        self.seconds, self.delayed, self.failed = np.zeros(int(scenario.length) + 1, np.int64), 0, 0
+        self.seconds, self.delayed, self.failed = Counter[int](), 0, 0
         self._due: list[tuple[float, int, Callable[[], object]]] = []
         self._numbers = itertools.count()
         self._hub = getcurrent()
@@ -99,12 +98,12 @@ class _World:
 
     def thought(self) -> float:
         """The time to the next call of a worker."""
-        return float(np.log1p(-self.chance())) * -THINK
+        return -THINK * math.log1p(-self.chance())
 
     def answer(self, request: httpx.Request) -> httpx.Response:  # noqa: ARG002 -- there is only one
         """Grant a token, or answer 503."""
         sent = self.now
-        self.seconds[min(int(sent), len(self.seconds) - 1)] += 1
+        self.seconds[int(sent)] += 1
         self.wait(LATENCY)
         if self.scenario.outage.holds(sent):
             return httpx.Response(503)
@@ -133,7 +132,7 @@ class _Inbox:
 
 
 class _Shelf:
-    """The entry and the lock of those who share a token, on a disk or in Redis."""
+    """The entry and the lock of workers that share a token, on a disk or in Redis."""
 
     def __init__(self) -> None:
         self.entry: bytes | None = None
@@ -141,18 +140,15 @@ class _Shelf:
 
 
 class _Store:
-    """Behaves as a `FileStore` or a `RedisStore` does; the latter may be away."""
+    """Behaves as a `FileStore` or a `RedisStore` does; the latter may be down."""
 
-    def __init__(self, world: _World, shelf: _Shelf, away: Interval) -> None:
-        self._world, self._shelf, self._away, self._passed_over_until = world, shelf, away, 0.0
+    def __init__(self, world: _World, shelf: _Shelf, down: Interval) -> None:
+        self._world, self._shelf, self._down = world, shelf, down
 
     def _reach(self) -> None:
-        if self._world.now < self._passed_over_until:
-            raise StoreError("It is passed over.")
-        if self._away.holds(self._world.now):
+        if self._down.holds(self._world.now):
             self._world.wait(REDIS_TIMEOUT)
-            self._passed_over_until = self._world.now + _PASSED_OVER
-            raise StoreError("It did not answer in time.")
+            raise StoreError("no answer in time")
 
     def load(self, name: str) -> bytes | None:  # noqa: ARG002 -- there is only one
         self._reach()
@@ -183,15 +179,15 @@ class _Store:
 
 
 class _Worker:
-    """A process. It calls the API by chance; calls with a fresh token change nothing, and are left out."""
+    """A process that calls the API at random times; calls with a fresh token change nothing, and are left out."""
 
     def __init__(self, world: _World, shelf: _Shelf, store: str) -> None:
         self._world, self.ended = world, False
-        away = world.scenario.redis_outage if store == "redis" else Interval()
+        down = world.scenario.redis_outage if store == "redis" else Interval()
         self._provider = TokenProvider(
             _CREDENTIALS,
             base_url=_BASE_URL,
-            store=None if store == "none" else _Store(world, shelf, away),
+            store=None if store == "none" else _Store(world, shelf, down),
             httpx_args={"transport": httpx.MockTransport(world.answer), "trust_env": False},
             clock=Clock(
                 lambda: world.now, lambda: world.now, world.wait, world.chance, world.start, lambda: _Inbox(world)
@@ -213,5 +209,5 @@ class _Worker:
             self._world.failed += 1
         else:
             self._world.delayed += self._world.now > began
-        fresh = (self._provider.stats().expires_in or 0.0) - 300  # for so long; by chance it may be some more
+        fresh = (self._provider.stats().expires_in or 0.0) - 300  # at least, in seconds
         self.call_at(self._world.now + max(fresh, 0.0) + self._world.thought())

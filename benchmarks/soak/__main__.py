@@ -1,8 +1,7 @@
-"""Run the soak and judge it: ``python -m benchmarks.soak [--minutes 60] [--seed 1]``; exit status 1 if a rule broke."""
+"""Run the soak and judge it: ``python -m benchmarks.soak``; exit status 1 if a rule broke."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gc
 import json
@@ -15,60 +14,62 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import click
+
 from benchmarks.library import ROOT, clean_environment
-from benchmarks.publish import Panel, plot
+from benchmarks.report import markdown
 
 from . import KINDS, Kind
-from .rules import RULES, Call, Group, Try, account, grown, late_errors, leaks, stuck
+from .rules import RULES, Call, Fetch, Group, grown, leaks, stuck
 from .server import Server
 
 REDIS = shutil.which("redis-server") or shutil.which("valkey-server")
 _PATIENCE = 150.0
 """Seconds for a process to start or end; a worker waits up to 140 s for its callers and its last fetch."""
+_HEAD = """# A year of token renewals in an hour
+
+`make soak` ran many callers in several processes against local servers that grant short-lived tokens and cause faults,
+and then checked that each rule below held.
+"""
 _LONGEST_OUTAGE = 4.0
 """Seconds that Redis is down."""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=60.0, help="how long; an hour is a year of hourly tokens")
-    parser.add_argument("--seed", default="1", help="decides the faults; their times differ a little nevertheless")
-    parser.add_argument("--out", type=Path, default=ROOT / "build/soak", help="where the results go")
-    parser.add_argument("--publish", action="store_true", help="put table and plot where the README links to")
-    options = parser.parse_args()
+@click.command()
+@click.option("--minutes", default=60.0, show_default=True, help="How long; an hour is a year of hourly tokens.")
+@click.option("--seed", default="1", show_default=True, help="Decides the faults; their times vary a little.")
+@click.option("--out", type=click.Path(path_type=Path), default=ROOT / "build/soak", help="Folder for the results.")
+@click.option("--publish", is_flag=True, help="Also write the table that the README links to.")
+def main(*, minutes: float, seed: str, out: Path, publish: bool) -> None:
+    """Run a year of renewals in an hour, while faults come and go. Exit status 1 if a rule broke."""
     if not Path("/proc/self/statm").exists():
-        raise SystemExit("The soak reads memory and descriptors from /proc, which only Linux has.")
+        raise click.ClickException("The soak reads memory and descriptors from /proc, which only Linux has.")
     if REDIS is None:
-        print("Without Redis, as no server is installed: apt-get install redis-server", flush=True)
-    options.out.mkdir(parents=True, exist_ok=True)
+        click.echo("Without Redis, as no server is installed: apt-get install redis-server")
+    out.mkdir(parents=True, exist_ok=True)
     gc.disable()  # the events pile up without cycles, and each collection would stall the servers
-    soak = Soak(options.out, options.seed)
+    soak = Soak(out, seed)
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-        asyncio.run(soak.run(options.minutes * 60, Path(folder)))
-    results, text = soak.judge()
-    for name, content in (("json", json.dumps(results, indent=1)), ("md", text), ("svg", plot(soak.panels()))):
-        (options.out / f"soak.{name}").write_text(content, encoding="utf-8")
-        if options.publish and name != "json":
-            shutil.copy(options.out / f"soak.{name}", Path(__file__).parent)
-    print(f"\n{text}\nThe results are in {options.out}", flush=True)
+        asyncio.run(soak.run(minutes * 60, Path(folder)))
+    results = soak.judge()
+    text = table(results)
+    (out / "soak.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
+    for place in (out, Path(__file__).parent) if publish else (out,):
+        (place / "soak.md").write_text(text, encoding="utf-8")
+    click.echo(f"\n{text}\nThe results are in {out}")
     sys.exit(1 if results["breaches"] else 0)
-
-
-_NOTE = (
-    "¹ Errors that callers got, and how many of them while another process had left a fresh token in the store. A "
-    "process looks there once a second during a pause, so that breaks no rule."
-)
 
 
 class Worker:
     """A worker process and what it reports."""
 
     def __init__(self, who: str, kind: Kind) -> None:
-        self.who, self.kind, self.tries, self.calls = who, kind, list[Try](), list[Call]()
+        self.who, self.kind, self.fetches, self.calls = who, kind, list[Fetch](), list[Call]()
         self.samples, self.end, self.ready = list[dict[str, float]](), dict[str, Any](), asyncio.Event()
 
     async def start(self, log: Path, **options: object) -> None:
@@ -94,8 +95,8 @@ class Worker:
                     self.ready.set()
                 case "end":
                     self.end = event
-                case "try":
-                    self.tries.append(Try(**event))
+                case "fetch":
+                    self.fetches.append(Fetch(**event))
                 case kind:
                     self.calls.append(Call(kind, **event))
 
@@ -120,28 +121,16 @@ class Redis:
         self.url = f"redis://127.0.0.1:{self._port}/0"
 
     async def start(self) -> None:
-        command = [
-            str(REDIS),
-            "--bind",
-            "127.0.0.1",
-            "--port",
-            str(self._port),
-            "--save",
-            "",
-            "--dir",
-            str(self._folder),
-        ]
+        options = f"--bind 127.0.0.1 --port {self._port} --dir {self._folder} --save".split()
         null = asyncio.subprocess.DEVNULL
-        self._process = await asyncio.create_subprocess_exec(*command, stdout=null, stderr=null)
+        self._process = await asyncio.create_subprocess_exec(str(REDIS), *options, "", stdout=null, stderr=null)
         async with asyncio.timeout(_PATIENCE):
             while True:
-                try:
+                with suppress(OSError):
                     _, writer = await asyncio.open_connection("127.0.0.1", self._port)
-                except OSError:
-                    await asyncio.sleep(0.01)
-                else:
                     writer.close()
                     return
+                await asyncio.sleep(0.01)
 
     async def stop(self) -> None:
         if self._process.returncode is None:
@@ -149,6 +138,7 @@ class Redis:
             await self._process.wait()
 
     async def run(self) -> None:
+        """Cause outages until cancelled."""
         while True:
             await asyncio.sleep(self._chance.expovariate(1 / self._calm))
             began = time.monotonic()
@@ -164,7 +154,7 @@ class Soak:
     """One run."""
 
     def __init__(self, out: Path, seed: str) -> None:
-        self._out, self._seed, self._began, self._seconds = out, seed, 0.0, 0.0
+        self._out, self._seed, self._seconds = out, seed, 0.0
         self._servers: dict[str, Server] = {}
         self._workers = list[Worker]()
         self._redis: Redis | None = None
@@ -193,9 +183,7 @@ class Soak:
                 )
         async with asyncio.timeout(_PATIENCE):
             await asyncio.gather(*(worker.ready.wait() for worker in self._workers))
-        self._began = time.monotonic()
-        await self._watch(self._began + seconds)
-        self._seconds = time.monotonic() - self._began
+        await self._watch(seconds)
         await asyncio.gather(*(worker.stop() for worker in self._workers))
         for task in tasks:
             task.cancel()
@@ -205,40 +193,28 @@ class Soak:
         if self._redis:
             await self._redis.stop()
 
-    async def _watch(self, until: float) -> None:
-        """Print the progress until the end."""
-        every = max(10.0, (until - self._began) / 60)
-        while (left := until - time.monotonic()) > 0:
-            await asyncio.sleep(min(every, left))
-            parts = [f"{(time.monotonic() - self._began) / 60:6.1f} min"]
-            for worker in self._workers:
-                last = worker.samples[-1]
-                parts.append(f"{worker.who}: {last['calls']:,} calls, {last['rss'] / 2**20:.1f} MiB")
-            print(" | ".join(parts), flush=True)
+    async def _watch(self, seconds: float) -> None:
+        """Print the progress for ``seconds`` seconds."""
+        began = time.monotonic()
+        while self._seconds < seconds:
+            await asyncio.sleep(min(max(10.0, seconds / 60), seconds - self._seconds))
+            self._seconds = time.monotonic() - began
+            last = [f"{each.who}: {each.samples[-1]['calls']:,} calls" for each in self._workers]
+            click.echo(" | ".join([f"{self._seconds / 60:6.1f} min", *last]))
 
-    def _groups(self) -> list[Group]:
-        return [
+    def judge(self) -> dict[str, Any]:
+        """All figures and what broke."""
+        groups = [
             Group(
-                kind.name,
-                kind.speed,
-                kind.real_lifetime,
-                kind.timeout,
-                [each for worker in self._workers if worker.kind is kind for each in worker.tries],
-                [each for worker in self._workers if worker.kind is kind for each in worker.calls],
-                server.fault_ids,
-                server.downs,
+                kind,
+                sorted((each for worker in workers for each in worker.fetches), key=lambda fetch: fetch.began),
+                [each for worker in workers for each in worker.calls],
+                self._servers[kind.name].seen,
                 self._redis.outages if self._redis and kind.name == "redis" else (),
-                server.refused,
-                server.spent,
-                server.unknown,
             )
             for kind in KINDS
-            if (server := self._servers.get(kind.name))
+            if (workers := [worker for worker in self._workers if worker.kind is kind])
         ]
-
-    def judge(self) -> tuple[dict[str, Any], str]:
-        """All figures and what broke, as data and as Markdown."""
-        groups = self._groups()
         breaches = {name: [each for group in groups for each in rule(group)] for name, rule in RULES.items()}
         flat = breaches["memory, descriptors and threads are flat"] = []
         alive = breaches["all callers are at work up to the end"] = []
@@ -248,11 +224,11 @@ class Soak:
                 alive += stuck(worker.who, worker.samples, worker.end)
             else:
                 alive.append(f"{worker.who} died: see {worker.who}.log")
-        results = {
+        return {
             "date": datetime.now(UTC).date().isoformat(),
             "minutes": round(self._seconds / 60, 1),
             "seed": self._seed,
-            "groups": {group.name: _figures(group) for group in groups},
+            "groups": {group.kind.name: _figures(group) for group in groups},
             "workers": {
                 worker.who: {"calls": worker.end["callers"], "last": worker.samples[-1], "grown": grown(worker.samples)}
                 for worker in self._workers
@@ -261,36 +237,14 @@ class Soak:
             "rules": {name: len(broken) for name, broken in breaches.items()},
             "breaches": {name: broken[:20] for name, broken in breaches.items() if broken},
         }
-        return results, table(results)
-
-    def panels(self) -> list[Panel]:
-        def sampled(name: str, unit: float = 1.0) -> dict[str, list[tuple[float, float]]]:
-            return {
-                worker.who: [((each["at"] - self._began) / 60, each[name] / unit) for each in worker.samples]
-                for worker in self._workers
-            }
-
-        requests = {
-            worker.who: [((each.sent - self._began) / 60, float(number)) for number, each in enumerate(worker.tries, 1)]
-            for worker in self._workers
-        }
-        return [
-            Panel("Memory (resident, MiB)", sampled("rss", 2**20), "min"),
-            Panel("File descriptors", sampled("descriptors"), "min"),
-            Panel("Threads", sampled("threads"), "min"),
-            Panel("Token requests so far", requests, "min"),
-        ]
 
 
 def _figures(group: Group) -> dict[str, Any]:
-    counted = account(group)
     return {
         "tokens": len(group.grants),
-        "fetches": counted.reasons,
-        "tries": len(group.tries),
-        "failures": counted.failures,
+        "fetches": Counter(group.reasons),
+        "tries": sum(fetch.tries for fetch in group.fetches),
         "errors": Counter(call.what for call in group.calls if call.kind == "error"),
-        "late_errors": late_errors(group),
         "answers_401": sum(call.kind == "answer" for call in group.calls),
     }
 
@@ -298,41 +252,43 @@ def _figures(group: Group) -> dict[str, Any]:
 def table(results: dict[str, Any]) -> str:
     """The results for people, in Markdown."""
     verdict = "**broken**" if results["breaches"] else "held"
+    groups = [
+        [
+            name,
+            f"{group['tokens']:,}",
+            ", ".join(f"{group['fetches'][reason]:,}" for reason in ("cold", "due", "refused")),
+            group["fetches"]["needless"],
+            f"{group['tries']:,}",
+            f"{group['tries'] - group['tokens']:,}",
+            f"{group['errors'].total():,}",
+            f"{group['answers_401']:,}",
+        ]
+        for name, group in results["groups"].items()
+    ]
+    processes = [
+        [
+            who,
+            f"{sum(worker['calls'].values()):,}",
+            f"{worker['last']['rss'] / 2**20:.1f} MiB",
+            f"{worker['grown']['rss'] / 2**20:+.2f} MiB",
+            *(f"{worker['last'][name]} | {worker['grown'][name]:+.1f}" for name in ("descriptors", "threads")),
+        ]
+        for who, worker in results["workers"].items()
+    ]
     lines = [
+        _HEAD,
         f"{results['minutes']} minutes on {results['date']}, seed {results['seed']}: the rules {verdict}",
         f"(Python {platform.python_version()}, {os.cpu_count()} processors).",
         "",
-        "| group | tokens | fetches: cold, due, refused | needless | tries | failed by faults, else | errors¹ | 401s |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for name, group in results["groups"].items():
-        reasons, failures = group["fetches"], group["failures"]
-        by = ", ".join(f"{reasons[reason]:,}" for reason in ("cold", "due", "refused"))
-        faults = failures.total() - failures["unexplained"]
-        lines.append(
-            f"| {name} | {group['tokens']:,} | {by} | {reasons['needless']} | "
-            f"{group['tries']:,} | {faults:,}, {failures['unexplained']} | "
-            f"{group['errors'].total():,}, {group['late_errors']:,} | {group['answers_401']:,} |"
-        )
-    lines += [
+        *markdown("group | tokens | fetches: cold, due, refused | needless | tries | failed | errors | 401s", groups),
         "",
-        _NOTE,
+        *markdown("process | calls | memory | grew by | descriptors | grew by | threads | grew by", processes),
         "",
-        "| process | calls | memory | grew by | descriptors | grew by | threads | grew by |",
-        "|---|---|---|---|---|---|---|---|",
+        *markdown("rule | broken", [[name, number or "never"] for name, number in results["rules"].items()]),
     ]
-    for who, worker in results["workers"].items():
-        last, by = worker["last"], worker["grown"]
-        lines.append(
-            f"| {who} | {sum(worker['calls'].values()):,} | {last['rss'] / 2**20:.1f} MiB | "
-            f"{by['rss'] / 2**20:+.2f} MiB | {last['descriptors']} | {by['descriptors']:+.1f} | "
-            f"{last['threads']} | {by['threads']:+.1f} |"
-        )
-    lines += ["", "| rule | broken |", "|---|---|"]
-    lines += [f"| {name} | {number or 'never'} |" for name, number in results["rules"].items()]
-    for name, counted in results["breaches"].items():
-        lines += ["", f"**{name}**, the first of {results['rules'][name]:,}:", "", *(f"- {each}" for each in counted)]
-    return "\n".join([*lines, "", "![over time](soak.svg)", ""])
+    for name, broken in results["breaches"].items():
+        lines += ["", f"**{name}**, the first of {results['rules'][name]:,}:", "", *(f"- {each}" for each in broken)]
+    return "\n".join([*lines, ""])
 
 
 if __name__ == "__main__":

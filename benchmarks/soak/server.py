@@ -7,9 +7,9 @@ import random
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.http_server import Connection, listen, response
+from benchmarks.http_server import HTTPServer, reset, response
 
-from .rules import SPENT, SpentCall
+from .rules import SPENT, Seen, SpentCall
 
 if TYPE_CHECKING:
     from benchmarks.http_server import Request
@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FAULTS", "Fault", "Server", "draw"]
 
-_ANSWERS = ("503", "503-retry-after", "429", "500", "html-502", "page", "reset", "truncated", "slow", "hang")
-"""Faults of token requests."""
-FAULTS = (*_ANSWERS, "restart", "revoke", "revoke", "refuse-all")
-"""And those of the server as a whole, of all tokens so far, and of all tokens for a while."""
+_OF_REQUESTS = ("503", "503-retry-after", "429", "500", "html-502", "page", "reset", "truncated", "slow", "hang")
+FAULTS = (*_OF_REQUESTS, "restart", "revoke", "revoke", "refuse-all")
+"""Those of token requests; then of the server as a whole, of all tokens so far, and of all tokens for a while."""
 _PAGE = b"<html><head><title>Sign in</title></head><body>%s</body></html>" % (b"." * 2000)
 
 
@@ -37,7 +36,7 @@ class Fault(NamedTuple):
 
 
 def draw(chance: random.Random, lifetime: float) -> Fault:
-    """The next fault, for tokens that last so many real seconds."""
+    """The next fault, for tokens that last ``lifetime`` real seconds."""
     kind = chance.choice(FAULTS)
     longest = {"restart": 1.0, "refuse-all": 2.0}.get(kind, 4.0)
     return Fault(
@@ -49,40 +48,32 @@ def draw(chance: random.Random, lifetime: float) -> Fault:
     )
 
 
-class Server:
+class Server(HTTPServer):
     """Runs within the caller's event loop."""
 
     def __init__(self, kind: Kind, seed: str) -> None:
+        super().__init__(self._respond)
+        self.seen = Seen()
         self._kind, self._chance = kind, random.Random(seed)  # noqa: S311 -- not for secrets
         self._granted = list[tuple[float, float]]()
         """When each token was asked for, and expires; its serial number is its place."""
         self._revoked, self._refuses_until = 0, 0.0
         self._fault, self._fault_until, self._affected = draw(self._chance, 1.0), 0.0, 0
-        self._opened = set[Connection]()
-        self.port, self.fault_ids, self.downs = 0, set[str](), list[tuple[float, float]]()
-        self.refused, self.spent, self.unknown = dict[str, float](), list[SpentCall](), 0
 
     async def run(self) -> None:
         """Cause faults until cancelled."""
         while True:
             fault = draw(self._chance, self._kind.real_lifetime)
             await asyncio.sleep(fault.calm)
-            if fault.kind == "revoke":
-                self._revoked = len(self._granted)
-            elif fault.kind == "refuse-all":
-                self._refuses_until = monotonic() + fault.seconds
-            elif fault.kind == "restart":
-                await self._restart(fault.seconds)
-            else:
-                self._fault, self._fault_until, self._affected = fault, monotonic() + fault.seconds, 0
-
-    async def start(self) -> None:
-        self._listener, self.port = await listen(self._answer, self.port, opened=self._opened)
-
-    def stop(self) -> None:
-        self._listener.close()
-        for connection in tuple(self._opened):
-            connection.reset()
+            match fault.kind:
+                case "revoke":
+                    self._revoked = len(self._granted)
+                case "refuse-all":
+                    self._refuses_until = monotonic() + fault.seconds
+                case "restart":
+                    await self._restart(fault.seconds)
+                case _:
+                    self._fault, self._fault_until, self._affected = fault, monotonic() + fault.seconds, 0
 
     async def _restart(self, seconds: float) -> None:
         began = monotonic()
@@ -91,33 +82,34 @@ class Server:
             await asyncio.sleep(seconds)
             await self.start()
         finally:  # the soak may end meanwhile
-            self.downs.append((began, monotonic()))
+            self.seen.downs.append((began, monotonic()))
 
-    def _answer(self, request: Request, connection: Connection) -> None:
+    async def _respond(self, request: Request, writer: asyncio.StreamWriter) -> None:
         if request.path != "/oauth/token":
-            connection.send(self._api(request))
+            writer.write(self._api(request))
             return
         now = monotonic()
         if now >= self._fault_until or self._affected >= self._fault.requests:
-            connection.send(self._grant(now))
+            writer.write(self._grant(now))
             return
         self._affected += 1
-        self.fault_ids.add(request.fields["x-soak-id"])
         match self._fault.kind:
             case "503" | "500":
-                connection.send(response(int(self._fault.kind), {"message": "Not now"}))
+                writer.write(response(int(self._fault.kind), {"message": "Not now"}))
             case "503-retry-after" | "429":
                 after = str(self._fault.retry_after)
-                connection.send(response(int(self._fault.kind[:3]), {"message": "Not now"}, Retry_After=after))
+                writer.write(response(int(self._fault.kind[:3]), {"message": "Not now"}, Retry_After=after))
             case "html-502" | "page":
-                connection.send(response(502 if self._fault.kind == "html-502" else 200, _PAGE))
+                writer.write(response(502 if self._fault.kind == "html-502" else 200, _PAGE))
             case "reset":
-                connection.reset()
+                reset(writer)
             case "truncated":
-                connection.send(self._grant(now)[:-20])
-                connection.transport.close()
+                writer.write(self._grant(now)[:-20])
+                writer.close()
             case "slow":
-                connection.send(self._grant(now), delay=self._kind.timeout / 2)
+                content = self._grant(now)
+                await asyncio.sleep(self._kind.timeout / 2)
+                writer.write(content)
             case "hang":
                 pass
 
@@ -132,12 +124,12 @@ class Server:
         now, asked = monotonic(), float(request.fields["x-soak-asked"])
         token = request.fields.get("authorization", "").removeprefix("Bearer soak-token-")
         if not token.isdecimal():
-            self.unknown += 1
+            self.seen.unknown += 1
             return response(401, {"status": 401})
         began, expires = self._granted[int(token)]
         if asked > began + SPENT * self._kind.real_lifetime:
-            self.spent.append(SpentCall(request.fields["x-soak-who"], token, asked, now, expired=asked > expires))
+            self.seen.spent.append(SpentCall(request.fields["x-soak-who"], token, asked, now, expired=asked > expires))
         if int(token) < self._revoked or now < self._refuses_until or now > expires:
-            self.refused.setdefault(token, now)
+            self.seen.refused.setdefault(token, now)
             return response(401, {"status": 401, "message": "The token is not good here."})
         return response(200, [{"id": "1"}])

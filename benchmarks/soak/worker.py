@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import itertools
 import json
 import os
 import queue
@@ -11,12 +10,14 @@ import random
 import sys
 import threading
 import time
-from contextlib import AsyncExitStack, ExitStack, contextmanager
+from contextlib import AsyncExitStack, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import anyio
+import anyio.to_thread
 import dateutil.parser  # noqa: F401 -- the first error loads it, and memory would grow once
 import httpx
 import httpx2
@@ -30,7 +31,7 @@ from domo_oauth.adapters import httpx2 as for_httpx2
 from domo_oauth.adapters import requests as for_requests
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import Callable
 
 _PATIENCE = 70.0
 """Seconds for callers to end, as each waits up to 60 s for a token."""
@@ -38,7 +39,7 @@ _TIMEOUT = 5.0
 _FOLDERS = {"descriptors": "fd", "threads": "task"}
 _lock = threading.Lock()
 _here = threading.local()
-"""Of a fetch, as each has a thread of its own: its number, and when it last read the wall clock."""
+"""Of a fetch, as each has a thread of its own: its requests so far, and when it last read the wall clock."""
 
 
 def report(event: str, **what: object) -> None:
@@ -46,20 +47,25 @@ def report(event: str, **what: object) -> None:
         print(json.dumps({"event": event, **what}), flush=True)
 
 
-def fast_clock(speed: float, seed: str) -> Clock:
-    """A clock that runs so many times faster."""
+def fast_clock(speed: float, who: str, seed: str) -> Clock:
+    """A clock that runs ``speed`` times faster, and reports each fetch that sent a request."""
 
-    class Inbox:
-        def __init__(self) -> None:
-            self._queue = queue.SimpleQueue[Any]()
-            self.put = self._queue.put
-
-        def get(self, *, timeout: float) -> Any:
-            return self._queue.get(timeout=timeout / speed)
+    class Inbox(queue.SimpleQueue[Any]):
+        def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: FBT001, FBT002
+            return super().get(block, timeout and timeout / speed)
 
     def wall() -> float:
         _here.asked = time.monotonic()
         return began + (time.time() - began) * speed
+
+    def start(run: Callable[[], object]) -> None:
+        def fetch() -> None:
+            _here.fetch = {"who": who, "tries": 0}
+            run()
+            if _here.fetch["tries"]:
+                report("fetch", **_here.fetch)
+
+        Clock().start(fetch)
 
     began = time.time()
     return Clock(
@@ -67,159 +73,137 @@ def fast_clock(speed: float, seed: str) -> Clock:
         wall=wall,
         sleep=lambda seconds: time.sleep(seconds / speed),
         random=random.Random(seed).random,  # noqa: S311 -- not for secrets
+        start=start,
         inbox=Inbox,
     )
 
 
 class Watch(httpx.BaseTransport):
-    """The transport of token requests, which reports each: when, and what came of it."""
+    """The transport of token requests, which notes when they were sent and what came of them."""
 
-    def __init__(self, who: str) -> None:
-        self._who, self._ids, self._fetches = who, itertools.count(), itertools.count()
+    def __init__(self) -> None:
         # There is no TLS on loopback, and loading certificates takes long.
         self._inner = httpx.HTTPTransport(verify=False, limits=httpx.Limits(max_keepalive_connections=0))
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        request.headers["X-Soak-Id"] = identity = f"{self._who}-{next(self._ids)}"
-        fetch = _here.__dict__.setdefault("fetch", next(self._fetches))
+        fetch: dict[str, Any] = _here.fetch
         # A token's age begins when the provider reads its clocks, before it makes a client to send the request.
-        found: dict[str, Any] = {"who": self._who, "id": identity, "fetch": fetch, "sent": _here.asked}
+        fetch |= {"asked": _here.asked, "began": fetch.get("began", _here.asked), "tries": fetch["tries"] + 1}
+        fetch["retry_after"] = 0.0
         try:
             response = self._inner.handle_request(request)
             try:
                 content = response.read()
             finally:
                 response.close()
-        except Exception as error:
-            report("try", **found, ended=time.monotonic(), outcome=type(error).__name__)
-            raise
+        finally:
+            fetch["ended"] = time.monotonic()
         if content.startswith(b'{"access_token"'):
-            found["token"] = json.loads(content)["jti"]
-        found["retry_after"] = float(response.headers.get("Retry-After", 0))
-        report("try", **found, ended=time.monotonic(), outcome=str(response.status_code))
+            fetch["token"] = json.loads(content)["jti"]
+        fetch["retry_after"] = float(response.headers.get("Retry-After", 0))
         return httpx.Response(response.status_code, headers=response.headers, content=content)
 
 
 class Callers:
-    """The threads and tasks that ask."""
+    """Tasks that call through one adapter each, those of synchronous clients on threads."""
 
     def __init__(self, who: str, url: str, provider: TokenProvider) -> None:
         self.calls: dict[str, int] = {}
         self._who, self._url, self._provider = who, f"{url}/v1/datasets", provider
-        self._ended, self._threads = threading.Event(), list[threading.Thread]()
+        self._ended, self._working, self._loops = threading.Event(), set[str](), list[threading.Thread]()
 
-    def start(self, sync: list[str], asynchronous: dict[str, list[str]]) -> None:
-        """Start a thread for each of the first, and one for each event loop."""
-        for name in sync:
-            self._threads.append(threading.Thread(target=self._work, args=(name,), name=name, daemon=True))
-        for backend, names in asynchronous.items():
-            run, options = anyio.run, {"backend": backend}
-            args = self._loop, backend, names
-            self._threads.append(threading.Thread(target=run, args=args, kwargs=options, name=backend, daemon=True))
-        for thread in self._threads:
-            thread.start()
+    def start(self, backend: str, *names: str) -> None:
+        """Start an event loop with these callers."""
+        loop = threading.Thread(target=anyio.run, args=(self._run, backend, names), kwargs={"backend": backend})
+        loop.daemon = True
+        loop.start()
+        self._loops.append(loop)
 
     def stop(self) -> list[str]:
-        """End all, and return the names of the threads that did not."""
+        """End all, and return the names of those that did not."""
         self._ended.set()
         until = time.monotonic() + _PATIENCE
-        for thread in self._threads:
-            thread.join(max(0.0, until - time.monotonic()))
-        return [thread.name for thread in self._threads if thread.is_alive()]
+        for loop in self._loops:
+            loop.join(max(0.0, until - time.monotonic()))
+        return sorted(self._working)
 
-    def _work(self, name: str) -> None:
-        with ExitStack() as stack:
-            call = self._sync(name, stack)
-            self.calls[name] = 0
-            while not self._ended.wait(_pause(name)):
-                with self._watched(name) as statuses:
-                    statuses.append(call(self._headers()))
-
-    async def _loop(self, backend: str, names: list[str]) -> None:
-        async def work(name: str, title: str) -> None:
-            async with AsyncExitStack() as stack:
-                call = await self._async(name, stack)
-                self.calls[title] = 0
-                while not self._ended.is_set():
-                    await anyio.sleep(_pause(name))
-                    with self._watched(title) as statuses:
-                        statuses.append(await call(self._headers()))
-
+    async def _run(self, backend: str, names: tuple[str, ...]) -> None:
         async with anyio.create_task_group() as group:
             for name in names:
-                group.start_soon(work, name, f"{backend}: {name}")
+                group.start_soon(self._work, name, f"{backend}: {name}")
 
-    def _headers(self) -> dict[str, str]:
-        return {"X-Soak-Who": self._who, "X-Soak-Asked": repr(time.monotonic())}
+    async def _work(self, name: str, title: str) -> None:
+        self._working.add(title)
+        self.calls[title] = 0
+        made = client_of(name, self._provider)
+        async with AsyncExitStack() as stack:
+            asynchronous = hasattr(made, "__aenter__")
+            client = await stack.enter_async_context(made) if asynchronous else stack.enter_context(made)
+            while not self._ended.is_set():
+                await anyio.sleep(random.uniform(0.5, 1.5) * (0.02 if name.endswith("get_token") else 0.2))  # noqa: S311
+                began, status, failed = time.monotonic(), 0, ("", "")
+                try:
+                    status = await self._call(name, client)
+                    failed = ("answer", str(status)) if status != 200 else failed
+                except DomoOAuthError as error:
+                    failed = "error", type(error).__name__
+                except Exception as error:  # noqa: BLE001 -- of any HTTP client
+                    failed = "broken", repr(error)[:300]
+                if failed[0]:
+                    ended = time.monotonic()
+                    report(failed[0], who=self._who, caller=title, began=began, ended=ended, what=failed[1])
+                self.calls[title] += 1
+        self._working.discard(title)
 
-    @contextmanager
-    def _watched(self, name: str) -> Generator[list[int], None, None]:
-        """Count a call, and report one that did not succeed."""
-        began, statuses, failed = time.monotonic(), list[int](), ("", "")
-        try:
-            yield statuses
-            failed = ("answer", str(statuses[0])) if statuses != [200] else failed
-        except DomoOAuthError as error:
-            failed = "error", type(error).__name__
-        except Exception as error:  # noqa: BLE001 -- of any HTTP client
-            failed = "broken", repr(error)[:300]
-        if failed[0]:
-            report(failed[0], who=self._who, caller=name, began=began, ended=time.monotonic(), what=failed[1])
-        self.calls[name] += 1
-
-    def _sync(self, name: str, stack: ExitStack) -> Callable[[dict[str, str]], int]:
-        client: Any
+    async def _call(self, name: str, client: Any) -> int:
+        """Make a call, and return its status."""
+        headers = {"X-Soak-Who": self._who, "X-Soak-Asked": repr(time.monotonic())}
         match name:
             case "get_token":
-                return lambda _: 200 if self._provider.get_token().access_token else 0
-            case "httpx anew":  # as scripts and notebooks do
-
-                def anew(headers: dict[str, str]) -> int:
-                    auth = DomoAuth(self._provider)
-                    with httpx.Client(auth=auth, timeout=_TIMEOUT, verify=False) as client:  # noqa: S501 -- loopback
-                        return client.get(self._url, headers=headers).status_code
-
-                return anew
-            case "requests":
-                client = requests.Session()
-                client.trust_env, client.auth = False, for_requests.DomoAuth(self._provider)
-            case "httpx2":
-                client = httpx2.Client(auth=for_httpx2.DomoAuth(self._provider))
-            case _:
-                client = httpx.Client(auth=DomoAuth(self._provider))
-        stack.enter_context(client)
-        return lambda headers: int(client.get(self._url, headers=headers, timeout=_TIMEOUT).status_code)
-
-    async def _async(self, name: str, stack: AsyncExitStack) -> Callable[[dict[str, str]], Awaitable[int]]:
-        client: Any
-        match name:
+                await anyio.to_thread.run_sync(self._provider.get_token)
+                return 200
             case "aget_token":
-
-                async def ask(_: dict[str, str]) -> int:
-                    return 200 if (await self._provider.aget_token()).access_token else 0
-
-                return ask
+                await self._provider.aget_token()
+                return 200
+            case "httpx anew":
+                response = await anyio.to_thread.run_sync(self._get_anew, headers)
             case "aiohttp":
-                # Its time-out includes the wait for a token, 60 s at most, and once more after a 401.
-                auth, timeout = for_aiohttp.DomoAuth(self._provider), aiohttp.ClientTimeout(150.0)
-                client = aiohttp.ClientSession(middlewares=[auth], timeout=timeout)
-            case "httpx2":
-                client = httpx2.AsyncClient(auth=for_httpx2.DomoAuth(self._provider), timeout=_TIMEOUT)
+                async with client.get(self._url, headers=headers) as answer:
+                    await answer.read()
+                    return int(answer.status)
+            case "async httpx" | "async httpx2":
+                response = await client.get(self._url, headers=headers)
             case _:
-                client = httpx.AsyncClient(auth=DomoAuth(self._provider), timeout=_TIMEOUT)
-        await stack.enter_async_context(client)
+                get = partial(client.get, self._url, headers=headers, timeout=_TIMEOUT)
+                response = await anyio.to_thread.run_sync(get)
+        return int(response.status_code)
 
-        async def get(headers: dict[str, str]) -> int:
-            response = await client.get(self._url, headers=headers)
-            await (response.read() if name == "aiohttp" else response.aread())
-            return int(response.status if name == "aiohttp" else response.status_code)
-
-        return get
+    def _get_anew(self, headers: dict[str, str]) -> httpx.Response:
+        """As scripts and notebooks do."""
+        with httpx.Client(auth=DomoAuth(self._provider), timeout=_TIMEOUT, verify=False) as client:  # noqa: S501
+            return client.get(self._url, headers=headers)
 
 
-def _pause(name: str) -> float:
-    """Seconds between two calls."""
-    return random.uniform(0.5, 1.5) * (0.02 if name.endswith("get_token") else 0.2)  # noqa: S311
+def client_of(name: str, provider: TokenProvider) -> Any:
+    """The client of a caller, to be entered; nothing for callers that have none."""
+    match name:
+        case "httpx":
+            return httpx.Client(auth=DomoAuth(provider))
+        case "httpx2":
+            return httpx2.Client(auth=for_httpx2.DomoAuth(provider))
+        case "requests":
+            session = requests.Session()
+            session.auth = for_requests.DomoAuth(provider)
+            return session
+        case "async httpx":
+            return httpx.AsyncClient(auth=DomoAuth(provider), timeout=_TIMEOUT)
+        case "async httpx2":
+            return httpx2.AsyncClient(auth=for_httpx2.DomoAuth(provider), timeout=_TIMEOUT)
+        case "aiohttp":
+            # Its time-out includes the wait for a token, 60 s at most, and once more after a 401.
+            auth, timeout = for_aiohttp.DomoAuth(provider), aiohttp.ClientTimeout(150.0)
+            return aiohttp.ClientSession(middlewares=[auth], timeout=timeout)
+    return nullcontext()
 
 
 def resources() -> dict[str, float]:
@@ -244,16 +228,16 @@ def main(*, who: str, url: str, speed: float, timeout: float, seed: str, store: 
         scopes=["data", "user"],
         store=shared,
         base_url=url,
-        httpx_args={"transport": Watch(who), "timeout": timeout},
-        clock=fast_clock(speed, seed),
+        httpx_args={"transport": Watch(), "timeout": timeout},
+        clock=fast_clock(speed, who, seed),
     )
     callers = Callers(who, url, provider)
     if shared:
-        callers.start(["get_token", "httpx"], {"asyncio": ["aget_token", "aiohttp"]})
+        callers.start("asyncio", "get_token", "httpx", "aget_token", "aiohttp")
     else:
-        tasks = ["aget_token", "httpx", "httpx2"]
-        sync = ["get_token", "httpx", "httpx anew", "httpx2", "requests"]
-        callers.start(sync, {"asyncio": [*tasks, "aiohttp"], "trio": tasks})
+        tasks = "aget_token", "async httpx", "async httpx2"
+        callers.start("asyncio", *tasks, "aiohttp", "get_token", "httpx", "httpx anew", "httpx2", "requests")
+        callers.start("trio", *tasks)
     while not ended.wait(every):
         report("sample", **resources(), calls=sum(callers.calls.values()))
     left = callers.stop()
