@@ -1,0 +1,5 @@
+"""tenacity: repeats what may pass, and no wrong credentials."""
+
+import checks
+
+checks.check_library_that_repeats("with_tenacity", "tenacity")
