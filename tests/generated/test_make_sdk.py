@@ -56,49 +56,28 @@ def test_it_writes_what_is_committed(made):
     assert files(made) == files(ROOT)
 
 
-def test_it_does_nothing_unless_something_changed_or_it_is_forced(root):
-    (root / PACKAGE / "__pycache__").mkdir()  # no change
-    inode = (root / PACKAGE).stat().st_ino
-    ended = run(root)
-    assert (ended.returncode, ended.stdout) == (0, "make_sdk: nothing changed\n")
-    assert (root / PACKAGE).stat().st_ino == inode
-    assert "wrote" in run(root, "--force").stdout
-    assert (root / PACKAGE).stat().st_ino != inode
-
-
-def test_it_undoes_edits_drops_stale_files_and_writes_the_same_bytes_in_every_run(root):
+def test_it_runs_if_its_input_or_the_package_changed_or_it_is_forced(root):
     before = files(root)
+    (root / PACKAGE / "__pycache__").mkdir()  # no change
+    assert run(root).stdout == "make_sdk: nothing changed\n"
+    assert "wrote" in run(root, "--force").stdout
     edit(root, f"{PACKAGE}/errors.py", "", "edited = True\n")
     (root / PACKAGE / "models" / "stale.py").touch()
     assert "wrote" in run(root, hash_seed=2).stdout
     assert files(root) == before
-
-
-@pytest.mark.parametrize(
-    ("name", "old", "new"),
-    [
-        ("openapi/domo-oauth.yaml", "Lifetime of the token in seconds", "Changed"),
-        ("generator-config.yaml", "literal_enums: true", "literal_enums: false"),
-        ("generator-templates/errors.py.jinja", "breaks the contract", "changed"),
-    ],
-)
-def test_it_runs_after_a_change(root, name, old, new):
-    before = files(root)
-    edit(root, name, old, new)
-    assert run(root).returncode == 0
-    assert files(root) != before
+    edit(root, "openapi/domo-oauth.yaml", "Lifetime of the token in seconds", "Changed")
+    assert "wrote" in run(root).stdout
+    assert b"Changed" in files(root)["models/access_token_response.py"]
 
 
 @pytest.mark.parametrize(
     ("name", "old", "new", "message"),
     [
-        ("generator-templates/types.py.jinja", "", "{% if %}", "TemplateSyntaxError"),
-        ("generator-templates/types.py.jinja", "", "def broken(:", "ruff failed"),
         ("openapi/domo-oauth.yaml", "", "\n  responses: {a: 1}\n", "Failed to parse OpenAPI document"),
         ("openapi/domo-oauth.yaml", "scheme: basic", "scheme: bearer", "HTTP Basic only"),
         ("pyproject.toml", '"ruff==', '"ruff==9', "pyproject.toml pins 9"),
     ],
-    ids=["template", "Python", "contract", "authentication", "version"],
+    ids=["contract", "authentication", "version"],
 )
 def test_a_failure_leaves_the_old_package(root, name, old, new, message):
     before = files(root)
@@ -120,43 +99,23 @@ paths:
     post:
       tags: [things]
       operationId: changeThing
-      parameters:
-        - {name: id, in: path, required: true, schema: {type: string, description: Which one.}}
-        - {name: X-Trace, in: header, schema: {type: string}}
-      requestBody:
-        required: true
-        content: {application/json: {schema: {$ref: "#/components/schemas/Thing"}}}
+      parameters: [{name: id, in: path, required: true, schema: {type: string}}]
+      requestBody: {content: {application/json: {schema: {$ref: "#/components/schemas/Thing"}}}}
       responses:
-        "200":
-          description: OK
-          content: {application/json: {schema: {$ref: "#/components/schemas/Thing"}}}
-        "201":
-          description: Created
-          content: {text/plain: {schema: {type: string}}}
-        "202":
-          description: Several
-          content: {application/json: {schema: {type: array, items: {$ref: "#/components/schemas/Thing"}}}}
+        "200": {description: OK, content: {application/json: {schema: {$ref: "#/components/schemas/Thing"}}}}
         "204": {description: Nothing}
-        4XX:
-          description: Bad
-          content: {application/json: {schema: {$ref: "#/components/schemas/Other"}}}
 components:
   securitySchemes: {basicAuth: {type: http, scheme: basic}}
   schemas:
     Thing:
       type: object
-      required: [made, reading]
+      required: [made]
       properties:
         made: {type: string, format: date-time}
-        reading: {type: number, minimum: 0.5}
-        kind: {type: string, enum: [a, b]}
         note: {type: string, nullable: true, maxLength: 3}
         tags: {type: array, items: {type: string, pattern: '^\\d"?$'}}
-        part: {$ref: "#/components/schemas/Other"}
-        parts: {type: array, items: {$ref: "#/components/schemas/Other"}}
-        either: {oneOf: [{$ref: "#/components/schemas/Other"}, {type: string}]}
-      additionalProperties: {$ref: "#/components/schemas/Other"}
-    Other:
+        parts: {type: array, items: {$ref: "#/components/schemas/Part"}}
+    Part:
       type: object
       required: [size]
       properties: {size: {type: integer, format: int32}, key: {type: string, format: password, default: none}}
@@ -164,53 +123,37 @@ components:
 """
 
 OTHER_CHECK = """
-import datetime, json
+import json
 import httpx
 from domo_oauth_client import AuthenticatedClient
 from domo_oauth_client.api.things import change_thing
 from domo_oauth_client.errors import ResponseValidationError
-from domo_oauth_client.models import Other, Thing
-from domo_oauth_client.types import UNSET
+from domo_oauth_client.models import Part, Thing
 
 good = {
-    "made": "2026-01-02T03:04:05+00:00", "reading": 1, "kind": "a", "note": None, "tags": ["1", "2"],
-    "part": {"size": 1, "key": "k"}, "parts": [{"size": 2, "key": "k"}], "either": "text",
-    "extra": {"size": 3, "key": "k"},
+    "made": "2026-01-02T03:04:05+00:00", "note": None, "tags": ["1", "2"], "parts": [{"size": 2, "key": "k"}],
 }
-bad = {
-    "made": ["yesterday", 5], "reading": [0.4, True], "kind": ["c"], "note": ["long"], "tags": [["x"], "1", ["1\\n"]],
-    "part": [[], None, {"size": 2**31}], "parts": [{}, [1], [{"size": "1"}]], "extra": [3],
-}
+bad = {"made": ["yesterday", 5], "note": ["long"], "tags": [["x"], "1", ["1\\n"]], "parts": [{}, [1], [{"size": "1"}]]}
 thing = Thing.from_dict(good)
-assert thing.to_dict() == good, thing.to_dict()
-assert thing.made == datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc)
-assert thing.additional_properties["extra"] == Other(size=3, key="k")
-assert repr(thing.part) == "Other(size=1)" and Other(size=1).key == "none"
-assert Thing.from_dict(good | {"either": {"size": 1}}).either == Other(1, key=UNSET)
+assert thing.to_dict() == good and thing.made.year == 2026
+assert repr(thing.parts) == "[Part(size=2)]" and Part(size=1).key == "none"
 
-def answer(status, content=b"", media_type="application/json"):
+def answer(status, body=None):
     def handle(request):
-        assert request.url.raw_path == b"/things/a%2Fb" and request.headers["X-Trace"] == "t"
-        assert request.headers["Content-Type"] == "application/json" and json.loads(request.content) == good
-        return httpx.Response(status, content=content, headers={"Content-Type": media_type})
+        assert request.url.raw_path == b"/things/a%2Fb" and json.loads(request.content) == good
+        return httpx.Response(status, json=body)
     args = {"transport": httpx.MockTransport(handle)}
     client = AuthenticatedClient("http://127.0.0.1", username="u", password="p", httpx_args=args)
-    return change_thing.sync(id="a/b", client=client, body=thing, x_trace="t")
+    return change_thing.sync(id="a/b", client=client, body=thing)
 
-text = json.dumps(good).encode()
-assert answer(200, text) == thing
-assert answer(201, b"hello", "text/plain") == "hello"
-assert answer(202, b"[" + text + b"]") == [thing]
-assert answer(204) is None and answer(500) is None
-assert answer(404, b'{"size": 1}') == Other(1, key=UNSET) and answer(404, b"[]") is None
-broken = [(200, json.dumps(good | {name: value}).encode()) for name, values in bad.items() for value in values]
-for status, content in [*broken, (202, b"5"), (202, b"[5]"), (200, b"[]")]:
+assert answer(200, good) == thing and answer(204) is None and answer(500) is None
+for body in [[], *(good | {name: value} for name, values in bad.items() for value in values)]:
     try:
-        answer(status, content)
+        answer(200, body)
     except ResponseValidationError as error:
-        assert (error.status_code, error.content) == (status, content)
+        assert json.loads(error.content) == body
     else:
-        raise AssertionError((status, content))
+        raise AssertionError(body)
 print("fine")
 """
 
