@@ -21,7 +21,7 @@ static std::string environment(const char* name, const char* otherwise = nullptr
     return value ? value : otherwise;
 }
 
-// Asks once. An answer that is no token is an ApiException.
+// Asks once. Any answer without a token is an ApiException.
 static std::shared_ptr<AccessTokenResponse> request_token(
     const std::string& url, const std::string& secret, const std::string& scope) {
     web::http::client::http_client_config http;
@@ -37,7 +37,7 @@ static std::shared_ptr<AccessTokenResponse> request_token(
 
 struct Refusal {
     int status;
-    TokenError error;  // without a field, if the body was not one
+    TokenError error;  // has no fields if the body was not one
 };
 
 static Refusal refusal(const std::string& url, const std::string& secret, const std::string& scope) {
@@ -72,7 +72,7 @@ int main() try {
     std::cout << "datasets: status " << datasets.status_code() << ", " << datasets.extract_json().get().size()
               << " of them\n";
 
-    // What is refused, by the sandbox and by the server that plays answers. Domo itself is not asked for errors.
+    // Refusals by the sandbox and by the server of recordings. Domo itself is not asked for errors.
     const auto error_url = environment("DOMO_ERROR_URL", "");
     if (error_url.empty()) return 0;
     auto refused = refusal(url, "wrong", "data");

@@ -5,8 +5,8 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 : "${DOMO_API_URL:=https://api.domo.com}"
 
-# Asks once; prints the status and leaves the body in a file that only we can read. The credentials go in by standard
-# input: nobody reads them in the list of processes. curl follows no redirect unless told to.
+# Asks once, prints the status, and leaves the body in a file that only this user can read. The credentials go through
+# standard input, so they do not show in the process list. curl follows redirects only with --location.
 request_token() { # url, secret, scope
   printf '%s:%s\n' "$DOMO_CLIENT_ID" "$2" | sed 's/["\\]/\\&/g; s/.*/user = "&"/' |
     curl --config - --silent --show-error --max-time 30 --get "$1/oauth/token" \
@@ -16,7 +16,7 @@ request_token() { # url, secret, scope
       --output "$folder/body" --write-out '%{http_code}'
 }
 
-# One text field of the body; nothing where the body is not JSON. jq does it better: jq --raw-output ".$1".
+# Prints one text field of the body, or nothing if the body is not JSON. With jq: jq --raw-output ".$1".
 field() { sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p" "$folder/body"; }
 
 status=$(request_token "$DOMO_API_URL" "$DOMO_CLIENT_SECRET" 'data user')
@@ -28,7 +28,7 @@ printf 'header = "Authorization: Bearer %s"\n' "$(field access_token)" |
     --output "$folder/body" --write-out 'datasets: status %{http_code}, '
 echo "$(grep --only-matching '"rows":' "$folder/body" | wc -l) of them"
 
-# What is refused, by the sandbox and by the server that plays answers. Domo itself is not asked for errors.
+# Refusals by the sandbox and by the server of recordings. Domo itself is not asked for errors.
 test -n "${DOMO_ERROR_URL:-}" || exit 0
 status=$(request_token "$DOMO_API_URL" wrong data); echo "wrong secret: status $status, $(field message)"
 status=$(request_token "$DOMO_API_URL" "$DOMO_CLIENT_SECRET" account); echo "wrong scope: status $status, $(field error)"

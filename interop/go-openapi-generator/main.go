@@ -15,13 +15,13 @@ import (
 	"example.com/domo/domo"
 )
 
-// The generator has no timeout, and Go follows redirects: an answer other than a token is to be seen, not followed.
+// The generated client sets no timeout, and Go would follow redirects with the credentials.
 var httpClient = &http.Client{
 	Timeout:       30 * time.Second,
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-// requestToken asks once. An answer that is no token is a *domo.GenericOpenAPIError, and comes with its response.
+// requestToken asks once. Any answer without a token is a *domo.GenericOpenAPIError, and comes with its response.
 func requestToken(url, secret, scope string) (*domo.AccessTokenResponse, *http.Response, error) {
 	configuration := domo.NewConfiguration()
 	configuration.HTTPClient = httpClient
@@ -32,7 +32,7 @@ func requestToken(url, secret, scope string) (*domo.AccessTokenResponse, *http.R
 		GrantType("client_credentials").Scope(scope).Execute()
 }
 
-// refusal gives the status of a refused request, and the typed error: empty, if the body was not one.
+// refusal returns the status of a refusal and the typed error, which is empty if the body was not one.
 func refusal(url, secret, scope string) (int, domo.TokenError) {
 	_, response, err := requestToken(url, secret, scope)
 	if response == nil {
@@ -77,7 +77,7 @@ func main() {
 	}
 	fmt.Printf("datasets: status %d, %d of them\n", status, count)
 
-	// What is refused, by the sandbox and by the server that plays answers. Domo itself is not asked for errors.
+	// Refusals by the sandbox and by the server of recordings. Domo itself is not asked for errors.
 	if os.Getenv("DOMO_ERROR_URL") == "" {
 		return
 	}

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// The generator has no timeout, and Go follows redirects: an answer other than a token is to be seen, not followed.
+// The generated client sets no timeout, and Go would follow redirects with the credentials.
 var httpClient = &http.Client{
 	Timeout:       30 * time.Second,
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -76,7 +76,7 @@ func main() {
 	status, count, err := listDatasets(url, token.AccessToken)
 	fmt.Printf("datasets: status %d, %d of them\n", status, must(count, err))
 
-	// What is refused, by the sandbox and by the server that plays answers. Domo itself is not asked for errors.
+	// Refusals by the sandbox and by the server of recordings. Domo itself is not asked for errors.
 	if os.Getenv("DOMO_ERROR_URL") == "" {
 		return
 	}

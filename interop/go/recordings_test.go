@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// What of a HAR file this test reads.
+// The parts of a HAR file that this test reads.
 type recording struct {
 	Log struct {
 		Entries []struct {
@@ -24,10 +24,10 @@ type recording struct {
 	}
 }
 
-// Headers that told of the bytes on the wire, and not of the text in the recording.
+// Headers that describe the bytes on the wire rather than the recorded text.
 var wireHeaders = map[string]bool{"Connection": true, "Content-Encoding": true, "Content-Length": true, "Transfer-Encoding": true}
 
-// Each recording is played by a server, read by the generated client, and has to come out of the model as it was.
+// Serves each recording to the generated client, and compares the model with what was recorded.
 func TestRecordings(t *testing.T) {
 	files, _ := filepath.Glob(filepath.Join(os.Getenv("DOMO_RECORDINGS"), "*.har"))
 	if len(files) == 0 {
@@ -72,7 +72,7 @@ func checkRecording(t *testing.T, file string) {
 	if model.IsNil() {
 		t.Fatal("no model")
 	}
-	// The models keep unknown fields, so nothing may be lost or changed on the way through them.
+	// The models keep unknown fields, so nothing may be lost or changed.
 	if got, want := decode(t, must(json.Marshal(model.Interface()))), decode(t, []byte(recorded.Content.Text)); !reflect.DeepEqual(got, want) {
 		t.Errorf("the model holds %v, recorded was %v", got, want)
 	}

@@ -8,7 +8,7 @@ from domo_client import AccessTokenResponse, ApiClient, ApiException, Configurat
 
 
 def request_token(url: str, secret: str, scope: str) -> AccessTokenResponse:
-    """Ask once. An answer that is no token raises `ApiException`."""
+    """Ask once. Any answer without a token raises `ApiException`."""
     # retries=False: urllib3 would follow a redirect, with the credentials if it stays on this server.
     configuration = Configuration(host=url, username=os.environ["DOMO_CLIENT_ID"], password=secret, retries=False)
     with ApiClient(configuration) as client:
@@ -16,7 +16,7 @@ def request_token(url: str, secret: str, scope: str) -> AccessTokenResponse:
 
 
 def refusal(url: str, secret: str, scope: str) -> tuple[int, TokenError]:
-    """Return the status of a refused request, and its error: without a field, if the body was not one."""
+    """Return the status of a refusal, and its error, which has no fields if the body was not one."""
     try:
         request_token(url, secret, scope)
     except ApiException as error:
@@ -37,7 +37,7 @@ def main() -> None:
     status, datasets = list_datasets(url, token.access_token)
     print(f"datasets: status {status}, {len(datasets)} of them")
 
-    # What is refused, by the sandbox and by the server that plays answers. Domo itself is not asked for errors.
+    # Refusals by the sandbox and by the server of recordings. Domo itself is not asked for errors.
     if "DOMO_ERROR_URL" not in os.environ:
         return
     status, error = refusal(url, "wrong", "data")

@@ -30,7 +30,7 @@ console.log(`token: customer ${token.customer}, role ${token.role}, scopes ${tok
 const listed = await listDatasets(url, token.access_token);
 console.log(`datasets: status ${listed.status}, ${listed.datasets.length} of them`);
 
-// What is refused, by the sandbox and by the server that plays answers. Domo itself is not asked for errors.
+// Refusals by the sandbox and by the server of recordings. Domo itself is not asked for errors.
 if (!errorUrl) process.exit();
 let refused = await requestToken(url, "wrong", "data");
 console.log(`wrong secret: status ${refused.status}, ${refused.error?.message}`);

@@ -10,7 +10,7 @@ console.log(`token: customer ${token.customer}, role ${token.role}, scopes ${tok
 const { status, datasets } = await listDatasets(url, token.access_token);
 console.log(`datasets: status ${status}, ${datasets.length} of them`);
 
-// What is refused, by the sandbox and by the server that plays answers. Domo itself is not asked for errors.
+// Refusals by the sandbox and by the server of recordings. Domo itself is not asked for errors.
 if (!errorUrl) process.exit();
 let refused = await requestToken(url, id, "wrong", "data");
 console.log(`wrong secret: status ${refused.response.status}, ${refused.error?.message}`);

@@ -1,4 +1,4 @@
-// Each recording is played by a server and read by the client: what comes out is what was recorded.
+// Serves each recording to the client, and compares what it returns with what was recorded.
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { requestToken } from "./domo.js";
 import { recordings } from "./recordings.gen.js";
 
-// Headers that told of the bytes on the wire, and not of the text in the recording.
+// Headers that describe the bytes on the wire rather than the recorded text.
 const WIRE = new Set(["Connection", "Content-Encoding", "Content-Length", "Transfer-Encoding"]);
 
 for (const { name, status, headers, text, body } of recordings) {

@@ -1,4 +1,4 @@
-// Writes the recordings as a TypeScript module, so that the compiler holds the generated types against each body.
+// Writes the recordings as a TypeScript module, so that the compiler checks each body against the generated types.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 
 const folder = process.env.DOMO_RECORDINGS ?? "recordings";

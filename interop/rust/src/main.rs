@@ -10,7 +10,7 @@ mod domo {
     progenitor::generate_api!(spec = "domo-oauth.yaml");
 }
 
-/// An answer that is not JSON would lose its status otherwise: its payload is invalid, and that is all progenitor says.
+/// Keeps the status of an answer that is not JSON; progenitor itself only says that the payload is invalid.
 impl ClientHooks<()> for Client {
     async fn post<E>(&self, result: &reqwest::Result<reqwest::Response>, _: &OperationInfo) -> Result<(), Error<E>> {
         match result {
@@ -49,7 +49,7 @@ async fn request_token(url: &str, secret: &str, scope: &str) -> Result<Answer, B
     }))
 }
 
-/// One line about a refusal: its status, and a field of the typed error where there is one.
+/// Describes a refusal in one line: its status, and a field of the typed error if there is one.
 fn refusal(answer: Answer, field: impl Fn(types::TokenError) -> Option<String>) -> String {
     match answer {
         Err(Error::ErrorResponse(refused)) => {
@@ -76,7 +76,7 @@ async fn main() -> Result<(), Box<dyn error::Error>> {
     let datasets: Vec<serde_json::Value> = answer.json().await?;
     println!("datasets: status {status}, {} of them", datasets.len());
 
-    // What is refused, by the sandbox and by the server that plays answers. Domo itself is not asked for errors.
+    // Refusals by the sandbox and by the server of recordings. Domo itself is not asked for errors.
     let (Ok(error_url), Ok(html_url)) = (env::var("DOMO_ERROR_URL"), env::var("DOMO_HTML_URL")) else {
         return Ok(());
     };

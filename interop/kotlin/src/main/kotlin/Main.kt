@@ -11,17 +11,17 @@ import java.time.Duration
 import okhttp3.OkHttpClient
 import okhttp3.Request
 
-// OkHttp follows redirects unless told otherwise: never with the credentials.
+// OkHttp follows redirects by default; never follow one with the credentials.
 private val http = OkHttpClient.Builder().followRedirects(false).callTimeout(Duration.ofSeconds(30)).build()
 
-/** Asks once. An answer that is no token is a ClientException or a ServerException. */
+/** Asks once. Any answer without a token is a ClientException or a ServerException. */
 fun requestToken(url: String, secret: String, scope: String): AccessTokenResponse {
     ApiClient.username = System.getenv("DOMO_CLIENT_ID")
     ApiClient.password = secret
     return OauthApi(url, http).getAccessToken(scope = scope)
 }
 
-/** The status of a refused request, and its error: without a field, if the body was not one. */
+/** Returns the status of a refusal and its error, which has no fields if the body was not one. */
 fun refusal(url: String, secret: String, scope: String): Pair<Int, TokenError> =
     try {
         requestToken(url, secret, scope)
@@ -32,7 +32,7 @@ fun refusal(url: String, secret: String, scope: String): Pair<Int, TokenError> =
         refused.statusCode to TokenError()
     }
 
-// The exceptions have the body as text; the model is there to read it with.
+// The exceptions have the body as text; the model parses it.
 fun parse(body: String?): TokenError =
     runCatching { Serializer.moshi.adapter(TokenError::class.java).fromJson(body ?: "{}") }.getOrNull() ?: TokenError()
 
@@ -53,7 +53,7 @@ fun main() {
     val (status, count) = listDatasets(url, token.accessToken)
     println("datasets: status $status, $count of them")
 
-    // What is refused, by the sandbox and by the server that plays answers. Domo itself is not asked for errors.
+    // Refusals by the sandbox and by the server of recordings. Domo itself is not asked for errors.
     val errorUrl = System.getenv("DOMO_ERROR_URL") ?: return
     var refused = refusal(url, "wrong", "data")
     println("wrong secret: status ${refused.first}, ${refused.second.message}")

@@ -15,10 +15,10 @@ import java.util.Base64;
 
 /** Gets an access token with the generated client, uses it, and shows what each refusal looks like. */
 public final class Main {
-  // java.net.http follows no redirect unless told to.
+  // java.net.http follows no redirects by default.
   private static final HttpClient HTTP = HttpClient.newHttpClient();
 
-  /** Asks once. An answer that is no token is an ApiException. */
+  /** Asks once. Any answer without a token is an ApiException. */
   static AccessTokenResponse requestToken(String url, String secret, String scope) throws ApiException {
     String login = System.getenv("DOMO_CLIENT_ID") + ":" + secret;
     String basic = "Basic " + Base64.getEncoder().encodeToString(login.getBytes());
@@ -30,7 +30,7 @@ public final class Main {
     return new OauthApi(client).getAccessToken("client_credentials", scope);
   }
 
-  /** The status of a refused request, and its error: without a field, if the body was not one. */
+  /** Returns the status of a refusal and its error, which has no fields if the body was not one. */
   record Refusal(int status, TokenError error) {}
 
   static Refusal refusal(String url, String secret, String scope) {
@@ -42,7 +42,7 @@ public final class Main {
     throw new IllegalStateException("it was not refused");
   }
 
-  // ApiException has the body as text; the model is there to read it with.
+  // ApiException has the body as text; the model parses it.
   static TokenError parse(String body) {
     try {
       return ApiClient.createDefaultObjectMapper().readValue(body == null ? "{}" : body, TokenError.class);
@@ -68,7 +68,7 @@ public final class Main {
     int count = ApiClient.createDefaultObjectMapper().readTree(datasets.body()).size();
     System.out.printf("datasets: status %d, %d of them%n", datasets.statusCode(), count);
 
-    // What is refused, by the sandbox and by the server that plays answers. Domo itself is not asked for errors.
+    // Refusals by the sandbox and by the server of recordings. Domo itself is not asked for errors.
     if (System.getenv("DOMO_ERROR_URL") == null) {
       return;
     }
