@@ -1,0 +1,1 @@
+"""In place of Airflow in the recipes of docs/credentials.md."""
