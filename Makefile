@@ -1,4 +1,4 @@
-# Two commands do all: `make demo` and `make test`. Each target sets up what it needs.
+# Two commands do everything: `make demo` and `make test`. Each target sets up what it needs.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -17,7 +17,7 @@ CONCURRENCY := tests/core/test_sharing.py tests/core/test_deadlines.py tests/cor
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: fleet help demo test test-all sdk lint-spec lint types drift coverage check package bench soak page prism interop interop-generators contract-diff release-spec repeat faults fuzz mutants system record surface lock audit format clean test-pythons
+.PHONY: ecosystem fleet help demo test test-all sdk lint-spec lint types drift coverage check package bench bench-proxy soak page prism interop interop-generators contract-diff release-spec repeat faults fuzz mutants system record surface lock audit format clean test-pythons
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -41,17 +41,17 @@ $(PRISM_READY): tools/prism-cli/package.json tools/prism-cli/package-lock.json t
 	@$(NODE) npm ci --silent --prefix tools/prism-cli
 	@touch $@
 
-demo: $(READY) ## Take the tour on the embedded sandbox (LIVE=1: on Domo, with credentials in the environment)
+demo: $(READY) ## Take the tour on the embedded sandbox (LIVE=1: against Domo, with credentials in the environment)
 	@$(MAKE) --no-print-directory sdk
 	@$(PY) tools/demo.py $(if $(filter 1,$(LIVE)),--live)
 
-test: $(READY) ## Run the tests (ARGS='-k name' for some)
+test: $(READY) ## Run the tests (ARGS='-k name' selects some)
 	@$(PY) $(MEASURE) -m pytest -n auto -m "not slow" $(ARGS)
 
 test-all: $(READY) ## Run all tests, with the slow ones: processes, fleets, faults, a browser, shells
 	@$(PY) $(MEASURE) -m pytest -n auto $(ARGS)
 
-sdk: $(READY) ## Generate the client from the contract if anything changed (FORCE=1: in any case)
+sdk: $(READY) ## Generate the client from the contract if anything changed (FORCE=1: always)
 	@$(PY) tools/make_sdk.py $(if $(filter 1,$(FORCE)),--force)
 
 lint-spec: $(READY) $(NODE_READY) ## Check the contract with openapi-spec-validator, Spectral and Redocly
@@ -86,7 +86,7 @@ coverage: $(READY) $(NODE_READY) $(PRISM_READY) page ## Run all tests; require 1
 package: $(READY) page ## Build sdist and wheel, check them, install the wheel into an empty environment
 	$(PY) tools/check_package.py
 
-check: lint types lint-spec drift contract-diff coverage package ## Run all checks of CI except other languages and Pythons (needs git and Go)
+check: lint types lint-spec drift contract-diff coverage package ## Run all CI checks except interop and other Python versions (needs git and Go)
 
 test-pythons: ## Run make test on every other installed Python from 3.12 on
 	@for minor in 12 13 14; do \
@@ -101,6 +101,9 @@ test-pythons: ## Run make test on every other installed Python from 3.12 on
 
 bench: $(READY) ## Compare with other libraries and write benchmarks/results.md (QUICK=1: two rounds, no probes)
 	@$(PY) -m benchmarks $(if $(filter 1,$(QUICK)),--quick)
+
+bench-proxy: $(READY) ## Compare domo-oauth proxy with nginx and write benchmarks/proxy.md (needs nginx and wrk)
+	@$(PY) -m benchmarks.proxy --publish
 
 soak: $(READY) ## Run a year of renewals in an hour, with faults (MINUTES=60 SEED=1 PUBLISH=1); report in build/soak
 	@$(PY) -m benchmarks.soak --minutes $(or $(MINUTES),60) --seed $(or $(SEED),1) $(if $(filter 1,$(PUBLISH)),--publish)
@@ -117,8 +120,11 @@ prism: $(READY) $(NODE_READY) $(PRISM_READY) ## Serve the contract on loopback w
 interop: $(READY) ## Build and run a client in every language (LANGUAGES="go rust" FORCE=1 PUBLISH=1)
 	@$(PY) -m interop.run $(LANGUAGES) $(if $(filter 1,$(FORCE)),--force) $(if $(filter 1,$(PUBLISH)),--update-readme)
 
-interop-generators: $(READY) ## Generate with every stable generator of OpenAPI Generator
+interop-generators: $(READY) ## Try every stable generator of OpenAPI Generator on the contract
 	@$(PY) -m interop.generators
+
+ecosystem: $(READY) ## Run domo-oauth in dlt, Airflow, celery and others (RECIPES="dlt celery"; LOCK=1: newest versions)
+	@$(PY) -m interop.ecosystem.run $(RECIPES) $(if $(filter 1,$(LOCK)),--lock)
 
 contract-diff: $(READY) ## List changes of the contract since its last version, or since BASE (needs git and Go)
 	@$(PY) tools/contract_diff.py $(BASE)
@@ -131,7 +137,7 @@ system: ## Install what some tests need, with apt-get: Redis, shells, a browser,
 	$(SUDO) apt-get install -y -qq --no-install-recommends $(SYSTEM)
 
 # In development mode, and every second time with threads that switch as often as they can.
-repeat: $(READY) ## Run the tests of concurrency TIMES=200 times, until one fails (TESTS="tests/core/test_sharing.py" for some)
+repeat: $(READY) ## Run the concurrency tests up to TIMES=200 times, until one fails (TESTS="tests/core/test_sharing.py")
 	@for run in $$(seq $(or $(TIMES),200)); do \
 	  echo "Run $$run of $(or $(TIMES),200)"; \
 	  $(PY) -X dev -c 'import sys, pytest; sys.setswitchinterval(float(sys.argv.pop(1))); sys.exit(pytest.main())' \
@@ -141,7 +147,7 @@ repeat: $(READY) ## Run the tests of concurrency TIMES=200 times, until one fail
 fuzz: $(READY) ## Try 1,000 random inputs with each property test; those that fail are kept in .cache/hypothesis
 	$(PY) -m pytest -n auto -q -m hypothesis --hypothesis-profile=fuzz $(ARGS)
 
-faults: $(READY) ## Run all faults of network, proxy and server again and again (TIMES=20); write build/faults.md
+faults: $(READY) ## Inject every fault of network, proxy and server, TIMES=20 times
 	@FAULTS_TIMES=$(or $(TIMES),20) $(PY) -m pytest tests/faults $(ARGS)
 
 mutants: $(READY) ## Break PATHS="src/domo_oauth/scopes.py" in one place at a time, and show what TESTS="tests/core" miss
