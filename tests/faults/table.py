@@ -237,7 +237,7 @@ class Row:
     proxy: bool = False
     unresolved: bool = False
     slept: float | None = None
-    megabytes: float = 4.0
+    megabytes: float = 8.0
 
     def __str__(self) -> str:
         return self.name
