@@ -107,7 +107,7 @@ class Access:
         parts = unquote(path).replace("\\", "/").split("/")
         if {".", ".."} & {*parts}:
             return problem(403, "The proxy forwards no path with the segments . and .. in it.")
-        if parts[:2] == ["", "oauth"]:
+        if next(filter(None, parts), "") == "oauth":  # also after several slashes, which a server may merge
             return problem(403, "The proxy forwards requests to APIs only. It requests tokens itself.")
         if self.allow and not any(fnmatchcase("/".join(parts), pattern) for pattern in self.allow):
             return problem(403, "The proxy does not forward this path: it was started with --allow.")
@@ -160,7 +160,8 @@ class _Gate:
             await (self._access.refusal(request) or self._app)(scope, receive, watched)
         finally:
             milliseconds = (time.monotonic() - began) * 1000
-            path = scope["path"]  # the query may hold what others must not read
+            # As it was sent, so that no escape adds a line. The query may hold what others must not read.
+            path = scope["raw_path"].decode("ascii", "backslashreplace")
             logger.info("%s %s %s %d bytes %.0f ms", request.method, path, status or "broken off", size, milliseconds)
 
 

@@ -21,6 +21,8 @@ REFUSED = [
     ({"key": None}, "GET", "/v1", {"Origin": "https://page.example"}, 403),
     ({}, "TRACE", "/v1", {}, 501),
     ({}, "GET", "/oauth/token", {}, 403),
+    ({}, "GET", "/%2foauth/token", {}, 403),
+    ({}, "GET", "/%6fauth/token", {}, 403),
     ({}, "GET", "/v1/%2e%2e/oauth/token", {}, 403),
     ({"read_only": True}, "POST", "/v1/datasets", {}, 403),
     ({"allow": ("/v1/datasets/*",)}, "GET", "/v1/users", {}, 403),
