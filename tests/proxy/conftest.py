@@ -12,7 +12,7 @@ import pytest
 from domo_oauth import ClientCredentials, TokenProvider, serving
 from domo_oauth.proxy import Access, create_app
 from tests.adapters.server import GRANTED, JSON, Api, answer
-from tests.fakes import until
+from tests.fakes import PATIENCE, until
 
 SECRET = "canary-secret"
 KEY = "canary-key-of-the-proxy"
@@ -45,7 +45,7 @@ def running(access: Access, base_url: str) -> Iterator[httpx.Client]:
     thread.start()
     until(lambda: server.started)
     headers = {"Authorization": f"Bearer {access.key}"} if access.key else {}
-    with httpx.Client(base_url=serving.url_of(listener), headers=headers, trust_env=False) as client:
+    with httpx.Client(base_url=serving.url_of(listener), headers=headers, trust_env=False, timeout=PATIENCE) as client:
         yield client
     server.should_exit = True
     thread.join()

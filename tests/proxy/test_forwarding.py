@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from domo_oauth import TransportError
+from domo_oauth import ClientCredentials, TokenProvider, TransportError
 from domo_oauth import proxy as module
 from domo_oauth.proxy import REPEATABLE_BODY, Access
 from tests.adapters.server import answer
@@ -136,6 +136,7 @@ def test_an_api_that_cannot_be_reached_is_502(proxy, api):
 
 def test_an_api_that_does_not_answer_is_504(proxy, api, monkeypatch):
     monkeypatch.setattr(module, "TIMEOUT", 0.2)
+    TokenProvider(ClientCredentials("canary-id", SECRET), base_url=api.url).get_token()  # shared with the proxy
     stop = threading.Event()
     api.api = lambda request: answer(200) if stop.wait(60) else b""
     received = proxy().get("/v1")
