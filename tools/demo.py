@@ -41,7 +41,7 @@ from domo_oauth_client import AuthenticatedClient
 from domo_oauth_client.api.oauth import get_access_token
 username, password = os.environ["DOMO_CLIENT_ID"], os.environ["DOMO_CLIENT_SECRET"]
 with AuthenticatedClient(auth.base_url, username=username, password=password) as client:
-    print(get_access_token.sync_detailed(client=client, scope="data").parsed)
+    print(get_access_token.sync_detailed(client=client, grant_type="client_credentials", scope="data").parsed)
 """
 REFUSED = 'request_token(ClientCredentials(os.environ["DOMO_CLIENT_ID"], "wrong"))'
 MISSPELT = 'request_token(ClientCredentials.from_env(), scopes="dat")'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ TEXT = surface.CONTRACT.read_text(encoding="utf-8")
 DOCUMENT = yaml.safe_load(TEXT)
 GOLDEN = json.loads(surface.GOLDEN.read_text(encoding="utf-8"))
 OASDIFF = contract_diff.TOOLS / "oasdiff"
+SPECTRAL = surface.ROOT / "node_modules" / ".bin" / "spectral"
 needs_oasdiff = pytest.mark.skipif(not OASDIFF.exists(), reason="needs oasdiff: with Go installed, make contract-diff")
 
 
@@ -69,9 +71,9 @@ BY_OASDIFF = {
 BY_SURFACE = {
     "another version of OpenAPI": at("openapi", "3.1.0"),
     "another server put first": at("servers", lambda servers: [{"url": "https://eu.domo.com"}, *servers]),
-    "default of a parameter": at(f"{GRANT_TYPE} schema default", None),
+    "default of a parameter": at(f"{GRANT_TYPE} schema default", "client_credentials"),
     "parameter sent in another style": at(f"{SCOPE} style", "pipeDelimited"),
-    "scope accepted": at(f"{SCOPE} schema pattern", lambda pattern: pattern.replace("|user", "|user|appstore")),
+    "pattern of a parameter": at(f"{SCOPE} schema pattern", "^(data|user)( (data|user))*$"),
     "object closed": at(f"{TOKEN} additionalProperties", value=False),
     "pattern of a header": at("components headers RetryAfter schema pattern", "^[0-9]+$"),
     "security scheme removed": at(f"{SCHEMES} oauth2", None),
@@ -83,6 +85,20 @@ HARMLESS = {
     "path added": at("paths /oauth/revoke", {"post": {"responses": {"200": {"description": ""}}}}),
     "field added": at(f"{TOKEN} properties instance", {"type": "string"}),
     "parameter made optional": at(f"{GRANT_TYPE} required", value=False),
+}
+BY_LINTER = {  # choices that made clients lose an answer or send a wrong request, and the rule that refuses each
+    "default of grant_type": (at(f"{GRANT_TYPE} schema default", "client_credentials"), "required-without-default"),
+    "pattern of scope": (at(f"{SCOPE} schema pattern", "^(data|user)( (data|user))*$"), "scope-is-open"),
+    "names of scope": (at(f"{SCOPE} schema enum", ["data", "data user"]), "scope-is-open"),
+    "required header": (at("components headers CacheControl required", value=True), "headers-are-free"),
+    "pattern of a header": (at("components headers RetryAfter schema pattern", "^[0-9]+$"), "headers-are-free"),
+    "timestamp is a string": (at(f"{ERROR} timestamp type", "string"), "timestamp-has-no-type"),
+    "timestamp is a number": (at(f"{ERROR} timestamp type", "integer"), "timestamp-has-no-type"),
+    "timestamp is one of two": (
+        at(f"{ERROR} timestamp oneOf", [{"type": "string"}, {"type": "integer"}]),
+        "timestamp-has-no-type",
+    ),
+    "error with a required field": (at("components schemas TokenError required", ["error"]), "error-requires-nothing"),
 }
 ALL = BY_OASDIFF | BY_SURFACE | HARMLESS
 
@@ -104,6 +120,24 @@ def test_the_surface_sees_what_oasdiff_does_not(name):
 def test_oasdiff_sees_what_the_surface_does_not(name, capfd):
     fails = contract_diff.compare(OASDIFF, TEXT, yaml.safe_dump(changed(name), sort_keys=False)) == 1
     assert fails is (name in BY_OASDIFF), capfd.readouterr()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not SPECTRAL.exists(), reason="no Spectral here: make lint-spec")
+def test_the_linter_refuses_choices_that_hurt_clients(tmp_path):
+    for name, (change, _) in BY_LINTER.items():
+        edited = copy.deepcopy(DOCUMENT)
+        change(edited)
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(edited, sort_keys=False), encoding="utf-8")
+    command = [SPECTRAL, "lint", "--quiet", "--format", "json", "--ruleset", surface.ROOT / ".spectral.yaml"]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # Node.js comes as a Python package
+    done = subprocess.run(
+        [*command, *tmp_path.iterdir()], env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False
+    )
+    found = {(Path(each["source"]).stem, each["code"]) for each in json.loads(done.stdout)}
+    assert {(name, rule) for name, (_, rule) in BY_LINTER.items()} <= found
+    others = {code for _, code in found} - {rule for _, rule in BY_LINTER.values()}
+    assert others <= {"oas3-schema", "oas3-valid-media-example", "oas3-valid-schema-example"}
 
 
 def test_the_surface_is_that_of_the_contract():
@@ -128,11 +162,11 @@ def test_the_surface_is_written_once_the_version_is_raised(tmp_path, monkeypatch
 
     assert "changed in: servers. Raise info.version" in run(edited)
     assert "Raise info.version" in run(edited, "--write")
-    edited = edited.replace("  version: 1.", "  version: 2.")
+    edited = edited.replace("  version: 2.", "  version: 3.")
     assert "make surface" in run(edited)
     assert run(edited, "--write") is None
     assert run(edited) is None
-    assert json.loads(surface.GOLDEN.read_text())["version"].startswith("2.")
+    assert json.loads(surface.GOLDEN.read_text())["version"].startswith("3.")
 
 
 def contract_diff_main(monkeypatch, *arguments):
@@ -148,7 +182,9 @@ def commit(tmp_path, monkeypatch):
     subprocess.run(["git", "init", "--quiet"], check=True)
 
     def commit(version, old="", new=""):
-        contract_diff.CONTRACT.write_text(TEXT.replace("  version: 1.0.1", f"  version: {version}").replace(old, new))
+        contract_diff.CONTRACT.write_text(
+            TEXT.replace(f"  version: {DOCUMENT['info']['version']}", f"  version: {version}").replace(old, new)
+        )
         identity = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
         subprocess.run(["git", "add", "."], check=True)
         subprocess.run(["git", *identity, "commit", "--quiet", "--message", version], check=True)

@@ -27,6 +27,7 @@ from domo_oauth_client.client import environment_proxy
 from domo_oauth_client.errors import ResponseValidationError, UnexpectedStatus, check_object
 from domo_oauth_client.models import AccessTokenResponse, TokenError
 from domo_oauth_client.types import UNSET
+from tests.fakes import PATIENCE
 
 TOKEN, PASSWORD = "CANARY-token", "CANARY-password"
 GOOD = {"access_token": TOKEN, "token_type": "bearer", "expires_in": 3599}
@@ -45,6 +46,8 @@ def http(status, body=b"", *headers, media_type="application/json"):
 
 def ask(way, client, **args):
     """Make a request with a client, and close it."""
+
+    args = {"grant_type": "client_credentials"} | args
 
     async def in_loop():
         async with client:
@@ -104,7 +107,7 @@ def test_a_request_follows_the_contract_and_keeps_headers_and_cookies(get, serve
 @pytest.mark.anyio
 async def test_the_short_forms_return_the_body(server):
     client = new(server.url)
-    sync = get_access_token.sync(client=client, scope="data user")
+    sync = get_access_token.sync(client=client, grant_type="client_credentials", scope="data user")
     assert await get_access_token.asyncio(client=client, grant_type="client_credentials") == sync
     assert sync == AccessTokenResponse(TOKEN, "bearer", 3599)
     assert b"scope=data+user" in server.requests[0]
@@ -134,7 +137,7 @@ def test_the_timeout_is_ten_seconds_unless_given(server, get):
     assert attrs.evolve(client, timeout=None).get_async_httpx_client().timeout == httpx.Timeout(None)
     server.then = "hang"
     with pytest.raises(httpx.ReadTimeout):
-        get(http(200, GOOD)[:-1], timeout=0.05)
+        get(http(200, GOOD)[:-1], timeout=httpx.Timeout(PATIENCE, read=0.05))
 
 
 LOOPBACK = ["localhost", "127.1.2.3", "[::1]"]

@@ -31,6 +31,7 @@ def files(root):
 
 def edit(root, name, old, new):
     text = (root / name).read_text(encoding="utf-8")
+    assert old in text
     (root / name).write_text(text.replace(old, new) if old else text + new, encoding="utf-8")
 
 
@@ -65,7 +66,7 @@ def test_it_runs_if_its_input_or_the_package_changed_or_it_is_forced(root):
     (root / PACKAGE / "models" / "stale.py").touch()
     assert "wrote" in run(root, hash_seed=2).stdout
     assert files(root) == before
-    edit(root, "openapi/domo-oauth.yaml", "Lifetime of the token in seconds", "Changed")
+    edit(root, "openapi/domo-oauth.yaml", "Seconds until the token expires", "Changed")
     assert "wrote" in run(root).stdout
     assert b"Changed" in files(root)["models/access_token_response.py"]
 

@@ -89,8 +89,10 @@ def errors(error: TokenRequestError, limited: RateLimitedError) -> None:
 
 def generated() -> None:
     client = AuthenticatedClient("https://api.domo.com", username="an-id", password="a-secret")
-    assert_type(get_access_token.sync(client=client), AccessTokenResponse | TokenError | None)
-    response = get_access_token.sync_detailed(client=client, scope="data")
+    assert_type(
+        get_access_token.sync(client=client, grant_type="client_credentials"), AccessTokenResponse | TokenError | None
+    )
+    response = get_access_token.sync_detailed(client=client, grant_type="client_credentials", scope="data")
     assert_type(response, Response[AccessTokenResponse | TokenError])
     assert_type(response.status_code, int)
     if isinstance(response.parsed, AccessTokenResponse):

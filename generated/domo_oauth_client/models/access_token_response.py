@@ -31,29 +31,30 @@ _REQUIRED: list[str] = [
 
 @_attrs_define
 class AccessTokenResponse:
-    """A granted access token (RFC 6749, section 5.1) and whom it acts for. Domo adds fields now and then (`env` and
-    `domain` have been seen): pass over those that you do not know.
+    """An access token (RFC 6749, section 5.1), and the user that it acts for. Domo adds fields now and then, such as
+    `env` and `domain`. Ignore those that you do not know.
 
-    The page marks no field as required. The three that are required here are those that a client cannot do
-    without; the recorded answers had the other five, too.
+    Domo's page does not say which fields are required. This document requires the three that no client can do
+    without. Every recorded answer has the other five, too.
 
         Attributes:
-            access_token (str): The token. Opaque: in practice a JWT signed with RS256, but nothing promises that it stays
-                one. A secret; keep it out of logs and URLs. Example:
+            access_token (str): The token. It is a secret: keep it out of logs and URLs. Do not parse it. In practice it is
+                a JWT, signed with RS256, but nothing guarantees that. Example:
                 eyJhbGciOiJSUzI1NiJ9.eyJzY29wZSI6WyJkYXRhIl19.c2lnbmF0dXJl.
-            token_type (str): How to use the token. Always `bearer`, in upper or lower case (RFC 6749, section 7.1).
+            token_type (str): How to use the token. Always `bearer`; its case does not matter (RFC 6749, section 5.1).
                 Example: bearer.
-            expires_in (int): Lifetime of the token in seconds, from the moment of the answer. Seen as 3599, of a nominal
-                hour. It alone tells when the token expires. Example: 3599.
-            scope (str | Unset): The scopes that were granted, separated by spaces. May be fewer than were asked for, and
-                may name scopes that this document does not know. Example: data user.
+            expires_in (int): Seconds until the token expires, such as 3599. Count them from when you sent the request. It
+                is a JSON integer in every answer that was recorded or observed. `3599.0` and `"3599"`, which some other servers
+                send, break this contract: clients in many languages could not read them. Example: 3599.
+            scope (str | Unset): The scopes that were granted, separated by spaces. There may be fewer than were asked for,
+                and others than this document names. Example: data user.
             customer (str | Unset): Name of the Domo instance (the customer) that the client belongs to. Example:
                 acmecompany.
-            role (str | Unset): Role of the user that the client acts for. Not a closed list; `Admin` and `Anonymous` have
-                been seen. Example: Admin.
-            user_id (int | Unset): Id of the Domo user that the client acts for. Example: 964382593.
-            jti (str | Unset): Id of this token (the JWT ID of RFC 7519, section 4.1.7). Not a secret, and fit for logs. A
-                UUID in practice. Example: 81dece4c-df73-4569-853c-2d1a328897fd.
+            role (str | Unset): Role of the user that the token acts for, such as `Admin` or `Anonymous`. Other values are
+                possible. Example: Admin.
+            user_id (int | Unset): Id of the Domo user that the token acts for. Example: 964382593.
+            jti (str | Unset): Id of this token (the JWT ID of RFC 7519, section 4.1.7); in practice a UUID. It is not a
+                secret, so log it. Example: 81dece4c-df73-4569-853c-2d1a328897fd.
     """
 
     access_token: str = _attrs_field(repr=False)

@@ -17,7 +17,7 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
     "error_description": {"type": "string"},
     "error_uri": {"type": "string"},
     "scope": {"type": "string"},
-    "timestamp": {"type": "string"},
+    "timestamp": {},
     "status": {"type": "integer"},
     "statusReason": {"type": "string"},
     "message": {"type": "string"},
@@ -29,27 +29,29 @@ _REQUIRED: list[str] = []
 
 @_attrs_define
 class TokenError:
-    """Why no token was granted. One object for every shape that is known, so every field is optional: OAuth's own
-    (`error`, `error_description`, `error_uri`, `scope`; RFC 6749, section 5.2), the server container's
-    (`timestamp`, `status`, `error`, `message`, `path`), and Domo's (`status`, `statusReason`, `path`, `message`,
-    `toe`).
+    """Why no token was granted. This one object covers all known shapes, so every field is optional:
+
+    - OAuth's: `error`, `error_description`, `error_uri` and `scope` (RFC 6749, section 5.2)
+    - the servlet container's: `timestamp`, `status`, `error`, `message` and `path`
+    - Domo's, seen in its other APIs: `status`, `statusReason`, `path`, `message` and `toe`
 
         Attributes:
-            error (str | Unset): An error code of RFC 6749 (`invalid_request`, `invalid_client`, `invalid_grant`,
-                `unauthorized_client`, `unsupported_grant_type`, `invalid_scope`), or the reason phrase of the status, such as
-                `Unauthorized`. Example: invalid_scope.
-            error_description (str | Unset): What went wrong, for people. Example: Invalid scope.
+            error (str | Unset): An error code of RFC 6749, section 5.2 (`invalid_request`, `invalid_client`,
+                `invalid_grant`, `unauthorized_client`, `unsupported_grant_type` or `invalid_scope`), `access_denied` or
+                `server_error`. In the container's shape, the reason phrase of the status, such as `Unauthorized`. Example:
+                invalid_scope.
+            error_description (str | Unset): What went wrong, for people to read. Example: Invalid scope: account.
             error_uri (str | Unset): Address of a page about the error. Example:
                 https://datatracker.ietf.org/doc/html/rfc6749#section-5.2.
             scope (str | Unset): With `invalid_scope`, the scopes that the client has, separated by spaces. Example: data
                 user.
-            timestamp (str | Unset): When the error occurred, in a form of ISO 8601; take other forms than the example's,
-                too. Example: 2019-02-19T14:23:03.891+0000.
-            status (int | Unset): The HTTP status code once more. Example: 401.
-            status_reason (str | Unset): A reason phrase, which need not fit the status. Example: Bad Request.
-            message (str | Unset): What went wrong, for people. Example: Bad credentials.
+            timestamp (Any | Unset): When the error occurred: a string in a form of ISO 8601, or the number of milliseconds
+                since 1970, depending on the server's version (observed). Example: 2019-02-19T14:23:03.891+0000.
+            status (int | Unset): The HTTP status code, repeated. Example: 401.
+            status_reason (str | Unset): A reason phrase. It may not be that of the status. Example: Bad Request.
+            message (str | Unset): What went wrong, for people to read. Example: Bad credentials.
             path (str | Unset): Path of the request. Example: /oauth/token.
-            toe (str | Unset): "Thread of execution": the id that Domo's support asks for. Log it. Example:
+            toe (str | Unset): The id of the "thread of execution". Log it: Domo's support asks for it. Example:
                 DV3ET85U1V-GQ837-V5TN9.
     """
 
@@ -57,7 +59,7 @@ class TokenError:
     error_description: str | Unset = UNSET
     error_uri: str | Unset = UNSET
     scope: str | Unset = UNSET
-    timestamp: str | Unset = UNSET
+    timestamp: Any | Unset = UNSET
     status: int | Unset = UNSET
     status_reason: str | Unset = UNSET
     message: str | Unset = UNSET

@@ -42,9 +42,9 @@ class Recording:
     Attributes:
         exchanges: The exchanges of the contract, by the number of their entry, from 1.
         others: How many other entries there are.
-        provenance: ``log._provenance``, empty in a browser's file: ``kind`` (``recorded``, ``derived``, or ``sandbox``
-            for responses of a server on loopback), ``source``, and for a recording ``parts``, what of the exchange was
-            really seen, such as ``response.body``.
+        provenance: ``log._provenance``, empty in a browser's file: ``kind`` (``recorded``, ``observed``, ``derived``,
+            or ``sandbox`` for responses of a server on loopback), ``source``, and for a recording ``parts``, what of
+            the exchange was really seen, such as ``response.body``.
     """
 
     exchanges: Mapping[int, Exchange]

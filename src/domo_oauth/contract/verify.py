@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["verify"]
 
-_KINDS = ("recorded", "derived", "sandbox")
+_KINDS = ("recorded", "observed", "derived", "sandbox")
 
 
 def verify(files: Iterable[Traversable], *, strict: bool = False, out: TextIO) -> int:

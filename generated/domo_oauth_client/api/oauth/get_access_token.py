@@ -12,7 +12,7 @@ from ...types import UNSET, Response, Unset
 
 def _get_kwargs(
     *,
-    grant_type: GetAccessTokenGrantType = "client_credentials",
+    grant_type: GetAccessTokenGrantType,
     scope: str | Unset = UNSET,
 ) -> dict[str, Any]:
 
@@ -102,37 +102,36 @@ def _build_response(
 def sync_detailed(
     *,
     client: AuthenticatedClient,
-    grant_type: GetAccessTokenGrantType = "client_credentials",
+    grant_type: GetAccessTokenGrantType,
     scope: str | Unset = UNSET,
 ) -> Response[AccessTokenResponse | TokenError]:
     """Get access token
 
-     Authenticates the client with its id and secret, and grants an access token.
+     Checks the client id and secret, and grants an access token for the requested scopes.
 
-    Once a client has been authenticated, it can create access tokens, each with the scopes that it
-    needs. In the
-    Basic authentication paradigm, the client id serves as the user name and the client secret as the
-    password.
+    For the authors of clients:
 
-    Notes for those who write a client:
-
-    - Send `Accept: application/json`.
-    - Send a `GET`, the only method that Domo's page documents. A `POST` with the same parameters as a
+    - Send `Accept: application/json`. Some versions of the framework answer 406, or with an HTML page,
+    to a request
+      that does not accept JSON (observed).
+    - Send a `GET`. It is the only method that Domo documents. A `POST` with the same parameters as a
     form body
       works, too: Domo's own Python and Java clients send it (recorded).
-    - Never follow a redirect with the credentials; this endpoint has no reason to send one.
-    - Keep the token until shortly before `expires_in` seconds after the request was sent, and share it:
-    a token
-      for every call is slow, and a load that this endpoint is not made for.
-    - Repeat the request after a 429, 500, 502, 503 or 504, with growing pauses. After a 400, 401 or 403
-    do not:
-      the answer would be the same.
+    - Send the credentials in the `Authorization` header only. The server answers 401 if they are in the
+    query or
+      in a form body (observed).
+    - Never follow a redirect with the credentials. This endpoint has no reason to send one.
+    - Keep the token until shortly before it expires, and share it. Count `expires_in` from the time at
+    which you
+      sent the request. A new token for every call is slow, and puts needless load on this endpoint.
+    - Retry after 429, 500, 502, 503 or 504, with exponential backoff. Do not retry after 400, 401 or
+    403: the
+      answer would be the same.
 
     Args:
-        grant_type (GetAccessTokenGrantType): The type of access token; there is one. Default:
-            'client_credentials'.
-        scope (str | Unset): Scopes of the token, separated by one space; left out for all scopes
-            of the client. Example: data user.
+        grant_type (GetAccessTokenGrantType): The grant type; there is only one.
+        scope (str | Unset): Scopes of the token, separated by single spaces. Leave it out for all
+            scopes of the client. Example: data user.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -158,37 +157,36 @@ def sync_detailed(
 def sync(
     *,
     client: AuthenticatedClient,
-    grant_type: GetAccessTokenGrantType = "client_credentials",
+    grant_type: GetAccessTokenGrantType,
     scope: str | Unset = UNSET,
 ) -> AccessTokenResponse | TokenError | None:
     """Get access token
 
-     Authenticates the client with its id and secret, and grants an access token.
+     Checks the client id and secret, and grants an access token for the requested scopes.
 
-    Once a client has been authenticated, it can create access tokens, each with the scopes that it
-    needs. In the
-    Basic authentication paradigm, the client id serves as the user name and the client secret as the
-    password.
+    For the authors of clients:
 
-    Notes for those who write a client:
-
-    - Send `Accept: application/json`.
-    - Send a `GET`, the only method that Domo's page documents. A `POST` with the same parameters as a
+    - Send `Accept: application/json`. Some versions of the framework answer 406, or with an HTML page,
+    to a request
+      that does not accept JSON (observed).
+    - Send a `GET`. It is the only method that Domo documents. A `POST` with the same parameters as a
     form body
       works, too: Domo's own Python and Java clients send it (recorded).
-    - Never follow a redirect with the credentials; this endpoint has no reason to send one.
-    - Keep the token until shortly before `expires_in` seconds after the request was sent, and share it:
-    a token
-      for every call is slow, and a load that this endpoint is not made for.
-    - Repeat the request after a 429, 500, 502, 503 or 504, with growing pauses. After a 400, 401 or 403
-    do not:
-      the answer would be the same.
+    - Send the credentials in the `Authorization` header only. The server answers 401 if they are in the
+    query or
+      in a form body (observed).
+    - Never follow a redirect with the credentials. This endpoint has no reason to send one.
+    - Keep the token until shortly before it expires, and share it. Count `expires_in` from the time at
+    which you
+      sent the request. A new token for every call is slow, and puts needless load on this endpoint.
+    - Retry after 429, 500, 502, 503 or 504, with exponential backoff. Do not retry after 400, 401 or
+    403: the
+      answer would be the same.
 
     Args:
-        grant_type (GetAccessTokenGrantType): The type of access token; there is one. Default:
-            'client_credentials'.
-        scope (str | Unset): Scopes of the token, separated by one space; left out for all scopes
-            of the client. Example: data user.
+        grant_type (GetAccessTokenGrantType): The grant type; there is only one.
+        scope (str | Unset): Scopes of the token, separated by single spaces. Leave it out for all
+            scopes of the client. Example: data user.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -209,37 +207,36 @@ def sync(
 async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
-    grant_type: GetAccessTokenGrantType = "client_credentials",
+    grant_type: GetAccessTokenGrantType,
     scope: str | Unset = UNSET,
 ) -> Response[AccessTokenResponse | TokenError]:
     """Get access token
 
-     Authenticates the client with its id and secret, and grants an access token.
+     Checks the client id and secret, and grants an access token for the requested scopes.
 
-    Once a client has been authenticated, it can create access tokens, each with the scopes that it
-    needs. In the
-    Basic authentication paradigm, the client id serves as the user name and the client secret as the
-    password.
+    For the authors of clients:
 
-    Notes for those who write a client:
-
-    - Send `Accept: application/json`.
-    - Send a `GET`, the only method that Domo's page documents. A `POST` with the same parameters as a
+    - Send `Accept: application/json`. Some versions of the framework answer 406, or with an HTML page,
+    to a request
+      that does not accept JSON (observed).
+    - Send a `GET`. It is the only method that Domo documents. A `POST` with the same parameters as a
     form body
       works, too: Domo's own Python and Java clients send it (recorded).
-    - Never follow a redirect with the credentials; this endpoint has no reason to send one.
-    - Keep the token until shortly before `expires_in` seconds after the request was sent, and share it:
-    a token
-      for every call is slow, and a load that this endpoint is not made for.
-    - Repeat the request after a 429, 500, 502, 503 or 504, with growing pauses. After a 400, 401 or 403
-    do not:
-      the answer would be the same.
+    - Send the credentials in the `Authorization` header only. The server answers 401 if they are in the
+    query or
+      in a form body (observed).
+    - Never follow a redirect with the credentials. This endpoint has no reason to send one.
+    - Keep the token until shortly before it expires, and share it. Count `expires_in` from the time at
+    which you
+      sent the request. A new token for every call is slow, and puts needless load on this endpoint.
+    - Retry after 429, 500, 502, 503 or 504, with exponential backoff. Do not retry after 400, 401 or
+    403: the
+      answer would be the same.
 
     Args:
-        grant_type (GetAccessTokenGrantType): The type of access token; there is one. Default:
-            'client_credentials'.
-        scope (str | Unset): Scopes of the token, separated by one space; left out for all scopes
-            of the client. Example: data user.
+        grant_type (GetAccessTokenGrantType): The grant type; there is only one.
+        scope (str | Unset): Scopes of the token, separated by single spaces. Leave it out for all
+            scopes of the client. Example: data user.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -263,37 +260,36 @@ async def asyncio_detailed(
 async def asyncio(
     *,
     client: AuthenticatedClient,
-    grant_type: GetAccessTokenGrantType = "client_credentials",
+    grant_type: GetAccessTokenGrantType,
     scope: str | Unset = UNSET,
 ) -> AccessTokenResponse | TokenError | None:
     """Get access token
 
-     Authenticates the client with its id and secret, and grants an access token.
+     Checks the client id and secret, and grants an access token for the requested scopes.
 
-    Once a client has been authenticated, it can create access tokens, each with the scopes that it
-    needs. In the
-    Basic authentication paradigm, the client id serves as the user name and the client secret as the
-    password.
+    For the authors of clients:
 
-    Notes for those who write a client:
-
-    - Send `Accept: application/json`.
-    - Send a `GET`, the only method that Domo's page documents. A `POST` with the same parameters as a
+    - Send `Accept: application/json`. Some versions of the framework answer 406, or with an HTML page,
+    to a request
+      that does not accept JSON (observed).
+    - Send a `GET`. It is the only method that Domo documents. A `POST` with the same parameters as a
     form body
       works, too: Domo's own Python and Java clients send it (recorded).
-    - Never follow a redirect with the credentials; this endpoint has no reason to send one.
-    - Keep the token until shortly before `expires_in` seconds after the request was sent, and share it:
-    a token
-      for every call is slow, and a load that this endpoint is not made for.
-    - Repeat the request after a 429, 500, 502, 503 or 504, with growing pauses. After a 400, 401 or 403
-    do not:
-      the answer would be the same.
+    - Send the credentials in the `Authorization` header only. The server answers 401 if they are in the
+    query or
+      in a form body (observed).
+    - Never follow a redirect with the credentials. This endpoint has no reason to send one.
+    - Keep the token until shortly before it expires, and share it. Count `expires_in` from the time at
+    which you
+      sent the request. A new token for every call is slow, and puts needless load on this endpoint.
+    - Retry after 429, 500, 502, 503 or 504, with exponential backoff. Do not retry after 400, 401 or
+    403: the
+      answer would be the same.
 
     Args:
-        grant_type (GetAccessTokenGrantType): The type of access token; there is one. Default:
-            'client_credentials'.
-        scope (str | Unset): Scopes of the token, separated by one space; left out for all scopes
-            of the client. Example: data user.
+        grant_type (GetAccessTokenGrantType): The grant type; there is only one.
+        scope (str | Unset): Scopes of the token, separated by single spaces. Leave it out for all
+            scopes of the client. Example: data user.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
