@@ -19,7 +19,7 @@ from .redact import clean
 from .token import Token
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from domo_oauth_client.types import Response
 
@@ -89,8 +89,10 @@ def _error(status: int, headers: Mapping[str, str], content: bytes, sent: Sent) 
     description = text("error_description", "message", "statusReason") or _html_title(content, sent)
     if _TOE.fullmatch(unchecked := str(body.get("toe"))):
         toe = sent.clean(unchecked, unchecked)
-    kind, advice = _diagnosis(status, error, retry_after, text("scope"), sent)
+    kind, advice = _diagnosis(status, text, retry_after, sent)
     retryable, said = status in _RETRYABLE, (description or error or "").rstrip(".")
+    if said == responses.get(status):  # _status() says it already
+        said = ""
     again = "Repeat the request after a pause." if retryable else "Repeating the request does not help."
     message = f"GET {sent.url} answered {_status(status)}{said and f': {said}'}. {advice} {again}"
     if toe:
@@ -109,19 +111,17 @@ def _error(status: int, headers: Mapping[str, str], content: bytes, sent: Sent) 
 
 
 def _diagnosis(
-    status: int, error: str | None, retry_after: float | None, scope: str | None, sent: Sent
+    status: int, text: Callable[..., str | None], retry_after: float | None, sent: Sent
 ) -> tuple[type[errors.TokenRequestError], str]:
-    """The error's class, and what to do."""
+    """The error's class, and what to do. `text` gives the first of some fields that has a text."""
     client_id = sent.credentials.masked_client_id
     # The same request may succeed after one of the retryable statuses, whatever error code comes with it.
-    match status, None if status in _RETRYABLE else error:
+    code = None if status in _RETRYABLE else text("error")
+    if code == "invalid_client" and (text("error_description") or "").startswith("Unauthorized grant type"):
+        code = "unauthorized_client"  # which Spring Security OAuth says in this way
+    match status, code:
         case _, "invalid_scope":
-            asked = " ".join(sent.scopes or ()) or "all scopes of the client"
-            has = f" The client has: {scope}." if scope else ""
-            return errors.InvalidScopeError, (
-                f"Asked for: {asked}.{has} Ask for fewer scopes, or add the missing one to the client in Domo's "
-                "developer portal."
-            )
+            return errors.InvalidScopeError, _about_scopes(text, sent)
         case _, "unauthorized_client":
             return errors.InvalidClientError, (
                 f"Domo does not let the client ({client_id}) use the client credentials grant: look at it in Domo's "
@@ -146,10 +146,7 @@ def _diagnosis(
                 "allow list of the Domo instance. Ask the instance's administrator."
             )
         case 400, _:
-            return errors.TokenRequestError, (
-                "Domo did not understand the request. Either Domo has changed the endpoint, or this package is at "
-                "fault: look for a newer version, and report it."
-            )
+            return errors.TokenRequestError, _about_the_request(text)
         case _:
             what = "The contract does not know this status. Something other than Domo may have answered"
             if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
@@ -157,6 +154,30 @@ def _diagnosis(
             return errors.UnexpectedResponseError, (
                 f"{what}: check the base URL (DOMO_API_URL), and whether a proxy or sign-in page stands in between."
             )
+
+
+def _about_scopes(text: Callable[..., str | None], sent: Sent) -> str:
+    """What to do about `invalid_scope`."""
+    if (text("error_description") or "").startswith("Empty scope"):
+        client_id = sent.credentials.masked_client_id
+        return f"The client ({client_id}) has no scopes: give it at least one in Domo's developer portal."
+    asked, scope = " ".join(sent.scopes or ()) or "all scopes of the client", text("scope")
+    has = f" The client has: {scope}." if scope else ""
+    advice = "Ask for fewer scopes, or add the missing one to the client in Domo's developer portal."
+    return f"Asked for: {asked}.{has} {advice}"
+
+
+def _about_the_request(text: Callable[..., str | None]) -> str:
+    """What to do about a 400 with another error, or without any."""
+    if text("error", "error_description", "message", "statusReason") is None:
+        return (
+            "The token endpoint does not answer in this form. A web server does if a request is too large: shorten the "
+            "scopes, or the headers in httpx_args. A proxy may also refuse the request."
+        )
+    return (
+        "Domo did not understand the request. Either Domo has changed the endpoint, or this package is at fault: look "
+        "for a newer version, and report it."
+    )
 
 
 def _json_object(content: bytes) -> Mapping[str, object]:

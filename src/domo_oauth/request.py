@@ -142,7 +142,9 @@ class Request:
             ) from None
         with client:
             try:
-                response = get_access_token.sync_detailed(client=client, scope=scope_parameter(self.scopes) or UNSET)
+                response = get_access_token.sync_detailed(
+                    client=client, grant_type="client_credentials", scope=scope_parameter(self.scopes) or UNSET
+                )
             except ResponseValidationError as error:
                 place = f"{error.field}: " if error.field else ""
                 raise broken_answer(error.status_code, f"{place}{error.reason}", sent, error.content) from None

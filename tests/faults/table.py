@@ -458,6 +458,7 @@ BROKEN = [
             ("access_token", f"{TOKEN}\r\nX: y"),
             ("token_type", "mac"),
             ("expires_in", "3599"),
+            ("expires_in", 3599.0),
             ("expires_in", True),
             ("expires_in", -1),
             ("userId", "7"),
@@ -494,7 +495,7 @@ REFUSALS = [
         "Spring's 401",
         says(401, timestamp="2019-02-19T14:23:03.891+0000", error="Unauthorized"),
         InvalidClientError,
-        text="401 Unauthorized: Unauthorized.",
+        text="answered 401 Unauthorized. Domo does not accept",
         has={"timestamp": MOMENT, "error": "Unauthorized"},
     ),
     row(
@@ -524,12 +525,35 @@ REFUSALS = [
         InvalidClientError,
         text="use the client credentials",
     ),
+    *(
+        row(
+            f"a grant that the client may not use{grant}",
+            says(401, error="invalid_client", error_description=f"Unauthorized grant type{grant}"),
+            InvalidClientError,
+            text=f"Unauthorized grant type{grant}. Domo does not let the client (cana…) use",
+        )
+        for grant in (": client_credentials", "")
+    ),
     row("invalid_client with 400", says(400, error="invalid_client"), InvalidClientError, has={"status": 400}),
     row(
         "invalid_scope",
         says(400, error="invalid_scope", scope="audit"),
         InvalidScopeError,
         text="Asked for: data. The client has: audit.",
+    ),
+    row(
+        "a client without scopes",
+        says(400, error="invalid_scope", error_description="Empty scope (either the client or the user is not allowed"),
+        InvalidScopeError,
+        text="The client (cana…) has no scopes: give it at least one in Domo's developer portal.",
+    ),
+    row("400 as a page", say(answer(400, HTML, PAGE)), TokenRequestError, text="if a request is too large: shorten"),
+    row("an empty 400", say(answer(400)), TokenRequestError, text="if a request is too large: shorten"),
+    row(
+        "a phrase in the description",
+        says(500, error="server_error", error_description="Internal Server Error"),
+        ServerError,
+        text="answered 500 Internal Server Error. The fault",
     ),
     row(
         "no grant type",
@@ -553,6 +577,9 @@ REFUSALS = [
     ),
     row("a title far down", title(b" " * 4090 + b"<title>T</title>"), TokenRequestError, has={"description": None}),
     row("429 with an error code", says(429, error="invalid_client"), RateLimitedError, has={"error": "invalid_client"}),
+    row(
+        "503 with a grant", says(503, error="invalid_client", error_description="Unauthorized grant type"), ServerError
+    ),
     row("503 with an error code", says(503, error="invalid_scope"), ServerError, has=PASSING),
     row("511 as a page", say(answer(511, HTML, PAGE)), ServerError, text="Sign in to the network"),
     row("999", say(answer(999)), ServerError, text="answered 999."),
