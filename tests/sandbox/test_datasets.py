@@ -94,6 +94,7 @@ def test_a_dataset_can_be_created_changed_filled_and_deleted(sandbox):
         ("PUT", FIRST, '{"schema": 1}', 400),
         ("PUT", f"{FIRST}/data", b"\xff", 400),
         ("PUT", f"{FIRST}/data", "x" * 200_000, 400),
+        ("PUT", f"{FIRST}/data", '2024-06-03,"1"1\n', 400),
         ("PATCH", FIRST, "", 405),
         ("POST", f"{FIRST}/data", "", 405),
         ("GET", f"{FIRST}/rows", "", 404),
@@ -107,6 +108,33 @@ def test_wrong_requests_are_refused_and_change_nothing(sandbox, method, path, co
     assert (answer.status_code, answer.json()["path"]) == (status, path)
     assert ("GET, HEAD, PUT" in answer.headers.get("allow", "")) == (status == 405)
     assert sandbox.get("/_sandbox/settings").json() == before
+
+
+@pytest.mark.parametrize(
+    ("csv", "problem"),
+    [
+        ("2024-06-03,1,2", "too many columns. Expected 2. Row 1, column 3."),
+        ("2024-06-03,1\n2024-06-04", "too few columns. Expected 2. Row 2, column 2."),
+        ("2024-06-03,1\n\n", "too few columns. Expected 2. Row 2, column 2."),
+    ],
+)
+def test_rows_must_have_the_columns_of_the_schema(sandbox, csv, problem):
+    """In the words that users of Domo reported in issues of domoinc/domo-python-sdk and openstax/domo."""
+    answer = sandbox.api(f"{FIRST}/data?updateMethod=APPEND", method="PUT", content=csv)
+    assert answer.json() == {
+        "status": 400,
+        "statusReason": "Bad Request",
+        "path": f"{FIRST}/data",
+        "message": f"Invalid CSV provided during upload. msg=There are {problem}",
+        "toe": "SANDBOX000-00000-00000",
+    }
+
+
+def test_a_dataset_of_one_column_can_have_empty_rows(sandbox):
+    schema = {"columns": [{"type": "STRING", "name": "Note"}]}
+    path = f"/v1/datasets/{sandbox.api(method='POST', json={'schema': schema}).json()['id']}"
+    assert sandbox.api(f"{path}/data", method="PUT", content="a\n\n").status_code == 204
+    assert sandbox.api(path).json()["rows"] == 2
 
 
 @pytest.mark.parametrize(

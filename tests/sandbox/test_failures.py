@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import httpx
 import pytest
@@ -11,8 +12,10 @@ from attrs import evolve
 
 from domo_oauth.errors import ConfigurationError
 from domo_oauth.sandbox import Client, Failure, Stats
+from tests.fakes import PATIENCE
 
 GRANT = {"grant_type": "client_credentials"}
+get = partial(httpx.get, timeout=PATIENCE)  # pytest runs several tests at once
 PATHS = {"token": "/oauth/token", "api": "/v1/datasets"}
 
 
@@ -69,13 +72,44 @@ def test_the_token_endpoint_waits_as_long_as_set(sandbox):
         ("fail", {"status": 503, "time": 1}, "got an unexpected keyword argument 'time'."),
         ("fail", {"status": 503, "times": True}, "times: must be 1 or more."),
         ("fail", {"status": 503, "at": []}, 'at: must be "token" or "api".'),
-        ("fail", {"status": 503, "headers": {"Retry-After": 1}}, "headers: must be names and their values, as text."),
-        ("fail", {"status": 503, "headers": ["a"]}, "headers: must be names and their values, as text."),
+        ("fail", {"status": 503, "headers": {"Retry-After": 1}}, "headers: must be names and their values, as text"),
+        ("fail", {"status": 503, "headers": ["a"]}, "headers: must be names and their values, as text"),
+        ("fail", {"status": 503, "headers": {"A b": "c"}}, "headers: must be names and their values, as text"),
+        ("fail", {"status": 503, "headers": {"A": "b\r\nC: d"}}, "as text without line ends."),
+        *(
+            (
+                "fail",
+                {"status": 429, "retry_after": odd},
+                "retry_after: must be whole seconds, 0 or more, or an HTTP date.",
+            )
+            for odd in (-1, 0.5, True, "soon", "٣", [1], "1\r\nA: b")
+        ),
+        ("fail", {"status": 429, "retry_after": 1, "headers": 1}, "headers: must be names"),
         ("fail", {"status": 503, "delay": "canary"}, "delay: must be 0 seconds or more."),
         ("clients", {"client_id": "a", "client_secret": "canary", "scopes": "data"}, "scopes: must be a list"),
         ("settings", {"lifetime": -1}, "lifetime: must be 0 to 2**63 - 1 seconds."),
         ("settings", {"port": 80}, "Only lifetime, delay and datasets can change."),
-        ("settings", {"datasets": [1]}, "datasets: must be a list of objects."),
+        *(
+            (
+                "settings",
+                {"datasets": odd},
+                "datasets: must be a list of objects like those of Domo's API, each with an id",
+            )
+            for odd in (
+                {},
+                "",
+                [1],
+                [{}],
+                [{"id": 1}],
+                [{"id": ""}],
+                [{"id": "a"}, {"id": "a"}],
+                [{"id": "a", "name": 1}],
+                [{"id": "a", "data": ["b"]}],
+                [{"id": "a", "schema": {}}],
+                [{"id": "a", "schema": {"columns": ["b"]}}],
+                [{"id": "a", "schema": {"columns": [{"type": "STRING"}]}}],
+            )
+        ),
     ],
 )
 def test_wrong_input_is_explained_and_changes_nothing(sandbox, name, body, said):
@@ -87,7 +121,19 @@ def test_wrong_input_is_explained_and_changes_nothing(sandbox, name, body, said)
     assert sandbox.token()
 
 
-@pytest.mark.parametrize("content", ["{", b"\xff", "[]"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        b"\xff",
+        "[]",
+        "[" * 5000,
+        "1",
+        '"retry_after"',
+        '["retry_after"]',
+        '{"status": 503, "retry_after": 1, "headers": [1]}',
+    ],
+)
 def test_a_body_must_be_a_json_object(sandbox, content):
     assert sandbox.post("/_sandbox/fail", content=content).status_code == 400
 
@@ -100,36 +146,41 @@ class TestFixture:
         domo_sandbox.add_client(mine)
         domo_sandbox.lifetime, domo_sandbox.delay = 60, 0.001
         domo_sandbox.datasets = [{"id": "1"}]
-        body = httpx.get(f"{domo_sandbox.url}/oauth/token", params=GRANT, auth=("mine", "canary")).json()
+        body = get(f"{domo_sandbox.url}/oauth/token", params=GRANT, auth=("mine", "canary")).json()
         assert (body["role"], body["expires_in"]) == ("Owner", 60)
         headers = {"Authorization": f"Bearer {body['access_token']}"}
-        assert httpx.get(f"{domo_sandbox.url}/v1/datasets", headers=headers).json() == [{"id": "1"}]
+        assert get(f"{domo_sandbox.url}/v1/datasets", headers=headers).json() == [{"id": "1"}]
         assert (domo_sandbox.lifetime, domo_sandbox.delay, domo_sandbox.datasets) == (60, 0.001, [{"id": "1"}])
         assert [(each.path, each.client_id, each.scope) for each in domo_sandbox.requests] == [
             ("/oauth/token", "mine", "data"),
             ("/v1/datasets", "mine", "data"),
         ]
         domo_sandbox.revoke_tokens()
-        assert httpx.get(f"{domo_sandbox.url}/v1/datasets", headers=headers).status_code == 401
+        assert get(f"{domo_sandbox.url}/v1/datasets", headers=headers).status_code == 401
         domo_sandbox.add_client(evolve(mine, client_secret="rotated"))
         for secret, status in (("canary", 401), ("rotated", 200)):
-            answer = httpx.get(f"{domo_sandbox.url}/oauth/token", params=GRANT, auth=("mine", secret))
+            answer = get(f"{domo_sandbox.url}/oauth/token", params=GRANT, auth=("mine", secret))
             assert answer.status_code == status
         with pytest.raises(ConfigurationError, match="lifetime: must be 0 to"):
             domo_sandbox.lifetime = -1
+        for odd in ({"id": "1"}, [1]):
+            with pytest.raises(ConfigurationError, match="datasets: must be a list of objects"):
+                domo_sandbox.datasets = odd
         domo_sandbox.fail_next(503)
         domo_sandbox.reset()
         assert (domo_sandbox.lifetime, domo_sandbox.delay, len(domo_sandbox.datasets)) == (3599, 0.0, 3)
         assert (domo_sandbox.stats(), domo_sandbox.requests) == (Stats(), [])
-        assert httpx.get(f"{domo_sandbox.url}/oauth/token", params=GRANT, auth=("mine", "canary")).status_code == 401
+        assert get(f"{domo_sandbox.url}/oauth/token", params=GRANT, auth=("mine", "canary")).status_code == 401
 
     def test_exactly_the_requested_number_of_concurrent_requests_fails(self, domo_sandbox):
         domo_sandbox.fail_next(429, times=3, retry_after=7, headers={"X-A": "b"}, body="slow", delay=0.001)
         with ThreadPoolExecutor(4) as pool:
-            answers = list(pool.map(lambda _: httpx.get(f"{domo_sandbox.url}/oauth/token"), range(8)))
+            answers = list(pool.map(lambda _: get(f"{domo_sandbox.url}/oauth/token"), range(8)))
         assert Counter(each.status_code for each in answers) == {429: 3, 401: 5}
         failed = next(each for each in answers if each.status_code == 429)
         assert (failed.headers["retry-after"], failed.headers["x-a"], failed.text) == ("7", "b", "slow")
         assert domo_sandbox.stats() == Stats(token_requests=8, outside_contract=8, invalid_client=5, failed=3)
         with pytest.raises(ConfigurationError, match="status: must be"):
             domo_sandbox.fail_next(99)
+        with pytest.raises(ConfigurationError, match="retry_after: must be whole seconds"):
+            domo_sandbox.fail_next(429, retry_after=-1)

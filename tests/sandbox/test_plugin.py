@@ -78,7 +78,7 @@ def test_a_run_of_a_user(run, tmp_path, monkeypatch):
 
         def test_that_fails(domo_sandbox):
             pathlib.Path("url").write_text(domo_sandbox.url)
-            httpx.get(f"{domo_sandbox.url}/oauth/token").raise_for_status()
+            httpx.get(f"{domo_sandbox.url}/oauth/token", timeout=60).raise_for_status()
     """)
     assert "1 failed, 2 passed" in printed
     assert "GET /oauth/token 401 invalid_client" in printed  # the server's log comes with the failure

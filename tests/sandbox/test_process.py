@@ -18,7 +18,7 @@ import pytest
 
 from domo_oauth.errors import ConfigurationError
 from domo_oauth.sandbox import DEMO_CLIENT, Client, Stats, running
-from tests.fakes import until
+from tests.fakes import PATIENCE, until
 
 GRANT = {"grant_type": "client_credentials"}
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and forks of POSIX")
@@ -58,7 +58,10 @@ def test_it_prints_how_to_reach_it_and_no_secret_until_ctrl_c(tmp_path):
         "[[clients]]\nclient_id=\"it's mine\"\nclient_secret='canary-a'\nscopes=['user', 'data']\n"
         "[[clients]]\nclient_id='b'\nclient_secret='canary-b'\nscopes=['brand-new']\n"
     )
-    with command("--host", "localhost", "--clients", str(file)) as (started, line), httpx.Client() as http:
+    with (
+        command("--host", "localhost", "--clients", str(file)) as (started, line),
+        httpx.Client(timeout=PATIENCE) as http,
+    ):
         exported = dict(word.split("=", 1) for word in shlex.split(line)[1:])
         url = exported["DOMO_API_URL"]
         assert exported == {"DOMO_API_URL": url, "DOMO_CLIENT_ID": "it's mine"}
@@ -83,7 +86,10 @@ def test_a_shell_can_take_the_first_line():
             ["sh", "-c", f'{line}exec "{sys.executable}" -c "{print_}"'], capture_output=True, text=True, check=True
         )
         url, *credentials = pasted.stdout.split()
-        assert httpx.get(f"{url}/oauth/token", params=GRANT, auth=tuple(credentials)).json()["customer"] == "it's mine"
+        assert (
+            httpx.get(f"{url}/oauth/token", params=GRANT, auth=tuple(credentials), timeout=PATIENCE).json()["customer"]
+            == "it's mine"
+        )
 
 
 @pytest.mark.slow
@@ -120,7 +126,7 @@ def test_a_with_block_gets_its_clients_and_settings_and_no_file_of_the_current_f
     monkeypatch.chdir(tmp_path)
     mine = Client(client_id="mine", client_secret="canary", scopes=("data",), role="Owner", user_id=7)
     with running(clients=[DEMO_CLIENT, mine], lifetime=60, allowed_hosts=["mine"], quiet=True) as sandbox:
-        asked = {"params": GRANT, "auth": ("mine", "canary"), "headers": {"Host": "mine"}}
+        asked = {"params": GRANT, "auth": ("mine", "canary"), "headers": {"Host": "mine"}, "timeout": PATIENCE}
         answer = httpx.get(f"{sandbox.url}/oauth/token", **asked)
         body = answer.json()
     assert (body["role"], body["userId"], body["expires_in"]) == ("Owner", 7, 60)

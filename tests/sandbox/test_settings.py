@@ -19,6 +19,8 @@ OTHER = "[[clients]]\nclient_id='b'\nclient_secret='canary'\n"
     [
         ("clients = [", "Invalid value (at end of document)"),
         (f"a = {'9' * 5000}", "Exceeds the limit"),
+        ("a = " + "[" * 5000, "it is nested too deeply."),
+        (TABLE + '"\\u001b[2J" = 1', "got an unexpected keyword argument ' [2J'."),
         ("a = 1", "it has no [[clients]] table."),
         ("clients = []", "clients: must be one or more"),
         ("clients = 1", "'int' object is not iterable"),

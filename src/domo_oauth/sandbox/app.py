@@ -164,8 +164,6 @@ class _Sandbox:
                 case "revoke":
                     self._issuer.revoke_all()
                 case "fail":
-                    if "retry_after" in body:
-                        body["headers"] = body.get("headers", {}) | {"Retry-After": str(body.pop("retry_after"))}
                     self._add(from_table(Failure, body))
                 case "clients":
                     by_id = {each.client_id: each for each in (*self._settings.clients, from_table(Client, body))}
@@ -174,8 +172,10 @@ class _Sandbox:
                     self._settings = self._settings.changed(body)
                 case _:
                     raise HTTPException(404)
-        except (ValueError, ConfigurationError) as error:
-            problem = str(error) if isinstance(error, ConfigurationError) else "The body is not JSON."
+        except (ConfigurationError, ValueError, RecursionError, AttributeError, TypeError) as error:
+            problem = (
+                str(error) if isinstance(error, ConfigurationError) else "The body is not the JSON that this takes."
+            )
             return self._respond(Answer(400, {"error": problem}), request, record=False)
         return self._respond(Answer(200, asdict(Stats(**self._counts))), request, record=False)
 
@@ -193,7 +193,8 @@ class _Sandbox:
 
     async def _fail(self, failure: Failure, request: Request) -> Response:
         await self._sleep(failure.delay)
-        answer = container_error(failure.status, request.url.path, "", failure.headers, "failed")
+        retry_after = {} if failure.retry_after is None else {"Retry-After": str(failure.retry_after)}
+        answer = container_error(failure.status, request.url.path, "", failure.headers | retry_after, "failed")
         return self._respond(answer if failure.body is None else evolve(answer, body=failure.body), request)
 
     def _respond(self, answer: Answer, request: Request, *, record: bool = True) -> Response:

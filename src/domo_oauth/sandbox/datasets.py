@@ -1,7 +1,9 @@
 """The API behind the token: ``/v1/datasets`` with metadata, paging, and rows as CSV.
 
 Paths and fields are those of Domo's documentation and of its SDK, pydomo. The errors of a missing or invalid token are
-recorded or derived; how Domo words the others is not known.
+recorded or derived. Rows that do not fit the schema are refused, as documented; the words for a wrong number of columns
+are those that users of Domo reported in public issues. Domo also checks the types of columns; the sandbox does not. How
+Domo words other errors is not known.
 """
 
 from __future__ import annotations
@@ -42,7 +44,10 @@ def answer(request: Request, body: bytes, settings: Settings, issuer: TokenIssue
     """The answer to a request below ``/v1/``: for a token (RFC 6750, section 2.1) with the scope ``data``."""
     scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
-        return _no_token(request.url.path)
+        exception = "com.domo.bedrock.service.exception.UnauthorizedException"
+        message = f"{exception}: Full authentication is required to access this resource"
+        answered = _domo_error(401, "Internal Server Error", message, request.url.path)
+        return evolve(answered, headers={"WWW-Authenticate": "Bearer"}, outcome="invalid_token")
     try:
         claims = issuer.claims(sent.strip())
     except jwt.InvalidTokenError as error:
@@ -57,17 +62,10 @@ def answer(request: Request, body: bytes, settings: Settings, issuer: TokenIssue
     return evolve(answered, client_id=claims["client_id"], scope=" ".join(claims["scope"]))
 
 
-def _no_token(path: str) -> Answer:
-    """Domo's own shape, as a resource answered in 2018 (recorded); the toe is made up, and the challenge Spring's."""
-    exception = "com.domo.bedrock.service.exception.UnauthorizedException"
-    body = {
-        "status": 401,
-        "statusReason": "Internal Server Error",
-        "path": path,
-        "message": f"{exception}: Full authentication is required to access this resource",
-        "toe": "SANDBOX000-00000-00000",
-    }
-    return Answer(401, body, {"WWW-Authenticate": "Bearer"}, "invalid_token")
+def _domo_error(status: int, reason: str, message: str, path: str) -> Answer:
+    """Domo's own shape, as a resource answered to a request without a token in 2018 (recorded); the toe is made up."""
+    toe = "SANDBOX000-00000-00000"
+    return Answer(status, {"status": status, "statusReason": reason, "path": path, "message": message, "toe": toe})
 
 
 def _bearer_error(status: int, body: Mapping[str, str]) -> Answer:
@@ -110,8 +108,8 @@ def _datasets(  # noqa: C901, PLR0911 -- a case for each operation
                 return Answer(204, "")
             case _:
                 return container_error(405, path, "", {"Allow": _METHODS[kind]})
-    except (ValueError, csv.Error) as error:
-        return container_error(400, path, str(error))
+    except ValueError as error:
+        return _domo_error(400, "Bad Request", str(error), path)
 
 
 def _accepts(request: Request, media_type: str) -> bool:
@@ -161,12 +159,26 @@ def _exported(dataset: dict[str, Any], *, header: bool) -> str:
 
 def _imported(dataset: dict[str, Any], body: bytes, *, append: bool) -> dict[str, Any]:
     """The DataSet with the rows of a CSV file without a header."""
-    new = body.decode()
+    new, columns = body.decode(), _columns(dataset)
     if new and not new.endswith("\n"):
         new += "\n"
+    for number, row in enumerate(_rows(new), 1):
+        found = len(row) or 1  # an empty line is one empty field
+        if columns and found != len(columns):
+            many, column = ("many", len(columns) + 1) if found > len(columns) else ("few", len(columns))
+            raise ValueError(
+                f"Invalid CSV provided during upload. msg=There are too {many} columns. "
+                f"Expected {len(columns)}. Row {number}, column {column}."
+            )
     data = str(dataset.get("data", "")) + new if append else new
-    rows = sum(1 for _ in csv.reader(io.StringIO(data, newline="")))
-    return dataset | {"data": data, "rows": rows, "updatedAt": _now()}
+    return dataset | {"data": data, "rows": len(_rows(data)), "updatedAt": _now()}
+
+
+def _rows(data: str) -> list[list[str]]:
+    try:
+        return list(csv.reader(io.StringIO(data, newline=""), strict=True))
+    except csv.Error as error:
+        raise ValueError(f"Invalid CSV provided during upload. msg={error}") from None
 
 
 def _now() -> str:

@@ -18,7 +18,7 @@ from attrs import asdict
 from domo_oauth.credentials import CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE
 from domo_oauth.errors import ConfigurationError
 
-from .settings import DEMO_CLIENT, Client, Failure, RecordedRequest, Settings, Stats
+from .settings import DEMO_CLIENT, Client, Failure, RecordedRequest, Settings, Stats, from_table
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
@@ -67,7 +67,11 @@ class Sandbox:
         self._ask("POST", "reset")
 
     def revoke_tokens(self) -> None:
-        """Invalidate every token issued so far: the API answers them with 401."""
+        """Invalidate every token issued so far: the API answers them with 401.
+
+        A provider that meets this twice in a row pauses for a second or more, and then calls get the 401;
+        ``provider.reset()`` ends the pause.
+        """
         self._ask("POST", "revoke")
 
     def fail_next(
@@ -81,16 +85,13 @@ class Sandbox:
         body: object = None,
         delay: float = 0.0,
     ) -> None:
-        """Make the next requests fail; those that follow are served as usual.
-
-        ``retry_after`` is the value of a ``Retry-After`` header, seconds or an HTTP date (RFC 9110, section 10.2.3).
-        The others are the attributes of :class:`Failure`.
+        """Make the next requests fail; those that follow are served as usual. See :class:`Failure` for the arguments.
 
         Raises:
             ConfigurationError: A value is out of its range.
         """
-        headers = dict(headers or {}) | ({} if retry_after is None else {"Retry-After": str(retry_after)})
-        failure = Failure(status=status, times=times, at=at, headers=headers, body=body, delay=delay)
+        given = {"status": status, "times": times, "at": at, "retry_after": retry_after, "body": body, "delay": delay}
+        failure = from_table(Failure, given | {"headers": dict(headers or {})})
         self._ask("POST", "fail", asdict(failure))
 
     def add_client(self, client: Client) -> None:
@@ -125,14 +126,14 @@ class Sandbox:
         return cast("list[dict[str, Any]]", self._ask("GET", "settings")["datasets"])
 
     @datasets.setter
-    def datasets(self, datasets: Iterable[Mapping[str, Any]]) -> None:
-        self._ask("POST", "settings", {"datasets": [dict(each) for each in datasets]})
+    def datasets(self, datasets: Iterable[dict[str, Any]]) -> None:
+        self._ask("POST", "settings", {"datasets": list(datasets)})
 
     def _ask(self, method: str, name: str, body: object = None) -> Any:
         from http.client import HTTPConnection
 
         # http.client ignores the proxies of the environment.
-        with closing(HTTPConnection(urlsplit(self.url).netloc, timeout=10)) as connection:
+        with closing(HTTPConnection(urlsplit(self.url).netloc, timeout=60)) as connection:
             connection.request(method, f"/_sandbox/{name}", json.dumps(body) if body is not None else None)
             response = connection.getresponse()
             answer = json.load(response)

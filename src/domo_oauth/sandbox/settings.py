@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from contextlib import suppress
 from copy import deepcopy
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from attrs import Attribute, evolve, field, frozen
@@ -24,13 +26,15 @@ if TYPE_CHECKING:
 __all__ = ["DEMO_CLIENT", "Client", "Failure", "RecordedRequest", "Settings", "Stats", "from_table", "load_clients"]
 
 _T = TypeVar("_T")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
+_FIELD_VALUE = re.compile(r"[ -~\xa0-\xff]*")
 
 
 def _must_be(what: str, test: Callable[[Any], bool]) -> Callable[[object, Attribute[Any], Any], None]:
     """Make a validator whose message names the field, but not the value, which could be a secret."""
 
     def validate(_instance: object, attribute: Attribute[Any], value: Any) -> None:
-        with suppress(AttributeError, OverflowError, TypeError):
+        with suppress(AttributeError, LookupError, OverflowError, TypeError, ValueError):
             if test(value):
                 return
         raise ConfigurationError(f"{attribute.name}: must be {what}.")
@@ -45,6 +49,23 @@ def _within(what: str, allowed: range) -> Callable[[object, Attribute[Any], Any]
 
 _text = _must_be("text", lambda value: isinstance(value, str))
 _seconds = _must_be("0 seconds or more", lambda value: math.isfinite(value) and value >= 0)
+
+
+def _is_delay(value: Any) -> bool:
+    if isinstance(value, str):
+        return (value.isascii() and value.isdecimal()) or bool(parsedate_to_datetime(value))
+    return value is None or (type(value) is int and value >= 0)
+
+
+def _are_datasets(value: Any) -> bool:
+    ids = set[str]()
+    for each in value:
+        columns = each.get("schema", {"columns": []})["columns"]
+        texts = [each["id"], each.get("name", ""), each.get("data", ""), *(column["name"] for column in columns)]
+        if not all(isinstance(text, str) for text in texts):
+            return False
+        ids.add(each["id"])
+    return len(ids - {""}) == len(value) and isinstance(value, list)
 
 
 def _sorted_scopes(names: object) -> tuple[str, ...]:
@@ -103,6 +124,7 @@ class Failure:
         times: How many requests get it.
         at: ``"token"`` for the token endpoint, or ``"api"`` for everything below ``/v1/``.
         headers: Headers to add or replace.
+        retry_after: The value of a ``Retry-After`` header: whole seconds or an HTTP date (RFC 9110, section 10.2.3).
         body: Text is sent as it is, anything else as JSON. None stands for an error as Domo's servers word it.
         delay: Seconds before the answer.
 
@@ -116,8 +138,16 @@ class Failure:
     headers: dict[str, str] = field(
         factory=dict,
         validator=_must_be(
-            "names and their values, as text",
-            lambda headers: all(isinstance(text, str) for text in [*headers.keys(), *headers.values()]),
+            "names and their values, as text without line ends",
+            lambda headers: all(
+                _TOKEN.fullmatch(name) and _FIELD_VALUE.fullmatch(value) for name, value in headers.items()
+            ),
+        ),
+    )
+    retry_after: int | str | None = field(
+        default=None,
+        validator=_must_be(
+            "whole seconds, 0 or more, or an HTTP date", lambda value: value is None or _is_delay(value)
         ),
     )
     body: object = field(default=None, repr=False)
@@ -160,7 +190,7 @@ class Settings:
     datasets: list[dict[str, Any]] = field(
         default=SAMPLES,
         converter=deepcopy,
-        validator=_must_be("a list of objects", lambda value: all(isinstance(each, dict) for each in value)),
+        validator=_must_be("a list of objects like those of Domo's API, each with an id of its own", _are_datasets),
     )
 
     def changed(self, changes: object) -> Settings:
@@ -200,9 +230,10 @@ class Stats:
     """Counts since the sandbox started or was reset.
 
     Attributes:
-        token_requests: Requests to the token endpoint. Each also adds to one of the next six, or to ``failed``.
+        token_requests: Requests to the token endpoint. Each but OPTIONS also adds to one of the next six, or to
+            ``failed``.
         tokens_issued: 200 with a token.
-        invalid_client: 401, wrong or no credentials.
+        invalid_client: 401, wrong or no credentials, another ``client_id`` than theirs, or a grant that is not theirs.
         invalid_request: 400, no grant type.
         unsupported_grant_type: 400, another grant type.
         invalid_scope: 400, a malformed scope or one that the client does not have.
@@ -242,6 +273,8 @@ def load_clients(path: str | os.PathLike[str]) -> tuple[Client, ...]:
         return Settings(clients=tuple(from_table(Client, table) for table in tables)).clients
     except KeyError:
         problem = "it has no [[clients]] table."
+    except RecursionError:
+        problem = "it is nested too deeply."
     except (OSError, ValueError, TypeError, ConfigurationError) as error:
         problem = str(error)
     raise ConfigurationError(f"No clients in {one_line(str(path))}: {problem}")
@@ -258,4 +291,4 @@ def from_table(kind: type[_T], table: object) -> _T:
     try:
         return kind(**cast("dict[str, Any]", table))
     except TypeError as error:  # such as "Client.__init__() missing 1 required keyword-only argument: 'scopes'"
-        raise ConfigurationError(f"{str(error).partition(') ')[2]}.") from None
+        raise ConfigurationError(f"{one_line(str(error).partition(') ')[2])}.") from None
