@@ -12,7 +12,7 @@ import logging
 import math
 import time
 from collections import Counter
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from email.utils import formatdate
 from fnmatch import fnmatchcase
 from http import HTTPStatus
@@ -21,11 +21,9 @@ from urllib.parse import unquote
 
 import httpx
 from attrs import field, frozen
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import Router
 
 from domo_oauth_client.client import environment_proxy
 
@@ -35,7 +33,7 @@ from .request import tls_context
 from .serving import is_known_host
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from starlette.datastructures import Headers
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -55,7 +53,7 @@ TIMEOUT = httpx.Timeout(300.0, connect=10.0, pool=None)
 RETRY_AFTER = 5.0
 """Seconds after which to try again, if Domo names none. Trying during a pause costs no request."""
 _HOP_BY_HOP = {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
-_FOR_US = {b"authorization", b"expect", b"host", b"proxy-authorization"}
+_FOR_THE_PROXY = {b"authorization", b"expect", b"host", b"proxy-authenticate", b"proxy-authorization"}
 _VIA = (b"Via", b"1.1 domo-oauth")
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
@@ -81,6 +79,10 @@ class Access:
         path = request.scope["path"]
         if problem_of_caller := self._refuse_caller(request.headers, needs_key=path != "/healthz"):
             return problem_of_caller
+        raw: bytes = request.scope["raw_path"]
+        # After the host of the API, another start would lead to another host; and what follows a # would not be sent.
+        if not raw.startswith(b"/") or b"#" in raw:
+            return problem(400, "Send the path alone, such as /v1/datasets.")
         return None if path in {"/healthz", "/metrics"} else self._refuse_target(request.method, path)
 
     def _refuse_caller(self, headers: Headers, *, needs_key: bool) -> Response | None:
@@ -92,10 +94,7 @@ class Access:
             return problem(421, "Unknown Host: start the proxy with --allow-host NAME to allow it.")
         given = headers.get("Authorization", "").encode()
         if needs_key and not hmac.compare_digest(given, f"Bearer {self.key}".encode()):
-            return problem(
-                401,
-                "Send the key, DOMO_PROXY_KEY or the one printed at the start: Authorization: Bearer KEY.",
-            )
+            return problem(401, "Send the key (DOMO_PROXY_KEY, or printed at the start): Authorization: Bearer KEY.")
         return None
 
     def _refuse_target(self, method: str, path: str) -> Response | None:
@@ -103,8 +102,8 @@ class Access:
             return problem(501, "The proxy does not forward this method.")
         if self.read_only and method not in _SAFE_METHODS:
             return problem(403, "The proxy is read-only: it was started with --read-only.")
-        # A server may read a/..%2Fb as b, which would get around the patterns.
-        parts = unquote(path).replace("\\", "/").split("/")
+        # A server may read a/..%2Fb as b, and servers in Java read a/..;x/b so: both would get around the patterns.
+        parts = [part.partition(";")[0] for part in unquote(path).replace("\\", "/").split("/")]
         if {".", ".."} & {*parts}:
             return problem(403, "The proxy forwards no path with the segments . and .. in it.")
         if next(filter(None, parts), "") == "oauth":  # also after several slashes, which a server may merge
@@ -114,7 +113,7 @@ class Access:
         return None
 
 
-def create_app(provider: TokenProvider, access: Access) -> Starlette:
+def create_app(provider: TokenProvider, access: Access) -> ASGIApp:
     """The gateway as an ASGI application.
 
     Besides the paths of the API it answers ``/healthz``, which needs no key, and ``/metrics``.
@@ -123,28 +122,32 @@ def create_app(provider: TokenProvider, access: Access) -> Starlette:
         provider: Where tokens come from, and where the API is.
         access: Who may send what.
     """
-    gateway = _Gateway(provider)
-    return Starlette(
-        routes=[
-            Route("/healthz", gateway.health),
-            Route("/metrics", gateway.metrics),
-            Route("/{path:path}", gateway.forward, methods=[]),  # all methods
-        ],
-        middleware=[Middleware(_Gate, access, gateway.answers)],
-        lifespan=gateway.lifespan,
-    )
+    gateway = _Gateway(provider, access)
+    return Router(default=gateway, lifespan=gateway.lifespan)
 
 
-class _Gate:
-    """Lets in what may come in, and logs and counts each answer."""
+class _Gateway:
+    """Answers, counts and logs each request."""
 
-    def __init__(self, app: ASGIApp, access: Access, answers: Counter[int]) -> None:
-        self._app, self._access, self._answers = app, access, answers
+    def __init__(self, provider: TokenProvider, access: Access) -> None:
+        self._provider, self._access, self._auth = provider, access, DomoAuth(provider)
+        self._network: dict[str, Any] = {
+            "verify": provider.base_url.startswith("https:") and tls_context(),
+            "proxy": environment_proxy(provider.base_url),
+            "trust_env": False,  # httpx's reading of the environment fails on NO_PROXY=::1/128
+            "timeout": TIMEOUT,
+        }
+        # A client for each request under way: the pool of one client would poll all its connections for each request.
+        self._slots, self._idle = asyncio.Semaphore(MOST_AT_ONCE), list[httpx.AsyncClient]()
+        self._answers = Counter[int]()
+
+    @asynccontextmanager
+    async def lifespan(self, _app: object) -> AsyncGenerator[None]:
+        yield
+        for client in self._idle:
+            await client.aclose()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         began, status, size = time.monotonic(), 0, 0
 
         async def watched(message: Message) -> None:
@@ -155,75 +158,77 @@ class _Gate:
             size += len(message.get("body", b""))
             await send(message)
 
-        request = Request(scope)
+        request = Request(scope, receive)
         try:
-            await (self._access.refusal(request) or self._app)(scope, receive, watched)
+            if own := self._access.refusal(request) or self._own_page(scope["path"]):
+                await own(scope, receive, watched)
+            else:
+                await self._forward(request, watched)
+        except ClientDisconnect:
+            pass
+        except (DomoOAuthError, httpx.RequestError, asyncio.CancelledError) as error:
+            if status:  # the answer stays incomplete, and the server closes the connection
+                logger.warning("The API's answer broke off: %s", type(error).__name__)
+            else:
+                await self._problem(error)(scope, receive, watched)
         finally:
             milliseconds = (time.monotonic() - began) * 1000
             # As it was sent, so that no escape adds a line. The query may hold what others must not read.
             path = scope["raw_path"].decode("ascii", "backslashreplace")
             logger.info("%s %s %s %d bytes %.0f ms", request.method, path, status or "broken off", size, milliseconds)
 
-
-class _Gateway:
-    def __init__(self, provider: TokenProvider) -> None:
-        self._provider, self._auth = provider, DomoAuth(provider)
-        self._network: dict[str, Any] = {
-            "verify": provider.base_url.startswith("https:") and tls_context(),
-            "proxy": environment_proxy(provider.base_url),
-            "trust_env": False,  # httpx's reading of the environment fails on NO_PROXY=::1/128
-            "timeout": TIMEOUT,
-        }
-        # A client for each request under way: the pool of one client would poll all its connections for each request.
-        self._slots, self._idle = asyncio.Semaphore(MOST_AT_ONCE), list[httpx.AsyncClient]()
-        self.answers = Counter[int]()
-
-    @asynccontextmanager
-    async def lifespan(self, _app: Starlette) -> AsyncGenerator[None]:
-        yield
-        for client in self._idle:
-            await client.aclose()
-
-    async def forward(self, request: Request) -> Response:
+    async def _forward(self, request: Request, send: Send) -> None:
+        """Send the request to the API, and its answer to the caller, as it comes."""
         target = request.scope["raw_path"].decode("ascii")
         if query := request.scope["query_string"].decode("ascii"):
             target = f"{target}?{query}"
-        try:
-            outgoing = httpx.Request(
-                request.method,
-                self._provider.base_url + target,
-                headers=[*_end_to_end(request.headers.raw, _FOR_US), _VIA],
-                content=await _content(request),
-            )
-            async with AsyncExitStack() as stack:
-                await stack.enter_async_context(self._slots)
-                client = self._idle.pop() if self._idle else httpx.AsyncClient(**self._network)
-                stack.callback(self._idle.append, client)
+        outgoing = httpx.Request(
+            request.method,
+            self._provider.base_url + target,
+            headers=[*_end_to_end(request.headers.raw), _VIA],
+            content=await _content(request),
+        )
+        async with self._slots:
+            client = self._idle.pop() if self._idle else httpx.AsyncClient(**self._network)
+            try:
                 # Neither follows redirects nor adds header fields of its own.
                 incoming = await client.send(outgoing, auth=self._auth, stream=True, follow_redirects=False)
-                stack.push_async_callback(incoming.aclose)
-                return _Relay(incoming, stack.pop_all())
-        except DomoOAuthError as error:
-            return token_problem(error)
-        except httpx.TimeoutException:
-            return problem(504, f"{self._provider.base_url} did not answer in time. Try again later.")
-        except httpx.RequestError as error:
-            why = type(error).__name__
-            return problem(502, f"No answer from {self._provider.base_url} ({why}): check the network, then try again.")
-        except ClientDisconnect:
-            return Response()  # nobody reads it
-        except asyncio.CancelledError:  # the time of grace is over
-            return problem(503, "The proxy was stopped before the API had answered.", {"Retry-After": "5"})
+                async with aclosing(incoming):
+                    answer = StreamingResponse(incoming.aiter_raw(), incoming.status_code)
+                    answer.raw_headers = [*_end_to_end(incoming.headers.raw), _VIA]
+                    await answer(request.scope, request.receive, send)
+            finally:
+                self._idle.append(client)
 
-    def health(self, _request: Request) -> Response:
-        return PlainTextResponse("ok\n")
+    def _problem(self, error: BaseException) -> Response:
+        """The answer if the API gave none."""
+        api = self._provider.base_url
+        match error:
+            case DomoOAuthError():
+                return token_problem(error)
+            case httpx.TimeoutException():
+                return problem(504, f"{api} did not answer in time. Try again later.")
+            case httpx.RequestError():
+                why = type(error).__name__
+                return problem(502, f"No answer from {api} ({why}): check the network, then try again.")
+            case _:  # cancelled, as the time of grace is over
+                return problem(503, "The proxy was stopped before the API had answered.", {"Retry-After": "5"})
 
-    def metrics(self, _request: Request) -> Response:
+    def _own_page(self, path: str) -> Response | None:
+        match path:
+            case "/healthz":
+                return PlainTextResponse("ok\n")
+            case "/metrics":
+                return PlainTextResponse(self._metrics(), media_type="text/plain; version=0.0.4")
+            case _:
+                return None
+
+    def _metrics(self) -> str:
         """Counters in the text format of Prometheus."""
         stats = self._provider.stats()
         lines = [
             "# TYPE domo_oauth_proxy_responses_total counter",
-            *(f'domo_oauth_proxy_responses_total{{code="{code}"}} {n}' for code, n in sorted(self.answers.items())),
+            *(f'domo_oauth_proxy_responses_total{{code="{code}"}} {n}' for code, n in sorted(self._answers.items())),
             "# TYPE domo_oauth_token_requests_total counter",
             f"domo_oauth_token_requests_total {stats.requests}",
             "# TYPE domo_oauth_token_failures_total counter",
@@ -231,24 +236,7 @@ class _Gateway:
             "# TYPE domo_oauth_token_expires_seconds gauge",
             f"domo_oauth_token_expires_seconds {stats.expires_in or 0:.0f}",
         ]
-        return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
-
-
-class _Relay(StreamingResponse):
-    """The API's answer, as it comes."""
-
-    def __init__(self, incoming: httpx.Response, stack: AsyncExitStack) -> None:
-        super().__init__(incoming.aiter_raw(), incoming.status_code)
-        self.raw_headers = [*_end_to_end(incoming.headers.raw, {b"proxy-authenticate"}), _VIA]
-        self._stack = stack
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        except httpx.RequestError as error:  # the answer stays incomplete, and the server closes the connection
-            logger.warning("The API's answer broke off: %s", type(error).__name__)
-        finally:
-            await self._stack.aclose()
+        return "\n".join(lines) + "\n"
 
 
 async def _content(request: Request) -> bytes | AsyncIterator[bytes] | None:
@@ -269,13 +257,11 @@ async def _chained(start: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[by
         yield chunk
 
 
-def _end_to_end(raw: Iterable[tuple[bytes, bytes]], dropped: set[bytes]) -> list[tuple[bytes, bytes]]:
+def _end_to_end(fields: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """The header fields to forward (RFC 9110, section 7.6.1)."""
-    fields = [*raw]
-    named = {
-        part.strip().lower() for name, value in fields if name.lower() == b"connection" for part in value.split(b",")
-    }
-    return [each for each in fields if each[0].lower() not in _HOP_BY_HOP | named | dropped]
+    connection = [value.lower() for name, value in fields if name.lower() == b"connection"]
+    named = {name.strip() for name in b",".join(connection).split(b",")}
+    return [each for each in fields if each[0].lower() not in _HOP_BY_HOP | _FOR_THE_PROXY | named]
 
 
 def token_problem(error: DomoOAuthError) -> Response:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -16,6 +23,8 @@ from tests.fakes import PATIENCE, until
 
 SECRET = "canary-secret"
 KEY = "canary-key-of-the-proxy"
+HEAD = f"Host: localhost\r\nAuthorization: Bearer {KEY}\r\nConnection: close\r\n"
+"""Of a request that `raw` sends."""
 
 
 class Grants:
@@ -57,3 +66,55 @@ def proxy(api):
     """A running proxy: ``proxy(Access(...))``, by default with a key."""
     with ExitStack() as stack:
         yield lambda access=None, url=api.url: stack.enter_context(running(access or Access(KEY), url))
+
+
+def raw(client: httpx.Client, request: str) -> bytes:
+    """Send a request as it is, and return all that comes until the connection closes."""
+    with socket.create_connection((client.base_url.host, client.base_url.port), timeout=60) as connection:
+        connection.sendall(request.encode())
+        received = b""
+        while data := connection.recv(65536):
+            received += data
+    return received
+
+
+@pytest.fixture
+def env(api, monkeypatch) -> None:
+    for name, value in {"API_URL": api.url, "CLIENT_ID": "canary-id", "CLIENT_SECRET": SECRET}.items():
+        monkeypatch.setenv(f"DOMO_{name}", value)
+
+
+@contextmanager
+def command(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    """Start the command. Yields the process, and the variables that its first line sets."""
+    with tempfile.TemporaryFile("w+") as log:
+        started = subprocess.Popen(
+            [sys.executable, "-m", "domo_oauth", "proxy", *arguments], stdout=subprocess.PIPE, stderr=log, text=True
+        )
+        started.stderr = log
+        with started:
+            try:
+                words = started.stdout.readline().split()
+                yield started, dict(word.split("=", 1) for word in words if "=" in word)
+            finally:
+                started.kill()
+
+
+def end(process: subprocess.Popen[str]) -> str:
+    """Stop it as a service manager does. Returns its log."""
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE) == 0
+    assert process.stdout.read() == ""
+    log = log_of(process)
+    assert "canary" not in log
+    return log
+
+
+def log_of(process: subprocess.Popen[str]) -> str:
+    process.stderr.seek(0)
+    return process.stderr.read()
+
+
+def peak(pid: int) -> int:
+    """The most memory that a process had, in bytes."""
+    return int(re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1]) * 1024

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from domo_oauth.proxy import Access
-from tests.proxy.conftest import KEY
+from tests.proxy.conftest import HEAD, KEY, raw
 
 REFUSED = [
     ({}, "GET", "/v1", {"Authorization": ""}, 401),
@@ -24,12 +24,16 @@ REFUSED = [
     ({}, "GET", "/%2foauth/token", {}, 403),
     ({}, "GET", "/%6fauth/token", {}, 403),
     ({}, "GET", "/v1/%2e%2e/oauth/token", {}, 403),
+    ({}, "GET", "/oauth;v=1/token", {}, 403),
+    ({}, "GET", "/v1/..;/oauth/token", {}, 403),
+    ({}, "GET", "/v1/%2e%2e%3bx/oauth/token", {}, 403),
     ({"read_only": True}, "POST", "/v1/datasets", {}, 403),
     ({"allow": ("/v1/datasets/*",)}, "GET", "/v1/users", {}, 403),
     ({"allow": ("/v1/datasets/*",)}, "GET", "/v1/datasets", {}, 403),
     ({"allow": ("/v1/datasets/*",)}, "GET", "/v1/datasets/..%2fusers", {}, 403),
     ({"allow": ("/v1/datasets/*",)}, "GET", "/v1/datasets/%252e%252e/users", {}, 403),
     ({"allow": ("/v1/datasets/*",)}, "GET", "/v1/datasets/..%5cusers", {}, 403),
+    ({"allow": ("/v1/datasets/*",)}, "GET", "/v1/datasets/..;/users", {}, 403),
 ]
 FORWARDED = [
     ({}, "GET", {}),
@@ -57,3 +61,14 @@ def test_these_requests_are_refused_and_do_not_reach_the_api(proxy, api, access,
 def test_these_requests_are_forwarded(proxy, api, access, method, headers):
     assert proxy(Access(**{"key": KEY} | access)).request(method, "/v1/datasets/1", headers=headers).status_code == 200
     assert [seen.path for seen in api.seen] == ["/oauth/token?grant_type=client_credentials", "/v1/datasets/1"]
+
+
+@pytest.mark.parametrize(
+    "target", ["http://127.0.0.1/v1", "@evil.example/v1", ".evil.example/v1", "%2f@evil.example", "*", "/v1/a#/b"]
+)
+def test_only_a_path_can_be_asked_for(proxy, api, target):
+    """Put after the API's host, anything else would name another host."""
+    received = raw(proxy(), f"GET {target} HTTP/1.1\r\n{HEAD}\r\n")
+    assert received.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b"Send the path alone" in received
+    assert api.requests == []

@@ -6,12 +6,9 @@ import re
 import signal
 import socket
 import stat
-import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -22,7 +19,7 @@ from domo_oauth import serving
 from domo_oauth.cli import main
 from tests.adapters.server import answer
 from tests.fakes import until
-from tests.proxy.conftest import SECRET
+from tests.proxy.conftest import command, end, log_of, peak
 
 KEY = "canary-key-0123456789"
 WRONG = {
@@ -36,36 +33,6 @@ WRONG = {
     "no such folder": (["--socket", "/no/such/folder/s"], {}, "Cannot listen on the socket"),
     "an open folder": (["--socket", "/tmp/s"], {}, "Other users can change /tmp"),
 }
-
-
-@pytest.fixture
-def env(api, monkeypatch) -> None:
-    for name, value in {"API_URL": api.url, "CLIENT_ID": "canary-id", "CLIENT_SECRET": SECRET}.items():
-        monkeypatch.setenv(f"DOMO_{name}", value)
-
-
-@contextmanager
-def command(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
-    """Start the command. Yields the process, and the variables that its first line sets."""
-    pipe = subprocess.PIPE
-    started = subprocess.Popen(
-        [sys.executable, "-m", "domo_oauth", "proxy", *arguments], stdout=pipe, stderr=pipe, text=True
-    )
-    with started:
-        try:
-            words = started.stdout.readline().split()
-            yield started, dict(word.split("=", 1) for word in words if "=" in word)
-        finally:
-            started.kill()
-
-
-def end(process: subprocess.Popen[str]) -> str:
-    """Stop it as a service manager does. Returns its log."""
-    process.send_signal(signal.SIGTERM)
-    out, log = process.communicate(timeout=60)
-    assert (process.returncode, out) == (0, "")
-    assert "canary" not in log
-    return log
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -118,9 +85,8 @@ def test_a_socket_is_for_this_user_only(env, tmp_path):
         with httpx.Client(transport=httpx.HTTPTransport(uds=str(path))) as client:
             assert client.get("http://domo/v1").text == "{}"
         with command("--socket", str(path)) as (second, _):
-            log = second.communicate(timeout=60)[1]
-        assert second.returncode == 2
-        assert f"Cannot listen on the socket {path}: Address already in use." in log
+            assert second.wait(60) == 2
+            assert f"Cannot listen on the socket {path}: Address already in use." in log_of(second)
         end(process)
     assert not path.exists()
 
@@ -159,7 +125,7 @@ def test_requests_under_way_are_answered_before_it_stops(env, api):
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc: Linux")
 def test_memory_stays_flat_whatever_is_sent(env, api):
-    size, chunk = 256 * 2**20, b"x" * 2**20
+    size, chunk = 64 * 2**20, b"x" * 2**20
 
     def stream(_request: bytes) -> bytes:
         return answer(200, "y" * size)
@@ -175,11 +141,6 @@ def test_memory_stays_flat_whatever_is_sent(env, api):
                 assert sum(map(len, response.iter_raw())) == size
         assert peak(process.pid) - before < 20 * 2**20
         end(process)
-
-
-def peak(pid: int) -> int:
-    """The most memory that a process had, in bytes."""
-    return int(re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1]) * 1024
 
 
 def test_without_the_extra_the_error_says_what_to_install(env, capsys, monkeypatch):
