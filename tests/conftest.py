@@ -39,6 +39,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 _numbers = itertools.count()
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave tests/reference, which needs Java and Maven, to `make test-reference`."""
+    named = any("tests/reference" in argument for argument in config.args)
+    return True if collection_path.name == "reference" and not named else None
+
+
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     for name in os.environ:

@@ -21,10 +21,11 @@ def resolve_base_url(base_url: str | None = None) -> str:
         ConfigurationError: It is not an absolute URL, it has credentials or a query, or it would send the client
             secret unencrypted: ``http://`` is for loopback only (RFC 6749, section 2.3.1 requires TLS).
     """
-    require("The base URL", base_url or "", str)
-    variable = os.getenv(BASE_URL_VARIABLE, "").strip()  # tracebacks that look names up would show all variables
-    given = base_url or variable or DEFAULT_BASE_URL
-    name = BASE_URL_VARIABLE if variable and not base_url else "The base URL"
+    variable = os.getenv(BASE_URL_VARIABLE)  # tracebacks that look names up would show all variables
+    name, given = "The base URL", DEFAULT_BASE_URL if base_url is None else base_url
+    if base_url is None and variable is not None:  # also if it is empty: a test must not reach Domo by mistake
+        name, given = BASE_URL_VARIABLE, variable.strip()
+    require(name, given, str)
     problem = _problem(given)
     if problem is not None:
         del given, base_url, variable  # may have a password, and tracebacks can show locals
@@ -47,6 +48,8 @@ def is_loopback(host: str) -> bool:
 
 def _problem(url: str) -> str | None:
     """What is wrong with the URL, to follow its name; None if nothing is."""
+    if not url:
+        return f"is empty: leave it out to use {DEFAULT_BASE_URL}."
     try:
         parts = urlsplit(url)
         usable = parts.port != 0 and parts.scheme in {"http", "https"} and re.fullmatch(r"[!-\[\]-~]+", url)

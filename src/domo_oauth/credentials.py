@@ -101,7 +101,7 @@ class ClientCredentials:
                 values = json.loads(_read(folder, str(path)))
                 values = [values[_known_name(each, values)] for each in _NAMES]
             return cls(*values)
-        except (ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError, RecursionError):
             raise ConfigurationError(
                 f"{path} has no client_id and client_secret: it must be a JSON object with both, or a folder with a "
                 "file for each."

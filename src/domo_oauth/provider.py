@@ -215,6 +215,7 @@ class TokenProvider:
             return
         if before is not None and now >= before.until + timing.REFUSALS_FORGOTTEN:
             before = None
+        logger.info("An API refused the token (401): the next call gets another", extra={"event": "token_refused"})
         self._state.rejected = next_pause(before, token, now)
         held.rejected, held.stale_at = True, float("-inf")
 
@@ -352,7 +353,8 @@ class TokenProvider:
         state.flights.pop(generation, None)
         if isinstance(got, Held):
             return got
-        if got is not before:
+        # An error that callers get is not printed as well where no logging is set up.
+        if got is not before and (logger.hasHandlers() or (state.held and state.held.left > 0)):
             log = logger.warning if before is None else logger.debug
             pause, cause = got.until - self._monotonic(), got.cause
             known = {name: getattr(cause, name, None) for name in ("status", "toe")}

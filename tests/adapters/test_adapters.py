@@ -157,7 +157,7 @@ def test_a_replayable_body_is_sent_again(kind, way, auth, api):
 
 @cases(USED_UP)
 def test_a_body_that_is_used_up_is_not_sent_again(way, kind, auth, api, caplog):
-    caplog.set_level(logging.INFO, "domo_oauth")
+    caplog.set_level(logging.DEBUG, "domo_oauth")
     api.refuse = 1
     assert way.send(auth, "POST", f"{api.url}/x", lambda: USED_UP[kind][1](way)) == 401
     assert [(request.token, b"content" in request.body) for request in api.seen] == [("token-1", True)]

@@ -222,11 +222,12 @@ def test_files_are_read(tmp_path, names, form):
         ("{", "has no client_id and client_secret: it must be a JSON object with both, or a folder"),
         ('{"client_id": "canary-old"}', "has no client_id and client_secret"),
         ("[]", "has no client_id and client_secret"),
+        ("[" * 5000, "has no client_id and client_secret"),
         ('{"client_id": "canary-id", "client_secret": ["canary-old"]}', "The client secret must be a str, not list"),
         (b"\xff", "cannot be read: it is not a text file"),
         (None, "cannot be read: No such file"),
     ],
-    ids=["not JSON", "no secret", "no object", "no string", "no text", "no file"],
+    ids=["not JSON", "no secret", "no object", "too deep", "no string", "no text", "no file"],
 )
 def test_files_that_cannot_be_used_are_explained(tmp_path, content, message):
     file = tmp_path / "file"

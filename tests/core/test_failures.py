@@ -254,6 +254,21 @@ def test_a_refusal_counts_at_once_after_a_minute_without_one(provider, endpoint,
     assert endpoint.requests == 5
 
 
+def test_without_logging_an_error_is_printed_only_if_no_caller_gets_it(provider, endpoint, time, monkeypatch, capsys):
+    monkeypatch.setattr(logging.getLogger("domo_oauth"), "propagate", False)  # as if pytest had no handler
+    endpoint.answers = [refused()]
+    with pytest.raises(InvalidClientError):
+        provider.get_token()
+    assert capsys.readouterr().err == ""
+    time.advance(1)
+    provider.get_token()
+    time.advance(HOUR - 100)
+    endpoint.always = refused
+    provider.get_token()
+    time.settle()
+    assert capsys.readouterr().err.startswith("No token; no request for 1.0 s: ")
+
+
 def test_a_refused_token_is_not_handed_out_if_its_refresh_fails(provider, endpoint, time):
     first = provider.get_token()
     endpoint.wait_until_asked()

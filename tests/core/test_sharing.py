@@ -372,6 +372,7 @@ def test_stats_and_log_records_describe_what_went_wrong(make, provider, endpoint
     events = [(record.event, getattr(record, "error", None)) for record in caplog.records if hasattr(record, "event")]
     assert events == [
         ("token_fetched", None),
+        ("token_refused", None),
         ("token_retried", "ServerError"),
         ("token_failed", "InvalidClientError"),
     ]

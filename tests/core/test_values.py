@@ -226,19 +226,20 @@ def base_url(given=None):
 @pytest.mark.parametrize(
     ("variable", "given", "used"),
     [
-        ("", None, "https://api.domo.com"),
-        ("https://elsewhere.test/", None, "https://elsewhere.test"),
+        (None, None, "https://api.domo.com"),
+        (" https://elsewhere.test/ ", None, "https://elsewhere.test"),
         ("https://elsewhere.test/", "https://another.test", "https://another.test"),
         ("", "HTTPS://api.domo.com/path//", "https://api.domo.com/path"),
-        ("", "https://xn--bcher-kva.example", "https://xn--bcher-kva.example"),
+        (None, "https://xn--bcher-kva.example", "https://xn--bcher-kva.example"),
         *(
-            ("", url, url)
+            (None, url, url)
             for url in ("http://localhost:1", "http://127.0.0.1:80", "http://127.9.9.9", "http://[::1]:8")
         ),
     ],
 )
 def test_the_base_url_is_the_argument_or_the_variable_or_domos(monkeypatch, variable, given, used):
-    monkeypatch.setenv("DOMO_API_URL", variable)
+    if variable is not None:
+        monkeypatch.setenv("DOMO_API_URL", variable)
     assert base_url(given) == used
 
 
@@ -261,6 +262,7 @@ def test_the_base_url_is_the_argument_or_the_variable_or_domos(monkeypatch, vari
         ("http://local\thost:1", "not an absolute HTTP URL"),
         ("https://[::1]8080", "not an absolute HTTP URL"),
         ("https://api.domo.com/a b", "not an absolute HTTP URL"),
+        ("", "^The base URL is empty: leave it out to use https://api.domo.com"),
         (5, "of the type str, not int"),
     ],
 )
@@ -272,5 +274,11 @@ def test_an_unsafe_or_invalid_base_url_is_refused(url, text):
 
 def test_an_error_blames_the_variable_or_the_argument(monkeypatch):
     monkeypatch.setenv("DOMO_API_URL", "nonsense")
-    refused("^DOMO_API_URL ", base_url)
+    refused("^DOMO_API_URL is not an absolute HTTP URL", base_url)
     refused("^The base URL is not an absolute HTTP URL", base_url, "more nonsense")
+
+
+@pytest.mark.parametrize("empty", ["", " "])
+def test_an_empty_variable_does_not_lead_to_domo(monkeypatch, empty):
+    monkeypatch.setenv("DOMO_API_URL", empty)
+    refused("^DOMO_API_URL is empty: leave it out to use https://api.domo.com", base_url)

@@ -121,7 +121,7 @@ class Adapter:
 
     def _refused(self, token: Token, host: str, *, repeatable: bool) -> bool:
         """Drop a token that the host refused. Returns whether the request can be sent again."""
-        logger.info("401 from %s%s", host, "" if repeatable else "; the body of the request cannot be sent again")
+        logger.debug("401 from %s%s", host, "" if repeatable else "; the body of the request cannot be sent again")
         self._provider.invalidate(token)
         return repeatable
 

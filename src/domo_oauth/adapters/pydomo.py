@@ -1,4 +1,7 @@
-"""``Domo(provider)``: Domo's own SDK, pydomo, with a token that is always valid."""
+"""``Domo(provider)``: Domo's own SDK, pydomo, with a token that is always valid.
+
+Tried with pydomo 0.3.0.4, the oldest that brings all it needs, 0.3.0.5, 0.3.0.8, 0.3.0.12, 0.3.0.15 and 0.3.0.16.
+"""
 
 from __future__ import annotations
 
