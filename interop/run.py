@@ -3,7 +3,7 @@
 Each folder beside this file is one client. The `sh` block of its README is what a team copies and what runs here, in
 .cache/interop/<folder>, next to the contract. Comments name its sections: `# generate`, `# build`, `# test` (with the
 recordings) and `# run`, which must print expected.txt. All but the last are skipped if nothing changed that they depend
-on, unless --force is given.
+on, unless --force is given. A README without `# run` is of a language whose compiler cannot be had here.
 """
 
 import argparse
@@ -24,6 +24,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+import httpx
 
 from domo_oauth.sandbox import Sandbox, running
 
@@ -65,15 +67,38 @@ RUST = Toolchain(
     "cargo --version && pkg-config --modversion openssl",
     "https://rustup.rs, and apt-get install libssl-dev pkg-config",
 )
+RUBY = Toolchain(
+    "ruby -r faraday -r marcel -e 'puts RUBY_DESCRIPTION' && java -version",
+    "apt-get install ruby ruby-faraday ruby-marcel default-jre-headless",
+)
+PHP = Toolchain(
+    "php --version && php -r \"require 'GuzzleHttp/autoload.php';\" && java -version",
+    "apt-get install php-cli php-curl php-mbstring php-guzzlehttp-guzzle default-jre-headless",
+)
+CSHARP = Toolchain(
+    "mcs --version && mono --version && ls /usr/lib/mono/gac/Newtonsoft.Json /usr/lib/mono/gac/System.Net.Http "
+    "/usr/lib/mono/gac/System.Web && java -version",
+    "make system, and apt-get install default-jre-headless",
+)
+GENERATOR_ONLY = Toolchain("java -version", "apt-get install default-jre-headless")
 CLIENTS = {
     "curl": Toolchain("curl --version", "apt-get install curl"),
     "go": GO,
     "go-openapi-generator": Toolchain(
         f"{GO.check} && java -version", f"{GO.get}, and apt-get install default-jre-headless"
     ),
+    "go-ogen": GO,
     "typescript": NODE,
     "typescript-hey-api": NODE,
+    "typescript-kubb": NODE,
+    "typescript-orval": NODE,
+    "typescript-swagger-typescript-api": NODE,
     "python": PYTHON,
+    "ruby": RUBY,
+    "php": PHP,
+    "csharp": CSHARP,
+    "dart": GENERATOR_ONLY,
+    "swift": GENERATOR_ONLY,
     "java": JAVA,
     "kotlin": dataclasses.replace(JAVA, required=False),
     "cpp": CPP,
@@ -99,17 +124,28 @@ class Result:
     @property
     def failed(self) -> bool:
         """Whether a step failed, or the program got no token."""
-        return self.token in {"", "no"} or "no" in (self.generated, self.built, self.recordings, self.errors)
+        return "no" in (self.generated, self.built, self.recordings, self.token, self.errors)
 
 
 class Player(BaseHTTPRequestHandler):
-    """Serves /html/oauth/token as an HTML page, and /NAME/oauth/token as the recording NAME.har."""
+    """Serves /html/... as an HTML page, /NAME/... as the recording NAME.har, and /sandbox/... from the sandbox.
+
+    Answers of the sandbox lose all headers but `Content-Type`, as a proxy may do to `Cache-Control`, and their
+    `timestamp` becomes a number, as Spring Boot 1.5 sends it (observed).
+    """
+
+    sandbox_url = ""
 
     def do_GET(self) -> None:
         """Answer."""
-        name = self.path.split("/")[1]
+        _, name, path = self.path.split("/", 2)
         status, content_type, text = 502, "text/html", "<html><h1>502 Bad Gateway</h1></html>"
-        if name != "html":
+        if name == "sandbox":
+            headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+            answer = httpx.get(f"{self.sandbox_url}/{path}", headers=headers, trust_env=False, timeout=PROGRAM_SECONDS)
+            status, content_type = answer.status_code, answer.headers["Content-Type"]
+            text = re.sub(r'("timestamp": *)"[^"]*"', r"\g<1>1550586183891", answer.text)
+        elif name != "html":
             har = json.loads((RECORDINGS / f"{name}.har").read_text(encoding="utf-8"))
             response = har["log"]["entries"][0]["response"]
             status, content_type = response["status"], response["content"]["mimeType"]
@@ -126,9 +162,10 @@ class Player(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def playing() -> Generator[str]:
-    """Run the server of recordings; yield its URL."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Player)
+def playing(sandbox_url: str) -> Generator[str]:
+    """Run the server of recordings, in front of the sandbox; yield its URL."""
+    player = type("Player", (Player,), {"sandbox_url": sandbox_url})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), player)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -155,9 +192,14 @@ def version(check: str) -> str:
 
 
 def sections(folder: str) -> dict[str, str]:
-    """Return the commands of the README's `sh` block by section."""
-    (block,) = re.findall(r"^```sh\n(.*?)^```$", readme(folder), re.MULTILINE | re.DOTALL)
-    parts = re.split(r"^# (generate|build|test|run)\n", block, flags=re.MULTILINE)
+    """Return the commands of a client's README by section."""
+    return commands(readme(folder))
+
+
+def commands(page: str) -> dict[str, str]:
+    """Return the commands of a page's `sh` block by section."""
+    (block,) = re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    parts = re.split(r"^# (install|generate|build|test|run)\n", block, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
@@ -201,7 +243,8 @@ def prepare(folder: str) -> Path:
             shutil.rmtree(path)
         elif path.is_file():
             path.unlink()
-    shutil.copytree(HERE / folder, work, dirs_exist_ok=True)
+    if (HERE / folder).exists():
+        shutil.copytree(HERE / folder, work, dirs_exist_ok=True)
     shutil.copy2(CONTRACT, work)
     return work
 
@@ -236,6 +279,7 @@ class Runner:
         """Store the sandbox and the URL of the server of recordings."""
         self._sandbox = sandbox
         self._env = sandbox.env | {
+            "DOMO_API_URL": f"{player}/sandbox",
             "DOMO_ERROR_URL": f"{player}/derived-401-full-authentication-required",
             "DOMO_HTML_URL": f"{player}/html",
         }
@@ -269,7 +313,8 @@ class Runner:
                     step(name, steps[name], work, BUILD_SECONDS)
                     setattr(result, field, "yes")
         stamp.write_text(digest, encoding="ascii")
-        self._compare(result, self._program(result, steps["run"], work))
+        if "run" in steps:
+            self._compare(result, self._program(result, steps["run"], work))
 
     def _program(self, result: Result, commands: str, work: Path) -> list[str]:
         """Run the program and return its lines; note requests outside the contract."""
@@ -326,6 +371,15 @@ def table(results: list[Result], missing: list[str]) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in [head, ["---"] * len(head), *rows])
 
 
+def update(path: Path, begin: str, text: str, end: str) -> None:
+    """Put text between two markers of a file."""
+    before, found, rest = path.read_text(encoding="utf-8").partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        sys.exit(f"interop: {path} lacks the markers of the table: {begin}{end}")
+    path.write_text(f"{before}{begin}{text}{end}{after}", encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("languages", nargs="*", help="such as `go typescript`; all by default")
@@ -344,7 +398,11 @@ def main() -> None:
         print(f"{folder}: its toolchain is missing: {CLIENTS[folder].get}")
     if any("openapi-generator-cli" in readme(folder) for folder in there):
         install_generator()
-    with playing() as player, running(quiet=True) as sandbox, ThreadPoolExecutor(arguments.jobs) as pool:
+    with (
+        running(quiet=True) as sandbox,
+        playing(sandbox.env["DOMO_API_URL"]) as player,
+        ThreadPoolExecutor(arguments.jobs) as pool,
+    ):
         runner = Runner(sandbox, player, force=arguments.force or arguments.update_readme)
         # C++ and Rust take longest, so start with the last.
         results = list(pool.map(runner, reversed(there)))[::-1]
@@ -358,11 +416,7 @@ def main() -> None:
     (CACHE / "results.md").write_text(page, encoding="utf-8")
     (CACHE / "results.json").write_text(json.dumps([dataclasses.asdict(one) for one in results], indent=1) + "\n")
     if arguments.update_readme:
-        before, begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-        _, end, after = rest.partition(END)
-        if not (begin and end):
-            sys.exit(f"interop: {PAGE.name} lacks the markers of the table: {BEGIN}{END}")
-        PAGE.write_text(f"{before}{begin}{page}{end}{after}", encoding="utf-8")
+        update(PAGE, BEGIN, page, END)
     lacking = [folder for folder in missing if CLIENTS[folder].required and os.environ.get("CI")]
     if failed or lacking:
         sys.exit(f"interop: failed: {', '.join([one.folder for one in failed] + lacking)}")
