@@ -77,7 +77,7 @@ int main() try {
     if (error_url.empty()) return 0;
     auto refused = refusal(url, "wrong", "data");
     std::cout << "wrong secret: status " << refused.status << ", " << refused.error.getMessage() << "\n";
-    refused = refusal(url, secret, "account");
+    refused = refusal(url, secret, "workflow2");
     std::cout << "wrong scope: status " << refused.status << ", " << refused.error.getError() << "\n";
     refused = refusal(error_url, secret, "data");
     std::cout << "Domo's own error: status " << refused.status << ", toe " << refused.error.getToe() << "\n";

@@ -31,6 +31,6 @@ echo "$(grep --only-matching '"rows":' "$folder/body" | wc -l) of them"
 # Refusals by the sandbox and by the server of recordings. Domo itself is not asked for errors.
 test -n "${DOMO_ERROR_URL:-}" || exit 0
 status=$(request_token "$DOMO_API_URL" wrong data); echo "wrong secret: status $status, $(field message)"
-status=$(request_token "$DOMO_API_URL" "$DOMO_CLIENT_SECRET" account); echo "wrong scope: status $status, $(field error)"
+status=$(request_token "$DOMO_API_URL" "$DOMO_CLIENT_SECRET" workflow2); echo "wrong scope: status $status, $(field error)"
 status=$(request_token "$DOMO_ERROR_URL" "$DOMO_CLIENT_SECRET" data); echo "Domo's own error: status $status, toe $(field toe)"
 status=$(request_token "$DOMO_HTML_URL" "$DOMO_CLIENT_SECRET" data); echo "HTML: status $status"

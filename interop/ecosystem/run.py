@@ -89,10 +89,11 @@ def lock(recipe: Recipe) -> None:
         re.sub(r"^domo-oauth(\[.*])?$", rf"domo-oauth\1 @ {ROOT.as_uri()}", one) for one in recipe.installs
     )
     options = ["--quiet", "--python-version", "3.11", "--no-emit-index-url", "--no-annotate", "--no-header"]
+    options.append("--generate-hashes")
     pinned = execute(UV, "pip", "compile", *options, "--no-emit-package", "domo-oauth", "-", text=wanted)
     recipe.requirements.parent.mkdir(exist_ok=True)
     recipe.requirements.write_text(pinned, encoding="utf-8")
-    print(f"{recipe.name}: {len(pinned.splitlines())} packages")
+    print(f"{recipe.name}: {pinned.count('==')} packages")
 
 
 def execute(*command: str | Path, text: str | None = None) -> str:
@@ -121,7 +122,7 @@ def install(recipe: Recipe, wheel: Path) -> Path:
     python = venv / "bin" / "python"
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
         execute(UV, "venv", "--quiet", "--clear", "--python", sys.executable, venv)
-        execute(UV, "pip", "install", "--quiet", "--python", python, "-r", recipe.requirements)
+        execute(UV, "pip", "install", "--quiet", "--python", python, "--require-hashes", "-r", recipe.requirements)
         stamp.write_text(wanted, encoding="utf-8")
     execute(UV, "pip", "install", "--quiet", "--python", python, "--no-deps", "--reinstall", wheel)
     return python

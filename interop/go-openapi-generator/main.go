@@ -83,7 +83,7 @@ func main() {
 	}
 	status, refused := refusal(url, "wrong", "data")
 	fmt.Printf("wrong secret: status %d, %s\n", status, refused.GetMessage())
-	status, refused = refusal(url, secret, "account")
+	status, refused = refusal(url, secret, "workflow2")
 	fmt.Printf("wrong scope: status %d, %s\n", status, refused.GetError())
 	status, refused = refusal(os.Getenv("DOMO_ERROR_URL"), secret, "data")
 	fmt.Printf("Domo's own error: status %d, toe %s\n", status, refused.GetToe())

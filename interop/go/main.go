@@ -82,7 +82,7 @@ func main() {
 	}
 	refused := must(requestToken(url, "wrong", "data"))
 	fmt.Printf("wrong secret: status %d, %s\n", refused.StatusCode(), text(refused.JSON401.Message))
-	refused = must(requestToken(url, secret, "account"))
+	refused = must(requestToken(url, secret, "workflow2"))
 	fmt.Printf("wrong scope: status %d, %s\n", refused.StatusCode(), text(refused.JSON400.Error))
 	refused = must(requestToken(os.Getenv("DOMO_ERROR_URL"), secret, "data"))
 	fmt.Printf("Domo's own error: status %d, toe %s\n", refused.StatusCode(), text(refused.JSON401.Toe))

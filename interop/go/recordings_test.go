@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -82,5 +83,7 @@ func decode(t *testing.T, text []byte) (value map[string]any) {
 	if err := json.Unmarshal(text, &value); err != nil {
 		t.Fatal(err)
 	}
+	// The model writes null for a missing field that has no type. No recording has a null.
+	maps.DeleteFunc(value, func(_ string, field any) bool { return field == nil })
 	return value
 }

@@ -42,7 +42,7 @@ def main() -> None:
         return
     status, error = refusal(url, "wrong", "data")
     print(f"wrong secret: status {status}, {error.message}")
-    status, error = refusal(url, secret, "account")
+    status, error = refusal(url, secret, "workflow2")
     print(f"wrong scope: status {status}, {error.error}")
     status, error = refusal(os.environ["DOMO_ERROR_URL"], secret, "data")
     print(f"Domo's own error: status {status}, toe {error.toe}")

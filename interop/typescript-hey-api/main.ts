@@ -34,7 +34,7 @@ console.log(`datasets: status ${listed.status}, ${listed.datasets.length} of the
 if (!errorUrl) process.exit();
 let refused = await requestToken(url, "wrong", "data");
 console.log(`wrong secret: status ${refused.status}, ${refused.error?.message}`);
-refused = await requestToken(url, secret, "account");
+refused = await requestToken(url, secret, "workflow2");
 console.log(`wrong scope: status ${refused.status}, ${refused.error?.error}`);
 refused = await requestToken(errorUrl, secret, "data");
 console.log(`Domo's own error: status ${refused.status}, toe ${refused.error?.toe}`);

@@ -14,7 +14,7 @@ console.log(`datasets: status ${status}, ${datasets.length} of them`);
 if (!errorUrl) process.exit();
 let refused = await requestToken(url, id, "wrong", "data");
 console.log(`wrong secret: status ${refused.response.status}, ${refused.error?.message}`);
-refused = await requestToken(url, id, secret, "account");
+refused = await requestToken(url, id, secret, "workflow2");
 console.log(`wrong scope: status ${refused.response.status}, ${refused.error?.error}`);
 refused = await requestToken(errorUrl, id, secret, "data");
 console.log(`Domo's own error: status ${refused.response.status}, toe ${refused.error?.toe}`);

@@ -81,7 +81,7 @@ async fn main() -> Result<(), Box<dyn error::Error>> {
         return Ok(());
     };
     println!("wrong secret: {}", refusal(request_token(&url, "wrong", "data").await?, |error| error.message));
-    println!("wrong scope: {}", refusal(request_token(&url, &secret, "account").await?, |error| error.error));
+    println!("wrong scope: {}", refusal(request_token(&url, &secret, "workflow2").await?, |error| error.error));
     let own = request_token(&error_url, &secret, "data").await?;
     println!("Domo's own error: {}", refusal(own, |error| error.toe.map(|toe| format!("toe {toe}"))));
     println!("HTML: {}", refusal(request_token(&html_url, &secret, "data").await?, |_| None));

@@ -18,7 +18,7 @@ private val http = OkHttpClient.Builder().followRedirects(false).callTimeout(Dur
 fun requestToken(url: String, secret: String, scope: String): AccessTokenResponse {
     ApiClient.username = System.getenv("DOMO_CLIENT_ID")
     ApiClient.password = secret
-    return OauthApi(url, http).getAccessToken(scope = scope)
+    return OauthApi(url, http).getAccessToken(OauthApi.GrantTypeGetAccessToken.client_credentials, scope)
 }
 
 /** Returns the status of a refusal and its error, which has no fields if the body was not one. */
@@ -57,7 +57,7 @@ fun main() {
     val errorUrl = System.getenv("DOMO_ERROR_URL") ?: return
     var refused = refusal(url, "wrong", "data")
     println("wrong secret: status ${refused.first}, ${refused.second.message}")
-    refused = refusal(url, secret, "account")
+    refused = refusal(url, secret, "workflow2")
     println("wrong scope: status ${refused.first}, ${refused.second.error}")
     refused = refusal(errorUrl, secret, "data")
     println("Domo's own error: status ${refused.first}, toe ${refused.second.toe}")

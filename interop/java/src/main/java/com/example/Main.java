@@ -74,7 +74,7 @@ public final class Main {
     }
     Refusal refused = refusal(url, "wrong", "data");
     System.out.printf("wrong secret: status %d, %s%n", refused.status(), refused.error().getMessage());
-    refused = refusal(url, secret, "account");
+    refused = refusal(url, secret, "workflow2");
     System.out.printf("wrong scope: status %d, %s%n", refused.status(), refused.error().getError());
     refused = refusal(System.getenv("DOMO_ERROR_URL"), secret, "data");
     System.out.printf("Domo's own error: status %d, toe %s%n", refused.status(), refused.error().getToe());
