@@ -60,5 +60,7 @@ def test_the_generator_and_the_formatter_are_pinned_and_the_locks_name_no_index(
         (pin,) = [each for each in PROJECT["dependency-groups"]["dev"] if each.startswith(f"{name}==")]
         assert f"{pin} \\\n    --hash=sha256:" in locked
     assert "://" not in locked
-    for lock in ("package-lock.json", "tools/prism-cli/package-lock.json"):
-        assert '"resolved"' not in (ROOT / lock).read_text()
+    locks = [path for folder in (".", "tools/*", "interop/**") for path in ROOT.glob(f"{folder}/package-lock.json")]
+    assert len(locks) > 2
+    for lock in locks:
+        assert '"resolved"' not in lock.read_text()
