@@ -141,7 +141,7 @@ def test_the_generated_client_shows_nothing_unless_its_fields_are_asked_for(evid
         Server(grants) as server,
         AuthenticatedClient(server.url, username=CLIENT_ID, password=CLIENT_SECRET) as client,
     ):
-        response = get_access_token.sync_detailed(client=client)
+        response = get_access_token.sync_detailed(client=client, grant_type="client_credentials")
         for shown in (client, response, response.parsed, client.get_httpx_client()):
             evidence.add("value", repr(shown), str(shown), show.pretty_repr(shown, max_string=None))
         evidence.add("fields of the generated client", attrs.asdict(client, filter=lambda field, _: field.init))

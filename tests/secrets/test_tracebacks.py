@@ -156,7 +156,12 @@ def test_errors_of_the_generated_client_show_no_secret(evidence):
             AuthenticatedClient(server.url, username=CLIENT_ID, password=CLIENT_SECRET) as client,
         ):
             evidence.add(
-                "message", show.message(caught(lambda url, client=client: get_access_token.sync(client=client)))
+                "message",
+                show.message(
+                    caught(
+                        lambda url, client=client: get_access_token.sync(client=client, grant_type="client_credentials")
+                    )
+                ),
             )
     assert evidence.leaks() == []
 
