@@ -129,7 +129,7 @@ def table(results: dict[str, Any]) -> str:
             if any(row and row[figure] for row in there):
                 lines.append([what, name, *(_cell(row, figure) for row in there)])
                 what = ""
-    header = f"{results['days']} days | | {' | '.join(_SUBJECTS.values())}"
+    header = f"{results['days']} days | counted | {' | '.join(_SUBJECTS.values())}"
     rule = "|---|---|" + "---:|" * len(_SUBJECTS)
     return "\n".join([*_head(results), *markdown(header, lines, rule), "", _note(results), ""])
 
