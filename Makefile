@@ -11,7 +11,10 @@ PRISM_READY := tools/prism-cli/node_modules/.ready
 # Node.js comes as a Python package. No tool may phone home or look for updates.
 NODE := PATH="$(CURDIR)/$(BIN):$$PATH" REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true REDOCLY_SUPPRESS_NOTIFICATIONS=true NO_UPDATE_NOTIFIER=1
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
-SYSTEM := chromium fonts-dejavu-core libcpprest-dev libcurl4-openssl-dev redis-server iproute2 zsh fish curl
+SYSTEM := chromium fonts-dejavu-core libcpprest-dev libcurl4-openssl-dev redis-server iproute2 zsh fish curl \
+  ruby ruby-faraday ruby-marcel ruby-oauth2 php-cli php-curl php-mbstring php-guzzlehttp-guzzle \
+  mono-mcs mono-runtime libnewtonsoft-json5.0-cil libmono-system-web4.0-cil libmono-system-net-http4.0-cil \
+  libmono-system-runtime-serialization4.0-cil
 SPEC := openapi/domo-oauth.yaml
 # In CI a test that fails runs once more, as a busy machine may stand still for seconds; the summary lists it.
 PYTEST := -m pytest -n auto $(if $(CI),--reruns 1 -rfERxX)
@@ -19,7 +22,7 @@ CONCURRENCY := tests/core/test_sharing.py tests/core/test_deadlines.py tests/cor
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: ecosystem fleet help demo test test-all sdk lint-spec lint types drift coverage check package bench bench-proxy soak page prism interop interop-generators contract-diff release-spec repeat faults fuzz mutants system record surface lock audit format clean test-pythons
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -79,19 +82,19 @@ drift: $(READY) ## Fail if generated/ differs from what make sdk writes (needs g
 	@git diff --exit-code --stat -- generated && test -z "$$(git ls-files --others --exclude-standard -- generated)" || \
 	  { git status --short -- generated; echo "generated/ is out of date: run 'make sdk' and commit the result." >&2; exit 1; }
 
-coverage: $(READY) $(NODE_READY) $(PRISM_READY) page ## Run all tests; require 100 % line and branch coverage of src/
+coverage: $(READY) $(NODE_READY) $(PRISM_READY) page docs ## Run all tests; require 100 % line and branch coverage of src/
 	@$(PY) -m coverage erase
 	@$(MAKE) --no-print-directory test-all MEASURE="-m coverage run"
 	@$(PY) -m coverage combine --quiet
 	$(PY) -m coverage report
 
-package: $(READY) page ## Build sdist and wheel, check them, install the wheel into an empty environment
-	$(PY) tools/check_package.py
+package: $(READY) page ## Build sdist, wheel and SBOM, check them, try the wheel in an empty environment
+	$(PY) -m tools.check_package
 
-check: lint types lint-spec drift contract-diff coverage package ## Run all CI checks except interop and other Python versions (needs git and Go)
+check: lint types lint-spec drift contract-diff docs coverage package ## Run all CI checks except interop and other Python versions (needs git and Go)
 
 test-pythons: ## Run make test on every other installed Python from 3.12 on
-	@for minor in 12 13 14; do \
+	@for minor in 12 13 14 15; do \
 	  found=; \
 	  for python in python3.$$minor "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.$$minor.*/bin/python3; do \
 	    if test -z "$$found" && "$$python" -c '' 2>/dev/null; then found=$$python; fi; \
@@ -100,6 +103,14 @@ test-pythons: ## Run make test on every other installed Python from 3.12 on
 	  echo "== Python 3.$$minor"; \
 	  $(MAKE) --no-print-directory test PYTHON="$$found" VENV=.venv-3.$$minor || exit 1; \
 	done
+
+# In an environment of its own, so that everything else stays locked.
+test-range: $(READY) ## Run the tests with the VERSIONS=lowest or newest that pyproject.toml allows (ALL=1: slow ones, too)
+	@test "$(VERSIONS)" = lowest -o "$(VERSIONS)" = newest || { echo "test-range: give VERSIONS=lowest or VERSIONS=newest" >&2; exit 2; }
+	@$(MAKE) --no-print-directory VENV=.venv-$(VERSIONS) .venv-$(VERSIONS)/.ready
+	@$(BIN)/uv pip install --quiet --python .venv-$(VERSIONS)/bin/python --upgrade -r pyproject.toml --all-extras \
+	  $(if $(filter lowest,$(VERSIONS)),--resolution lowest-direct,--group dev)
+	@$(MAKE) --no-print-directory VENV=.venv-$(VERSIONS) $(if $(filter 1,$(ALL)),test-all,test)
 
 bench: $(READY) ## Compare with other libraries and write benchmarks/results.md (QUICK=1: two rounds, no probes)
 	@$(PY) -m benchmarks $(if $(filter 1,$(QUICK)),--quick)
@@ -116,11 +127,32 @@ fleet: $(READY) ## Simulate fleets for 30 days and write benchmarks/fleet/result
 page: $(READY) ## Build the interactive reference page: build/page, and into the sandbox
 	@$(PY) tools/page.py
 
+docs: $(READY) page ## Build the documentation into build/site; a warning fails
+	@rm -rf build/site
+	@$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going --jobs auto -c docs -d .cache/docs . build/site
+	@echo build/site/index.html
+
+docs-serve: docs ## Build the documentation and serve it on loopback (PORT=8000)
+	@exec $(PY) -m http.server --bind 127.0.0.1 --directory build/site $(or $(PORT),8000)
+
 prism: $(READY) $(NODE_READY) $(PRISM_READY) ## Serve the contract on loopback with Stoplight Prism (PORT=4010)
 	@exec $(PY) tools/prism.py --port $(or $(PORT),4010)
 
 interop: $(READY) ## Build and run a client in every language (LANGUAGES="go rust" FORCE=1 PUBLISH=1)
 	@$(PY) -m interop.run $(LANGUAGES) $(if $(filter 1,$(FORCE)),--force) $(if $(filter 1,$(PUBLISH)),--update-readme)
+
+reference-server: $(READY) ## Run the framework that Domo most likely runs, on loopback (SERVER=sso-2.0, sso-2.5 or sas-1.5 for another)
+	@exec $(PY) -m interop.reference $(SERVER)
+
+observe: $(READY) ## Ask all reference servers, and write openapi/recordings/observed-*.har
+	@$(PY) -m interop.observe
+
+oauth-libraries: $(READY) ## Run the recipes for standard OAuth libraries (LIBRARIES="go node" FORCE=1 PUBLISH=1)
+	@$(PY) -m interop.oauth_libraries $(LIBRARIES) $(if $(filter 1,$(FORCE)),--force) $(if $(filter 1,$(PUBLISH)),--update-readme)
+
+test-reference: $(READY) ## Test against all reference servers (needs a JDK, Maven, Go and Node.js)
+	@# Maven and the generators may work for minutes the first time.
+	@$(PY) -m pytest -o faulthandler_timeout=1800 tests/reference $(ARGS)
 
 interop-generators: $(READY) ## Try every stable generator of OpenAPI Generator on the contract
 	@$(PY) -m interop.generators
@@ -133,6 +165,11 @@ contract-diff: $(READY) ## List changes of the contract since its last version, 
 
 release-spec: $(READY) ## Write a release of the contract to dist/: YAML, JSON, overlay, recordings, checksums
 	@$(PY) tools/release_spec.py
+
+release: $(READY) ## Check everything, build dist/ and tag it: VERSION=1.2.0 (DRY=1: all but the tag)
+	@$(PY) tools/release.py "$(VERSION)"
+	@$(MAKE) --no-print-directory $(or $(CHECKS),check) release-spec
+	@$(PY) tools/release.py "$(VERSION)" $(if $(filter 1,$(DRY)),,--tag)
 
 system: ## Install what some tests need, with apt-get: Redis, shells, a browser, network namespaces
 	$(SUDO) apt-get update -qq
