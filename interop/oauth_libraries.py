@@ -3,8 +3,9 @@
 Each `##` section of oauth-libraries/README.md with a `sh` block is a recipe. Its code blocks are written to the files
 that their titles name, in .cache/interop/oauth-libraries/<recipe>, beside what its folder locks. Then its commands are
 run there, except `# install`, which installs from the lock files. The program calls a sandbox again and again: with a
-good token, with one that expires, after a 401 of the API, with a wrong secret, and with a secret of special characters.
-Then it calls the reference server, if there is a JDK with Maven.
+good token, with one that expires, after a 401 of the API, with a wrong secret, with a secret of special characters, and
+with answers that redirect it to another origin, to which it must send nothing. Then it calls the reference server, if
+there is a JDK with Maven.
 """
 
 import argparse
@@ -63,7 +64,7 @@ ENVIRONMENT = {
 }
 NOISE = "NOTE: Picked up JDK_JAVA_OPTIONS"
 DATASETS = [{"id": "1", "name": "Opportunities"}]
-PATH = "/v1/datasets"
+PATH = run.PATHS["api"]
 SPECIAL = "a+b/c d%e&f=g"  # what form-encoding changes
 TOKEN = re.compile(r"eyJ[\w-]{16,}")  # the sandbox's tokens are JSON Web Tokens
 COLUMNS = {
@@ -71,7 +72,6 @@ COLUMNS = {
     "Library": "library",
     "Needs": "needs, besides the URL",
     "Renews": "renews before expiry",
-    "after_401": "after a 401 from the API",
     "special": "special characters",
     "error": "what a wrong secret shows",
     "reference": "reference server",
@@ -94,8 +94,13 @@ class Recipe:
 
     @property
     def name(self) -> str:
-        """Of the folder, and of the section as a link."""
-        return self.title.lower().replace(", ", "-")
+        """Of the folder."""
+        return self.title.lower().removeprefix("your api in ").replace(", ", "-")
+
+    @property
+    def link(self) -> str:
+        """To the section."""
+        return f"[{self.title}](#{re.sub('[^a-z0-9]+', '-', self.title.lower())})"
 
     @property
     def facts(self) -> dict[str, str]:
@@ -232,8 +237,9 @@ def check(recipe: Recipe, sandbox: Sandbox, client: Client) -> None:
         raise Wrong("it did not ask for another token before the first expired")
     prepare()
     sandbox.fail_next(401, at="api")
-    status, _ = program()
-    recipe.row["after_401"] = "raises" if status else ("same token", "another token")[sandbox.stats().tokens_issued - 1]
+    status, lines = program()
+    if status or [line[:3] for line in lines] != ["401", "200"] or sandbox.stats().tokens_issued != len(lines):
+        raise Wrong("after a 401 from the API, it did not ask for another token")
     prepare()
     recipe.row["error"] = f"`{shortened(refused(program))}`"
     if sandbox.stats().invalid_client != 1:
@@ -241,6 +247,9 @@ def check(recipe: Recipe, sandbox: Sandbox, client: Client) -> None:
     sandbox.add_client(attrs.evolve(client, client_secret=SPECIAL))
     status, _ = program(calls=1, DOMO_CLIENT_SECRET=SPECIAL)
     recipe.row["special"] = "changed" if status else "sent as they are"
+    sandbox.add_client(client)
+    if wrong := run.followed(sandbox, lambda: program(calls=1)[0] == 0):
+        raise Wrong(wrong)
 
 
 def check_reference(recipe: Recipe, url: str) -> None:
@@ -288,7 +297,7 @@ class Runner:
         except (Wrong, OSError, ValueError, subprocess.SubprocessError) as error:
             problem = str(error)
         seconds = f"{time.monotonic() - began - waited:.0f}"
-        recipe.row |= {"recipe": f"[{recipe.title}](#{recipe.name})", "seconds": seconds}
+        recipe.row |= {"recipe": recipe.link, "seconds": seconds}
         print(f"{recipe.name}: {problem or 'as expected'}, {seconds} s", flush=True)
         if problem and (log := recipe.work.with_name(f"{recipe.name}.log")).exists():
             print(*log.read_text(encoding="utf-8").splitlines()[-40:], sep="\n")

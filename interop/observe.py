@@ -259,7 +259,7 @@ def _har_text(server: Server, case: Case, exchange: Exchange) -> str:
     if name := example(exchange):
         provenance["example"] = name
     comment = (
-        f"{case.about} (observed). An answer of {source}, run on loopback. Never seen from Domo. "
+        f"{case.about} (observed). A response of {source}, run on loopback. Never seen from Domo. "
         "The port was left out; dates and tokens were replaced."
     )
     return har_text(exchange, comment=comment, provenance=provenance, started=f"{today}T00:00:00.000Z")

@@ -2,8 +2,9 @@
 
 Each folder beside this file is one client. The `sh` block of its README is what a team copies and what runs here, in
 .cache/interop/<folder>, next to the contract. Comments name its sections: `# generate`, `# build`, `# test` (with the
-recordings) and `# run`, which must print expected.txt. All but the last are skipped if nothing changed that they depend
-on, unless --force is given. A README without `# run` is of a language whose compiler cannot be had here.
+recordings) and `# run`, which must print expected.txt, and must follow no redirect to another origin. All but the last
+are skipped if nothing changed that they depend on, unless --force is given. A README without `# run` is of a language
+whose compiler cannot be had here.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import dataclasses
 import difflib
 import functools
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -19,11 +21,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar, Literal
 
 import httpx
 
@@ -40,6 +43,8 @@ TOOLS = CACHE / "tools"
 BEGIN, END = "<!-- interop: begin -->\n", "<!-- interop: end -->\n"
 KEPT = {".venv", "build", "target"}  # build tools update these incrementally
 PROGRAM_SECONDS, BUILD_SECONDS = 120, 1800  # so that nothing hangs
+PATHS: dict[Literal["token", "api"], str] = {"token": "/oauth/token", "api": "/v1/datasets"}
+REDIRECTS = ((302, "localhost"), (307, "127.0.0.1"))  # a POST becomes a GET, or stays one
 TOKEN_LINES = 2  # in expected.txt: the token and its use; the rest are errors
 
 
@@ -130,8 +135,8 @@ class Result:
 class Player(BaseHTTPRequestHandler):
     """Serves /html/... as an HTML page, /NAME/... as the recording NAME.har, and /sandbox/... from the sandbox.
 
-    Answers of the sandbox lose all headers but `Content-Type`, as a proxy may do to `Cache-Control`, and their
-    `timestamp` becomes a number, as Spring Boot 1.5 sends it (observed).
+    Answers of the sandbox lose all headers but `Content-Type` and `Location`, as a proxy may do to `Cache-Control`, and
+    their `timestamp` becomes a number, as Spring Boot 1.5 sends it (observed).
     """
 
     sandbox_url = ""
@@ -140,10 +145,12 @@ class Player(BaseHTTPRequestHandler):
         """Answer."""
         _, name, path = self.path.split("/", 2)
         status, content_type, text = 502, "text/html", "<html><h1>502 Bad Gateway</h1></html>"
+        location = ""
         if name == "sandbox":
             headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
             answer = httpx.get(f"{self.sandbox_url}/{path}", headers=headers, trust_env=False, timeout=PROGRAM_SECONDS)
             status, content_type = answer.status_code, answer.headers["Content-Type"]
+            location = answer.headers.get("Location", "")
             text = re.sub(r'("timestamp": *)"[^"]*"', r"\g<1>1550586183891", answer.text)
         elif name != "html":
             har = json.loads((RECORDINGS / f"{name}.har").read_text(encoding="utf-8"))
@@ -154,6 +161,8 @@ class Player(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
+        if location:
+            self.send_header("Location", location)
         self.end_headers()
         self.wfile.write(body)
 
@@ -161,19 +170,73 @@ class Player(BaseHTTPRequestHandler):
         """Log nothing."""
 
 
+class Elsewhere(BaseHTTPRequestHandler):
+    """Another origin, where redirects lead. It notes each request, and answers as Domo would."""
+
+    noted: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self.noted.append(
+            f"{self.command}, Authorization: {self.headers.get('Authorization', 'none').partition(' ')[0]}"
+        )
+        token = {"access_token": "elsewhere", "token_type": "bearer", "expires_in": 3599, "scope": "data"}
+        body = json.dumps(
+            token if self.path.startswith(PATHS["token"]) else [{"id": "1", "name": "Elsewhere"}]
+        ).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET  # noqa: N815 -- http.server's name
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- http.server's name
+        """Log nothing."""
+
+
 @contextmanager
-def playing(sandbox_url: str) -> Generator[str]:
-    """Run the server of recordings, in front of the sandbox; yield its URL."""
-    player = type("Player", (Player,), {"sandbox_url": sandbox_url})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), player)
+def serving(handler: type[BaseHTTPRequestHandler]) -> Generator[int]:
+    """Run a server for the duration of the block; yield its port."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield server.server_port
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def playing(sandbox_url: str) -> Generator[str]:
+    """Run the server of recordings, in front of the sandbox; yield its URL."""
+    with serving(type("Player", (Player,), {"sandbox_url": sandbox_url})) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+def followed(sandbox: Sandbox, program: Callable[[], bool]) -> str:
+    """Redirect a program's requests to another host, and to another port of this host.
+
+    `program` runs it and returns whether it got on. Returns what was wrong: it must send nothing there.
+    """
+    noted: list[str] = []
+    wrong: list[str] = []
+    with serving(type("Elsewhere", (Elsewhere,), {"noted": noted})) as port:
+        for at, (status, host) in itertools.product(PATHS, REDIRECTS):
+            sandbox.reset()
+            sandbox.fail_next(status, at=at, headers={"Location": f"http://{host}:{port}{PATHS[at]}"})
+            got_on, case = program(), f"a redirect of the {at} request, {status} from 127.0.0.1 to {host}, another port"
+            if noted:
+                wrong.append(f"it followed {case}: {', '.join(noted)}")
+                noted.clear()
+            elif status not in [each.status for each in sandbox.requests]:
+                wrong.append(f"it did not meet {case}")
+            elif at == "token" and got_on:
+                wrong.append(f"it did not fail at {case}")
+    return "; ".join(wrong)
 
 
 def environment() -> dict[str, str]:
@@ -323,7 +386,20 @@ class Runner:
             printed = step("run", commands, work, PROGRAM_SECONDS, self._env)
             if outside := self._sandbox.stats().outside_contract:
                 result.note = f"{outside} requests outside the contract"
+            html = self._env["DOMO_HTML_URL"]
+            if not self._gets_on(commands, work, error_url=html):
+                result.note = result.note or "it fails if the URL of the typed error serves an HTML page"
+            result.note = result.note or followed(self._sandbox, lambda: self._gets_on(commands, work))
         return printed.splitlines()
+
+    def _gets_on(self, commands: str, work: Path, *, error_url: str = "") -> bool:
+        """Run the program; return whether it succeeds. Without a URL of errors, it stops after the DataSets."""
+        env = {name: value for name, value in self._env.items() if name != "DOMO_ERROR_URL"}
+        try:
+            step("run", commands, work, PROGRAM_SECONDS, env | ({"DOMO_ERROR_URL": error_url} if error_url else {}))
+        except subprocess.CalledProcessError:
+            return False
+        return True
 
     def _compare(self, result: Result, lines: list[str]) -> None:
         expected = (HERE / "expected.txt").read_text(encoding="utf-8").splitlines()

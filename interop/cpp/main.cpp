@@ -21,18 +21,26 @@ static std::string environment(const char* name, const char* otherwise = nullptr
     return value ? value : otherwise;
 }
 
-// Asks once. Any answer without a token is an ApiException.
-static std::shared_ptr<AccessTokenResponse> request_token(
-    const std::string& url, const std::string& secret, const std::string& scope) {
+// cpprest would follow redirects with the credentials, and with the token.
+static web::http::client::http_client_config http_config() {
     web::http::client::http_client_config http;
     http.set_timeout(std::chrono::seconds(30));
-    http.set_max_redirects(0);  // never follow one with the credentials
+    http.set_max_redirects(0);
+    return http;
+}
+
+// Asks once. A refusal is an ApiException. The generated client takes a redirect for a token without fields.
+static std::shared_ptr<AccessTokenResponse> request_token(
+    const std::string& url, const std::string& secret, const std::string& scope) {
+    auto http = http_config();
     http.set_credentials(web::credentials(environment("DOMO_CLIENT_ID"), secret));
     auto configuration = std::make_shared<domo::api::ApiConfiguration>();
     configuration->setBaseUrl(url);
     configuration->setHttpConfig(http);
     auto client = std::make_shared<domo::api::ApiClient>(configuration);
-    return domo::api::OauthApi(client).getAccessToken("client_credentials", scope).get();
+    const auto token = domo::api::OauthApi(client).getAccessToken("client_credentials", scope).get();
+    if (!token || token->getAccessToken().empty()) throw std::runtime_error("no token in the response");
+    return token;
 }
 
 struct Refusal {
@@ -46,7 +54,7 @@ static Refusal refusal(const std::string& url, const std::string& secret, const 
     } catch (const domo::api::ApiException& refused) {
         Refusal result{refused.error_code().value(), {}};
         try {
-            result.error.fromJson(web::json::value::parse(*refused.getContent()));
+            if (const auto body = refused.getContent()) result.error.fromJson(web::json::value::parse(*body));
         } catch (const web::json::json_exception&) {
         }  // HTML, or an empty body
         return result;
@@ -58,7 +66,7 @@ static web::http::http_response list_datasets(const std::string& url, const std:
     web::http::http_request request(web::http::methods::GET);
     request.headers().add("Authorization", "Bearer " + token);
     request.set_request_uri("/v1/datasets");
-    return web::http::client::http_client(url).request(request).get();
+    return web::http::client::http_client(url, http_config()).request(request).get();
 }
 
 int main() try {

@@ -29,7 +29,7 @@ type Refused struct {
 }
 
 func (refused *Refused) Error() string {
-	return fmt.Sprintf("no token: status %d, %s", refused.Status, refused.Message.Or(refused.TokenError.Error.Or("")))
+	return fmt.Sprintf("no token: status %d, %s", refused.Status, refused.Message.Or(refused.TokenError.Error.Or("-")))
 }
 
 // sender keeps the status of an answer that is not JSON: ogen's own error for it has none.

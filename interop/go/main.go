@@ -49,6 +49,16 @@ func listDatasets(url, token string) (status, count int, err error) {
 	return response.StatusCode, len(datasets), err
 }
 
+// refusal is the typed error of an answer. It has no fields if the answer did not say that it is JSON.
+func refusal(answer *GetAccessTokenResponse) TokenError {
+	typed := cmp.Or(answer.JSON400, answer.JSON401, answer.JSON403, answer.JSON429,
+		answer.JSON500, answer.JSON502, answer.JSON503, answer.JSON504)
+	if typed == nil {
+		return TokenError{}
+	}
+	return *typed
+}
+
 // text is the value of an optional field.
 func text(field *string) string {
 	if field == nil {
@@ -70,7 +80,7 @@ func main() {
 	answer := must(requestToken(url, secret, "data user"))
 	token := answer.JSON200
 	if token == nil {
-		log.Fatalf("no token: status %d", answer.StatusCode())
+		log.Fatalf("no token: status %d, %s", answer.StatusCode(), text(refusal(answer).Message))
 	}
 	fmt.Printf("token: customer %s, role %s, scopes %s\n", text(token.Customer), text(token.Role), text(token.Scope))
 	status, count, err := listDatasets(url, token.AccessToken)
@@ -81,11 +91,11 @@ func main() {
 		return
 	}
 	refused := must(requestToken(url, "wrong", "data"))
-	fmt.Printf("wrong secret: status %d, %s\n", refused.StatusCode(), text(refused.JSON401.Message))
+	fmt.Printf("wrong secret: status %d, %s\n", refused.StatusCode(), text(refusal(refused).Message))
 	refused = must(requestToken(url, secret, "workflow2"))
-	fmt.Printf("wrong scope: status %d, %s\n", refused.StatusCode(), text(refused.JSON400.Error))
+	fmt.Printf("wrong scope: status %d, %s\n", refused.StatusCode(), text(refusal(refused).Error))
 	refused = must(requestToken(os.Getenv("DOMO_ERROR_URL"), secret, "data"))
-	fmt.Printf("Domo's own error: status %d, toe %s\n", refused.StatusCode(), text(refused.JSON401.Toe))
+	fmt.Printf("Domo's own error: status %d, toe %s\n", refused.StatusCode(), text(refusal(refused).Toe))
 	refused = must(requestToken(os.Getenv("DOMO_HTML_URL"), secret, "data"))
 	fmt.Printf("HTML: status %d\n", refused.StatusCode())
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -30,9 +31,10 @@ var wireHeaders = map[string]bool{"Connection": true, "Content-Encoding": true, 
 
 // Serves each recording to the generated client, and compares the model with what was recorded.
 func TestRecordings(t *testing.T) {
-	files, _ := filepath.Glob(filepath.Join(os.Getenv("DOMO_RECORDINGS"), "*.har"))
+	folder := cmp.Or(os.Getenv("DOMO_RECORDINGS"), "recordings")
+	files, _ := filepath.Glob(filepath.Join(folder, "*.har"))
 	if len(files) == 0 {
-		t.Fatal("DOMO_RECORDINGS must name the folder of the recordings")
+		t.Fatalf("no recordings in %s: copy openapi/recordings, or set DOMO_RECORDINGS to its path", folder)
 	}
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) { checkRecording(t, file) })

@@ -20,7 +20,8 @@ async function requestToken(baseUrl: string, clientSecret: string, scope: string
 }
 
 async function listDatasets(baseUrl: string, token: string) {
-  const response = await fetch(`${baseUrl}/v1/datasets`, { headers: { Authorization: `Bearer ${token}` } });
+  const headers = { Authorization: `Bearer ${token}` };
+  const response = await fetch(`${baseUrl}/v1/datasets`, { headers, redirect: "error" });
   return { status: response.status, datasets: (await response.json()) as { name: string }[] };
 }
 

@@ -26,7 +26,8 @@ async function refusal(baseUrl: string, clientSecret: string, scope: string): Pr
 }
 
 async function listDatasets(baseUrl: string, token: string) {
-  const response = await fetch(`${baseUrl}/v1/datasets`, { headers: { Authorization: `Bearer ${token}` } });
+  const headers = { Authorization: `Bearer ${token}` };
+  const response = await fetch(`${baseUrl}/v1/datasets`, { headers, redirect: "error" });
   return { status: response.status, datasets: (await response.json()) as { name: string }[] };
 }
 

@@ -17,6 +17,7 @@ export async function requestToken(url: string, id: string, secret: string, scop
 }
 
 export async function listDatasets(url: string, token: string) {
-  const response = await fetch(`${url}/v1/datasets`, { headers: { Authorization: `Bearer ${token}` } });
+  const headers = { Authorization: `Bearer ${token}` };
+  const response = await fetch(`${url}/v1/datasets`, { headers, redirect: "error" });
   return { status: response.status, datasets: (await response.json()) as { name: string }[] };
 }
