@@ -35,7 +35,7 @@ class AccessTokenResponse:
     `env` and `domain`. Ignore those that you do not know.
 
     Domo's page does not say which fields are required. This document requires the three that no client can do
-    without. Every recorded answer has the other five, too.
+    without. Every recorded response has the other five, too.
 
         Attributes:
             access_token (str): The token. It is a secret: keep it out of logs and URLs. Do not parse it. In practice it is
@@ -44,9 +44,9 @@ class AccessTokenResponse:
             token_type (str): How to use the token. Always `bearer`; its case does not matter (RFC 6749, section 5.1).
                 Example: bearer.
             expires_in (int): Seconds until the token expires, such as 3599. Count them from when you sent the request. It
-                is a JSON integer in every answer that was recorded or observed. `3599.0` and `"3599"`, which some other servers
-                send, break this contract: clients in many languages could not read them. Example: 3599.
-            scope (str | Unset): The scopes that were granted, separated by spaces. There may be fewer than were asked for,
+                is a JSON integer in every response that was recorded or observed. `3599.0` and `"3599"`, which some other
+                servers send, break this contract: generated clients in many languages could not read them. Example: 3599.
+            scope (str | Unset): The scopes that were granted, separated by spaces. There may be fewer than were requested,
                 and others than this document names. Example: data user.
             customer (str | Unset): Name of the Domo instance (the customer) that the client belongs to. Example:
                 acmecompany.

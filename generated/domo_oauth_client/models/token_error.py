@@ -47,7 +47,7 @@ class TokenError:
                 user.
             timestamp (Any | Unset): When the error occurred: a string in a form of ISO 8601, or the number of milliseconds
                 since 1970, depending on the server's version (observed). Example: 2019-02-19T14:23:03.891+0000.
-            status (int | Unset): The HTTP status code, repeated. Example: 401.
+            status (int | Unset): The HTTP status code, as in the status line. Example: 401.
             status_reason (str | Unset): A reason phrase. It may not be that of the status. Example: Bad Request.
             message (str | Unset): What went wrong, for people to read. Example: Bad credentials.
             path (str | Unset): Path of the request. Example: /oauth/token.

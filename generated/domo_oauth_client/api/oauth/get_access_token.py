@@ -111,13 +111,13 @@ def sync_detailed(
 
     For the authors of clients:
 
-    - Send `Accept: application/json`. Some versions of the framework answer 406, or with an HTML page,
-    to a request
-      that does not accept JSON (observed).
+    - Send `Accept: application/json`. If `Accept` excludes JSON, some versions of the framework return
+    406 or an HTML
+      page (observed). Without `Accept`, they return JSON (observed).
     - Send a `GET`. It is the only method that Domo documents. A `POST` with the same parameters as a
     form body
       works, too: Domo's own Python and Java clients send it (recorded).
-    - Send the credentials in the `Authorization` header only. The server answers 401 if they are in the
+    - Send the credentials in the `Authorization` header only. The server returns 401 if they are in the
     query or
       in a form body (observed).
     - Never follow a redirect with the credentials. This endpoint has no reason to send one.
@@ -126,7 +126,7 @@ def sync_detailed(
       sent the request. A new token for every call is slow, and puts needless load on this endpoint.
     - Retry after 429, 500, 502, 503 or 504, with exponential backoff. Do not retry after 400, 401 or
     403: the
-      answer would be the same.
+      response would be the same.
 
     Args:
         grant_type (GetAccessTokenGrantType): The grant type; there is only one.
@@ -135,7 +135,7 @@ def sync_detailed(
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
-        errors.ResponseValidationError: If a success is too large or breaks the contract. No error answer raises it.
+        errors.ResponseValidationError: If a success is too large or breaks the contract. No error response raises it.
         httpx.HTTPError: If no response came, or the body of a success broke off.
 
     Returns:
@@ -166,13 +166,13 @@ def sync(
 
     For the authors of clients:
 
-    - Send `Accept: application/json`. Some versions of the framework answer 406, or with an HTML page,
-    to a request
-      that does not accept JSON (observed).
+    - Send `Accept: application/json`. If `Accept` excludes JSON, some versions of the framework return
+    406 or an HTML
+      page (observed). Without `Accept`, they return JSON (observed).
     - Send a `GET`. It is the only method that Domo documents. A `POST` with the same parameters as a
     form body
       works, too: Domo's own Python and Java clients send it (recorded).
-    - Send the credentials in the `Authorization` header only. The server answers 401 if they are in the
+    - Send the credentials in the `Authorization` header only. The server returns 401 if they are in the
     query or
       in a form body (observed).
     - Never follow a redirect with the credentials. This endpoint has no reason to send one.
@@ -181,7 +181,7 @@ def sync(
       sent the request. A new token for every call is slow, and puts needless load on this endpoint.
     - Retry after 429, 500, 502, 503 or 504, with exponential backoff. Do not retry after 400, 401 or
     403: the
-      answer would be the same.
+      response would be the same.
 
     Args:
         grant_type (GetAccessTokenGrantType): The grant type; there is only one.
@@ -190,7 +190,7 @@ def sync(
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
-        errors.ResponseValidationError: If a success is too large or breaks the contract. No error answer raises it.
+        errors.ResponseValidationError: If a success is too large or breaks the contract. No error response raises it.
         httpx.HTTPError: If no response came, or the body of a success broke off.
 
     Returns:
@@ -216,13 +216,13 @@ async def asyncio_detailed(
 
     For the authors of clients:
 
-    - Send `Accept: application/json`. Some versions of the framework answer 406, or with an HTML page,
-    to a request
-      that does not accept JSON (observed).
+    - Send `Accept: application/json`. If `Accept` excludes JSON, some versions of the framework return
+    406 or an HTML
+      page (observed). Without `Accept`, they return JSON (observed).
     - Send a `GET`. It is the only method that Domo documents. A `POST` with the same parameters as a
     form body
       works, too: Domo's own Python and Java clients send it (recorded).
-    - Send the credentials in the `Authorization` header only. The server answers 401 if they are in the
+    - Send the credentials in the `Authorization` header only. The server returns 401 if they are in the
     query or
       in a form body (observed).
     - Never follow a redirect with the credentials. This endpoint has no reason to send one.
@@ -231,7 +231,7 @@ async def asyncio_detailed(
       sent the request. A new token for every call is slow, and puts needless load on this endpoint.
     - Retry after 429, 500, 502, 503 or 504, with exponential backoff. Do not retry after 400, 401 or
     403: the
-      answer would be the same.
+      response would be the same.
 
     Args:
         grant_type (GetAccessTokenGrantType): The grant type; there is only one.
@@ -240,7 +240,7 @@ async def asyncio_detailed(
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
-        errors.ResponseValidationError: If a success is too large or breaks the contract. No error answer raises it.
+        errors.ResponseValidationError: If a success is too large or breaks the contract. No error response raises it.
         httpx.HTTPError: If no response came, or the body of a success broke off.
 
     Returns:
@@ -269,13 +269,13 @@ async def asyncio(
 
     For the authors of clients:
 
-    - Send `Accept: application/json`. Some versions of the framework answer 406, or with an HTML page,
-    to a request
-      that does not accept JSON (observed).
+    - Send `Accept: application/json`. If `Accept` excludes JSON, some versions of the framework return
+    406 or an HTML
+      page (observed). Without `Accept`, they return JSON (observed).
     - Send a `GET`. It is the only method that Domo documents. A `POST` with the same parameters as a
     form body
       works, too: Domo's own Python and Java clients send it (recorded).
-    - Send the credentials in the `Authorization` header only. The server answers 401 if they are in the
+    - Send the credentials in the `Authorization` header only. The server returns 401 if they are in the
     query or
       in a form body (observed).
     - Never follow a redirect with the credentials. This endpoint has no reason to send one.
@@ -284,7 +284,7 @@ async def asyncio(
       sent the request. A new token for every call is slow, and puts needless load on this endpoint.
     - Retry after 429, 500, 502, 503 or 504, with exponential backoff. Do not retry after 400, 401 or
     403: the
-      answer would be the same.
+      response would be the same.
 
     Args:
         grant_type (GetAccessTokenGrantType): The grant type; there is only one.
@@ -293,7 +293,7 @@ async def asyncio(
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
-        errors.ResponseValidationError: If a success is too large or breaks the contract. No error answer raises it.
+        errors.ResponseValidationError: If a success is too large or breaks the contract. No error response raises it.
         httpx.HTTPError: If no response came, or the body of a success broke off.
 
     Returns:
