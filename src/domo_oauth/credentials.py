@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 CLIENT_ID_VARIABLE = "DOMO_CLIENT_ID"
 CLIENT_SECRET_VARIABLE = "DOMO_CLIENT_SECRET"  # noqa: S105 -- the name of a variable, not a secret
 _NAMES = ("client_id", "client_secret")
-_LONGEST = 65536  # bytes; far more than a secret has
+LONGEST = 65536  # bytes; far longer than any secret
 
 
 @frozen(repr=False, eq=False)
@@ -73,8 +73,8 @@ class ClientCredentials:
         secret_in = file_name if _variable(file_name) else secret_name
         if missing := [name for name in (id_name, secret_in) if not _variable(name)]:
             raise ConfigurationError(
-                f"Not set in the environment: {' and '.join(missing)}. Domo's developer portal shows them for your "
-                "client; set them, or pass ClientCredentials(client_id, client_secret)."
+                f"Not set or empty in the environment: {' and '.join(missing)}. Domo's developer portal shows the "
+                f"client id and its secret. {file_name} can name a file that has the secret."
             )
         if secret_in == secret_name:
             return cls(_variable(id_name), _variable(secret_name))
@@ -103,8 +103,7 @@ class ClientCredentials:
             return cls(*values)
         except (ValueError, LookupError, TypeError, RecursionError):
             raise ConfigurationError(
-                f"{path} has no client_id and client_secret: it must be a JSON object with both, or a folder with a "
-                "file for each."
+                f"{path} must be a JSON object with client_id and client_secret, or a folder with a file for each."
             ) from None
         finally:
             del values  # tracebacks can show locals
@@ -144,10 +143,10 @@ class EnvironmentSource:
 
 
 def check_owner(info: os.stat_result, what: str) -> None:
-    """Refuse a file that somebody else may have written. Docker and Kubernetes mount secrets as root's, mode 0644.
+    """Refuse a file that somebody else may have written. In Docker and Kubernetes, root owns secrets, with mode 0644.
 
     Raises:
-        ConfigurationError: It belongs to a third user, or other users can write it.
+        ConfigurationError: It belongs to neither this user nor root, or other users can write it.
     """
     if os.name != "posix" or not stat.S_ISREG(info.st_mode):
         return
@@ -163,7 +162,7 @@ def _read(path: Path, what: str) -> str:
     try:
         with path.open("rb") as file:
             check_owner(os.fstat(file.fileno()), what)
-            return file.read(_LONGEST).decode().strip()
+            return file.read(LONGEST).decode("utf-8-sig").strip()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not a text file"
     raise ConfigurationError(f"{what} cannot be read: {reason}.")

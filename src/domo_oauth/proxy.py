@@ -75,19 +75,19 @@ class Access:
     read_only: bool = False
 
     def refusal(self, request: Request) -> Response | None:
-        """The answer to a request that must not be forwarded; None if it may be."""
+        """The response to a request that must not be forwarded; None if it may be."""
         path = request.scope["path"]
         if problem_of_caller := self._refuse_caller(request.headers, needs_key=path != "/healthz"):
             return problem_of_caller
         raw: bytes = request.scope["raw_path"]
-        # After the host of the API, another start would lead to another host; and what follows a # would not be sent.
+        # Appended to the host of the API, anything else would name another host; and what follows a # is not sent.
         if not raw.startswith(b"/") or b"#" in raw:
             return problem(400, "Send the path alone, such as /v1/datasets.")
         return None if path in {"/healthz", "/metrics"} else self._refuse_target(request.method, path)
 
     def _refuse_caller(self, headers: Headers, *, needs_key: bool) -> Response | None:
         if "Origin" in headers or headers.get("Sec-Fetch-Site", "none") != "none":
-            return problem(403, "The proxy takes no requests from web pages.")
+            return problem(403, "The proxy does not accept requests from web pages.")
         if self.key is None:
             return None
         if not is_known_host(headers.get("Host", ""), self.hosts):
@@ -98,14 +98,14 @@ class Access:
         return None
 
     def _refuse_target(self, method: str, path: str) -> Response | None:
-        if method in {"CONNECT", "TRACE"}:
+        if method.upper() in {"CONNECT", "TRACE"}:  # httpx writes methods in upper case
             return problem(501, "The proxy does not forward this method.")
         if self.read_only and method not in _SAFE_METHODS:
             return problem(403, "The proxy is read-only: it was started with --read-only.")
         # A server may read a/..%2Fb as b, and servers in Java read a/..;x/b so: both would get around the patterns.
         parts = [part.partition(";")[0] for part in unquote(path).replace("\\", "/").split("/")]
         if {".", ".."} & {*parts}:
-            return problem(403, "The proxy forwards no path with the segments . and .. in it.")
+            return problem(403, "The proxy does not forward paths with the segments . and .. in them.")
         if next(filter(None, parts), "") == "oauth":  # also after several slashes, which a server may merge
             return problem(403, "The proxy forwards requests to APIs only. It requests tokens itself.")
         if self.allow and not any(fnmatchcase("/".join(parts), pattern) for pattern in self.allow):
@@ -116,7 +116,7 @@ class Access:
 def create_app(provider: TokenProvider, access: Access) -> ASGIApp:
     """The gateway as an ASGI application.
 
-    Besides the paths of the API it answers ``/healthz``, which needs no key, and ``/metrics``.
+    Besides the paths of the API it serves ``/healthz``, which needs no key, and ``/metrics``.
 
     Args:
         provider: Where tokens come from, and where the API is.
@@ -127,7 +127,7 @@ def create_app(provider: TokenProvider, access: Access) -> ASGIApp:
 
 
 class _Gateway:
-    """Answers, counts and logs each request."""
+    """Handles, counts and logs each request."""
 
     def __init__(self, provider: TokenProvider, access: Access) -> None:
         self._provider, self._access, self._auth = provider, access, DomoAuth(provider)
@@ -166,9 +166,9 @@ class _Gateway:
                 await self._forward(request, watched)
         except ClientDisconnect:
             pass
-        except (DomoOAuthError, httpx.RequestError, asyncio.CancelledError) as error:
-            if status:  # the answer stays incomplete, and the server closes the connection
-                logger.warning("The API's answer broke off: %s", type(error).__name__)
+        except (DomoOAuthError, httpx.RequestError, httpx.InvalidURL, asyncio.CancelledError) as error:
+            if status:  # the response stays incomplete, and the server closes the connection
+                logger.warning("The API's response broke off: %s", type(error).__name__)
             else:
                 await self._problem(error)(scope, receive, watched)
         finally:
@@ -178,7 +178,7 @@ class _Gateway:
             logger.info("%s %s %s %d bytes %.0f ms", request.method, path, status or "broken off", size, milliseconds)
 
     async def _forward(self, request: Request, send: Send) -> None:
-        """Send the request to the API, and its answer to the caller, as it comes."""
+        """Send the request to the API, and stream its response to the caller."""
         target = request.scope["raw_path"].decode("ascii")
         if query := request.scope["query_string"].decode("ascii"):
             target = f"{target}?{query}"
@@ -201,18 +201,20 @@ class _Gateway:
                 self._idle.append(client)
 
     def _problem(self, error: BaseException) -> Response:
-        """The answer if the API gave none."""
+        """The response if the API gave none."""
         api = self._provider.base_url
         match error:
             case DomoOAuthError():
                 return token_problem(error)
+            case httpx.InvalidURL():
+                return problem(414, "The path and the query are too long.")
             case httpx.TimeoutException():
-                return problem(504, f"{api} did not answer in time. Try again later.")
+                return problem(504, f"{api} did not respond in time. Try again later.")
             case httpx.RequestError():
                 why = type(error).__name__
-                return problem(502, f"No answer from {api} ({why}): check the network, then try again.")
-            case _:  # cancelled, as the time of grace is over
-                return problem(503, "The proxy was stopped before the API had answered.", {"Retry-After": "5"})
+                return problem(502, f"No response from {api} ({why}): check the network, then try again.")
+            case _:  # cancelled, as the grace period is over
+                return problem(503, "The proxy was stopped before the API responded.", {"Retry-After": "5"})
 
     def _own_page(self, path: str) -> Response | None:
         match path:
@@ -233,6 +235,8 @@ class _Gateway:
             f"domo_oauth_token_requests_total {stats.requests}",
             "# TYPE domo_oauth_token_failures_total counter",
             f"domo_oauth_token_failures_total {stats.failures}",
+            "# TYPE domo_oauth_token_store_failures_total counter",
+            f"domo_oauth_token_store_failures_total {stats.store_failures}",
             "# TYPE domo_oauth_token_expires_seconds gauge",
             f"domo_oauth_token_expires_seconds {stats.expires_in or 0:.0f}",
         ]
@@ -260,12 +264,14 @@ async def _chained(start: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[by
 def _end_to_end(fields: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """The header fields to forward (RFC 9110, section 7.6.1)."""
     connection = [value.lower() for name, value in fields if name.lower() == b"connection"]
-    named = {name.strip() for name in b",".join(connection).split(b",")}
-    return [each for each in fields if each[0].lower() not in _HOP_BY_HOP | _FOR_THE_PROXY | named]
+    dropped = _HOP_BY_HOP | _FOR_THE_PROXY | {name.strip() for name in b",".join(connection).split(b",")}
+    if any(name.lower() == b"transfer-encoding" for name, _ in fields):
+        dropped |= {b"content-length"}  # it does not count then (RFC 9112, section 6.3)
+    return [each for each in fields if each[0].lower() not in dropped]
 
 
 def token_problem(error: DomoOAuthError) -> Response:
-    """The answer if there is no token: 503 if it is worth trying again, else 502."""
+    """The response if there is no token: 503 if it is worth trying again, else 502."""
     if not error.retryable:
         return problem(502, f"No token for this request. {error}")
     seconds = getattr(error, "retry_after", None) or RETRY_AFTER

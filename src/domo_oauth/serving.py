@@ -37,7 +37,7 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         why = os.strerror(error.errno) if error.errno and error.errno > 0 else "no such host"
         raise ConfigurationError(f"Cannot listen on port {port} of {host}: {why}. --port 0 takes a free one.") from None
-    # Connections inherit it. Without it each answer takes 40 ms, as it is written in several pieces; asyncio sets it
+    # Connections inherit it. Without it each response takes 40 ms, as it is written in several pieces; asyncio sets it
     # only on sockets that name TCP as their protocol.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
@@ -86,13 +86,13 @@ def _answers(path: str) -> bool:
 
 
 def url_of(listener: socket.socket) -> str:
-    """The URL at which a listener answers."""
+    """The URL of a listener."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def server(app: ASGIApp, *, grace: int, date_header: bool = True) -> uvicorn.Server:
-    """A server that stops when its ``should_exit`` is set, and gives answers under way ``grace`` seconds to end."""
+    """A server that stops when its ``should_exit`` is set, and gives responses under way ``grace`` seconds to end."""
     config = uvicorn.Config(
         app,
         http="h11",

@@ -86,7 +86,7 @@ HARMLESS = {
     "field added": at(f"{TOKEN} properties instance", {"type": "string"}),
     "parameter made optional": at(f"{GRANT_TYPE} required", value=False),
 }
-BY_LINTER = {  # choices that made clients lose an answer or send a wrong request, and the rule that refuses each
+BY_LINTER = {  # choices that made clients lose a response or send a wrong request, and the rule that refuses each
     "default of grant_type": (at(f"{GRANT_TYPE} schema default", "client_credentials"), "required-without-default"),
     "pattern of scope": (at(f"{SCOPE} schema pattern", "^(data|user)( (data|user))*$"), "scope-is-open"),
     "names of scope": (at(f"{SCOPE} schema enum", ["data", "data user"]), "scope-is-open"),

@@ -10,7 +10,7 @@ from domo_oauth.contract import contract
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("mode", "statuses"), [("POSITIVE", {200, 401}), ("NEGATIVE", {400, 401})])
-def test_every_answer_is_one_of_the_contract(domo_sandbox, mode, statuses):
+def test_every_response_is_one_of_the_contract(domo_sandbox, mode, statuses):
     import schemathesis  # slow to import
     from schemathesis.specs.openapi import checks
 

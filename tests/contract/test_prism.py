@@ -1,4 +1,4 @@
-"""Stoplight Prism serves the contract with the overlay, and real clients read its answers."""
+"""Stoplight Prism serves the contract with the overlay, and real clients read its responses."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ def test_a_response_of_domo_is_marked_as_recorded(wire, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("base_url", ["https://api.example.com", "https://api.domo.com:8443"])
-def test_only_domo_and_sandboxes_are_asked(tmp_path, base_url):
+def test_requests_go_only_to_domo_and_sandboxes(tmp_path, base_url):
     with pytest.raises(errors.ConfigurationError):
         record(CREDENTIALS, tmp_path / "out", base_url=base_url)
     assert not (tmp_path / "out").exists()

@@ -24,6 +24,7 @@ from domo_oauth import (
 from domo_oauth.credentials import check_owner
 from tests.fakes import Endpoint, in_threads, refused, until
 
+ME = 7  # the user of this process
 OLD, NEW = ClientCredentials("canary-id", "canary-old"), ClientCredentials("canary-id", "canary-new")
 
 
@@ -133,7 +134,7 @@ def test_a_source_that_hangs_holds_nobody_up(make, get):
     stop.set()
 
 
-def test_a_source_that_asks_for_a_token_is_told(make):
+def test_a_source_that_requests_a_token_gets_an_error(make):
     provider = make(credentials=lambda: provider.get_token())  # noqa: PLW0108 -- it is not made yet
     with pytest.raises(ConfigurationError, match="would wait for itself"):
         provider.get_token()
@@ -206,23 +207,24 @@ def test_the_secret_can_be_in_a_file(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("names", [("client_id", "client_secret"), ("DOMO_CLIENT_ID", "DOMO_CLIENT_SECRET")])
 @pytest.mark.parametrize("form", ["object", "folder"])
-def test_files_are_read(tmp_path, names, form):
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])  # the second is what PowerShell 5 calls utf8
+def test_files_are_read(tmp_path, names, form, encoding):
     values = dict(zip(names, ("canary-id", "canary-old"), strict=True))
     if form == "object":
-        (tmp_path / "file").write_text(json.dumps(values | {"other": 1}))
+        (tmp_path / "file").write_text(json.dumps(values | {"other": 1}), encoding)
     else:
         for name, value in values.items():
-            (tmp_path / name).write_text(f"{value}\n")
+            (tmp_path / name).write_text(f"{value}\n", encoding)
     assert ClientCredentials.from_file(tmp_path / "file" if form == "object" else str(tmp_path)) == OLD
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "has no client_id and client_secret: it must be a JSON object with both, or a folder"),
-        ('{"client_id": "canary-old"}', "has no client_id and client_secret"),
-        ("[]", "has no client_id and client_secret"),
-        ("[" * 5000, "has no client_id and client_secret"),
+        ("{", "must be a JSON object with client_id and client_secret, or a folder"),
+        ('{"client_id": "canary-old"}', "must be a JSON object with client_id"),
+        ("[]", "must be a JSON object with client_id"),
+        ("[" * 5000, "must be a JSON object with client_id"),
         ('{"client_id": "canary-id", "client_secret": ["canary-old"]}', "The client secret must be a str, not list"),
         (b"\xff", "cannot be read: it is not a text file"),
         (None, "cannot be read: No such file"),
@@ -239,29 +241,46 @@ def test_files_that_cannot_be_used_are_explained(tmp_path, content, message):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs modes and owners of files: Linux or macOS")
+@pytest.mark.parametrize("folder", [False, True])
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda file: file.write_bytes(b"\xff"), "cannot be read: it is not a text file"),
+        (lambda file: file.chmod(0o666), "can be changed by other users"),
+    ],
+)
+def test_an_error_names_the_file(tmp_path, folder, spoil, message):
+    file = tmp_path / "client_secret"
+    for each in (file, tmp_path / "client_id"):
+        each.write_text("canary-text")
+    spoil(file)
+    with pytest.raises(ConfigurationError, match=f"^{file} {message}"):
+        ClientCredentials.from_file(tmp_path if folder else file)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs modes and owners of files: Linux or macOS")
 @pytest.mark.parametrize(
     ("owner", "mode", "message"),
     [
-        (0, 0o644, None),
-        (os.geteuid(), 0o600, None),
-        (os.geteuid() + 1, 0o600, "belongs to another user"),
-        (os.geteuid(), 0o620, "can be changed by other users"),
-        (0, 0o646, "can be changed by other users"),
+        (0, 0o100644, None),
+        (ME, 0o100600, None),
+        (ME + 1, 0o010600, None),  # a pipe, as from a shell's <(...)
+        (ME + 1, 0o100600, "belongs to another user"),
+        (ME, 0o100620, "can be changed by other users"),
+        (0, 0o100646, "can be changed by other users"),
+        (ME, 0o100640, "can be read by other users: chmod 600 it."),
+        (ME, 0o100604, "can be read by other users: chmod 600 it."),
     ],
 )
-def test_who_may_own_a_secret(owner, mode, message):
-    info = os.stat_result((0o100000 | mode, 0, 0, 1, owner, 0, 0, 0, 0, 0))
-    if message is None:
+def test_who_may_own_a_secret_and_read_it(monkeypatch, caplog, owner, mode, message):
+    monkeypatch.setattr(os, "geteuid", lambda: ME)
+    info = os.stat_result((mode, 0, 0, 1, owner, 0, 0, 0, 0, 0))
+    if message is None or "read" in message:
         check_owner(info, "It")
+        assert [record.getMessage() for record in caplog.records] == ([f"It {message}"] if message else [])
     else:
-        with pytest.raises(ConfigurationError, match=message):
+        with pytest.raises(ConfigurationError, match=f"^It {message}"):
             check_owner(info, "It")
-
-
-def test_a_secret_that_others_can_read_is_logged(monkeypatch, caplog):
-    monkeypatch.setattr(os, "geteuid", lambda: 7)
-    check_owner(os.stat_result((0o100644, 0, 0, 1, 7, 0, 0, 0, 0, 0)), "It")
-    assert "It can be read by other users: chmod 600 it." in caplog.text
 
 
 def test_a_mounted_secret_is_rotated_under_load(tmp_path, endpoint, time):

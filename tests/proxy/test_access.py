@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
 import pytest
 
 from domo_oauth.proxy import Access
@@ -20,10 +23,12 @@ REFUSED = [
     ({}, "GET", "/v1", {"Sec-Fetch-Site": "cross-site"}, 403),
     ({"key": None}, "GET", "/v1", {"Origin": "https://page.example"}, 403),
     ({}, "TRACE", "/v1", {}, 501),
+    ({}, "CONNECT", "/v1", {}, 501),
     ({}, "GET", "/oauth/token", {}, 403),
     ({}, "GET", "/%2foauth/token", {}, 403),
     ({}, "GET", "/%6fauth/token", {}, 403),
     ({}, "GET", "/v1/%2e%2e/oauth/token", {}, 403),
+    ({}, "GET", "/v1/%2e/users", {}, 403),
     ({}, "GET", "/oauth;v=1/token", {}, 403),
     ({}, "GET", "/v1/..;/oauth/token", {}, 403),
     ({}, "GET", "/v1/%2e%2e%3bx/oauth/token", {}, 403),
@@ -43,6 +48,7 @@ FORWARDED = [
     ({"key": None}, "GET", {"Host": "domo", "Authorization": ""}),
     ({"read_only": True}, "GET", {}),
     ({"read_only": True}, "HEAD", {}),
+    ({"read_only": True}, "OPTIONS", {}),
     ({"allow": ("/v2/*", "/v1/datasets/*")}, "DELETE", {}),
 ]
 
@@ -51,9 +57,12 @@ FORWARDED = [
 def test_these_requests_are_refused_and_do_not_reach_the_api(proxy, api, access, method, path, headers, status):
     received = proxy(Access(**{"key": KEY} | access)).request(method, path, headers=headers)
     assert received.status_code == status
-    assert received.json()["status"] == status
+    document = received.json()
+    assert document.pop("detail")
+    assert document == {"title": HTTPStatus(status).phrase, "status": status}
     assert received.headers["Content-Type"] == "application/problem+json"
-    assert ("WWW-Authenticate" in received.headers) == (status == 401)
+    assert received.headers.get("WWW-Authenticate") == ("Bearer" if status == 401 else None)
+    assert parsedate_to_datetime(received.headers["Date"])
     assert api.requests == []
 
 
@@ -66,9 +75,24 @@ def test_these_requests_are_forwarded(proxy, api, access, method, headers):
 @pytest.mark.parametrize(
     "target", ["http://127.0.0.1/v1", "@evil.example/v1", ".evil.example/v1", "%2f@evil.example", "*", "/v1/a#/b"]
 )
-def test_only_a_path_can_be_asked_for(proxy, api, target):
+def test_only_a_path_can_be_requested(proxy, api, target):
     """Put after the API's host, anything else would name another host."""
     received = raw(proxy(), f"GET {target} HTTP/1.1\r\n{HEAD}\r\n")
     assert received.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert b"Send the path alone" in received
+    assert api.requests == []
+
+
+@pytest.mark.parametrize(
+    ("start", "status"),
+    [
+        ("trace /v1", "501 Not Implemented"),  # httpx would send TRACE
+        ("connect /v1", "501 Not Implemented"),
+        (f"GET /v1/{'x' * 65536}", "414 "),  # httpx makes no URL of this length
+        (f"GET /v1?{'x' * 65536}", "414 "),
+    ],
+)
+def test_what_httpx_would_send_in_another_way_is_refused(proxy, api, start, status):
+    received = raw(proxy(), f"{start} HTTP/1.1\r\n{HEAD}\r\n")
+    assert received.startswith(f"HTTP/1.1 {status}".encode())
     assert api.requests == []

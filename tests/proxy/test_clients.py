@@ -71,7 +71,7 @@ CLIENTS = {
 
 
 @pytest.mark.parametrize("name", CLIENTS)
-def test_a_client_without_a_library_gets_its_answer_after_a_401(env, api, tmp_path, name):
+def test_a_client_without_a_library_gets_its_response_after_a_401(env, api, tmp_path, name):
     option, program = CLIENTS[name]
     if not shutil.which(program[0]):
         pytest.skip(f"needs {program[0]}: make system, or go.dev")

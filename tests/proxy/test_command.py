@@ -109,7 +109,7 @@ def test_the_socket_is_removed_at_the_end(env, capsys, monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
-def test_requests_under_way_are_answered_before_it_stops(env, api):
+def test_requests_under_way_end_before_it_stops(env, api):
     may_answer = threading.Event()
     api.api = lambda request: answer(200, "late") if may_answer.wait(60) else b""
     with command("--port", "0") as (process, variables), ThreadPoolExecutor() as pool:

@@ -95,7 +95,7 @@ def is_broken(request: bytes) -> bytes:
 
 
 def breaks_off(request: bytes) -> bytes:
-    """The beginning of an answer, with the token."""
+    """The beginning of a response, with the token."""
     return answer(200, f'{{"access_token": "{ACCESS_TOKEN}", "expires', JSON, missing=100)
 
 

@@ -1,4 +1,4 @@
-"""Whatever a server answers, and whatever asks: nothing that this process says, shows or writes holds a secret."""
+"""Nothing that this process says, shows or writes holds a secret, whatever a server returns or a caller does."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def error_of(call: Callable[[], object]) -> Exception | None:
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("asking", ASKING)
-def test_no_answer_of_the_token_endpoint_leaks_a_secret(asking, case, evidence, keep, tmp_path, capfd, monkeypatch):
+def test_no_response_of_the_token_endpoint_leaks_a_secret(asking, case, evidence, keep, tmp_path, capfd, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with Server(ANSWERS[case][0]) as server:
         error = error_of(lambda: ASKING[asking](server.url))
@@ -89,7 +89,7 @@ def test_no_answer_of_the_token_endpoint_leaks_a_secret(asking, case, evidence, 
 
 @pytest.mark.parametrize("case", [*CASES, "no token"])
 @pytest.mark.parametrize("way", [Way("requests"), *(Way(name, "asyncio", debug=True) for name in ("httpx", "aiohttp"))])
-def test_no_answer_of_the_api_leaks_a_secret(way, case, evidence, tmp_path, capfd):
+def test_no_response_of_the_api_leaks_a_secret(way, case, evidence, tmp_path, capfd):
     grant, api = (refuses, accepts) if case == "no token" else (grants, ANSWERS[case][1])
     with Server(grant, api) as server:
         auth = way.auth(provider_of(server.url))
@@ -136,7 +136,7 @@ def test_what_the_constructor_refused_still_has_a_repr(kind):
     assert repr(object.__new__(kind)) == f"{kind.__name__}()"
 
 
-def test_the_generated_client_shows_nothing_unless_its_fields_are_asked_for(evidence):
+def test_the_generated_client_shows_nothing_unless_its_fields_are_read(evidence):
     with (
         Server(grants) as server,
         AuthenticatedClient(server.url, username=CLIENT_ID, password=CLIENT_SECRET) as client,
@@ -181,7 +181,7 @@ def test_a_real_redis_holds_no_secret(evidence, keep, tmp_path):
             provider_of(server.url, store=store).get_token()
             keep(error_of(lambda store=store: store.load("name")))
             evidence.add("value", repr(store), vars(store))
-    assert "Going on without the store" in evidence.text("log")
+    assert "Continuing without the store" in evidence.text("log")
     evidence.add_files(tmp_path)
     assert evidence.leaks() == []
 
@@ -197,12 +197,17 @@ def har_of(answered: bytes, authorization: str) -> str:
     return json.dumps({"log": {"version": "1.2", "entries": [{"request": request, "response": response}]}})
 
 
+def says_it_alone(_request: bytes) -> bytes:
+    return f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{json.dumps(CLIENT_SECRET)}".encode()
+
+
 def test_verify_says_nothing_of_what_a_capture_holds(evidence, tmp_path, capfd):
     value = f"Basic {show.basic(CLIENT_ID, CLIENT_SECRET)}"
-    files = [tmp_path / f"{grant.__name__}.har" for grant in (grants, refuses, is_broken)]
-    for file, grant in zip(files, (grants, refuses, is_broken), strict=True):
+    answers = (grants, refuses, is_broken, says_it_alone)
+    files = [tmp_path / f"{grant.__name__}.har" for grant in answers]
+    for file, grant in zip(files, answers, strict=True):
         file.write_text(har_of(grant(f"GET / HTTP/1.1\r\nAuthorization: {value}\r\n\r\n".encode()), value))
     assert cli.main(["verify", "--strict", *map(str, files)]) == 1
     evidence.add("output", *capfd.readouterr())
-    assert evidence.text("output").count("1 exchange checked") == 3
+    assert evidence.text("output").count("1 exchange checked") == 4
     assert evidence.leaks() == []

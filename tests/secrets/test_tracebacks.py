@@ -141,7 +141,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_the_error_for_an_odd_answer_shows_no_secret(name, wire, evidence, keep):
+def test_the_error_for_an_odd_response_shows_no_secret(name, wire, evidence, keep):
     error = caught(ask, wire(ODD[name]).url)
     assert isinstance(error, DomoOAuthError)
     keep(error)

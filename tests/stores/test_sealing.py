@@ -161,7 +161,7 @@ EVERYTHING = ["load", "enter", "load", "save", "exit"]
         ("save exit", EVERYTHING),
     ],
 )
-def test_a_store_that_fails_costs_one_warning_and_is_not_asked_again(sealed, store, caplog, broken, asked, error):
+def test_a_store_that_fails_costs_one_warning_and_is_not_used_again(sealed, store, caplog, broken, asked, error):
     store.broken, store.error = set(broken.split()), error
     assert sealed.load(NOW) == Entry()
     with sealed.lock() as obtained:
@@ -172,7 +172,7 @@ def test_a_store_that_fails_costs_one_warning_and_is_not_asked_again(sealed, sto
     assert obtained is (asked == EVERYTHING)
     assert store.asked == asked
     told = "The canary store is broken." if isinstance(error, StoreError) else "OSError"
-    warning = ("domo_oauth.stores.sealing", logging.WARNING, f"Going on without the store {store!r}: {told}")
+    warning = ("domo_oauth.stores.sealing", logging.WARNING, f"Continuing without the store {store!r}: {told}")
     assert caplog.record_tuples == [warning] * bool(broken)
     assert not [record for record in caplog.records if record.exc_info]
 
@@ -224,6 +224,18 @@ def test_on_a_base_install_stores_can_be_imported_and_say_what_to_install():
     assert done.stdout.count("needs cryptography and filelock and platformdirs: pip install 'domo-oauth[file]'") == 2
     assert done.stdout.count("needs cryptography and redis: pip install 'domo-oauth[redis]'") == 1
     assert "canary" not in done.stdout
+
+
+def test_where_cryptography_cannot_be_imported_the_store_is_not_used(monkeypatch, store, caplog):
+    """As in an isolated subinterpreter."""
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers.aead", None)
+    sealed = SealedStore(store, ClientCredentials("client", "secret"), None, BASE_URL)
+    assert sealed.load(NOW) == Entry()
+    with sealed.lock() as obtained:
+        sealed.save(Entry(TOKEN, NOW + HOUR), NOW)
+    assert (obtained, store.asked) == (False, [])
+    [record] = caplog.records
+    assert f"the store {store!r}: cryptography cannot be imported here" in record.getMessage()
 
 
 def test_a_store_of_your_own_needs_cryptography(monkeypatch, store):

@@ -8,7 +8,13 @@ import sys
 from contextlib import suppress
 from typing import NamedTuple
 
-from domo_oauth.credentials import CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE, ClientCredentials, check_owner
+from domo_oauth.credentials import (
+    CLIENT_ID_VARIABLE,
+    CLIENT_SECRET_VARIABLE,
+    LONGEST,
+    ClientCredentials,
+    check_owner,
+)
 from domo_oauth.errors import ConfigurationError
 
 SECRET_FILE_VARIABLE = "DOMO_CLIENT_SECRET_FILE"  # noqa: S105 -- the name of a variable
@@ -56,7 +62,7 @@ def read_secret(path: str | None) -> str:
         with open(0 if path == "-" else path, "rb", closefd=path != "-") as file:
             info = os.fstat(file.fileno())
             check_owner(info, "The file of the client secret")
-            secret = file.read().decode().strip()
+            secret = file.read(LONGEST).decode("utf-8-sig").strip()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not a text file"
         raise ConfigurationError(f"The client secret cannot be read from its file: {reason}.") from None

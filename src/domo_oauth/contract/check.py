@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Finding", "check_exchange", "check_request", "check_response"]
 
-_LONGEST_SHOWN = 40
-"""Characters. A longer string may be a secret in the wrong field."""
+_SHOWN = re.compile(r"(?!.{41})([A-Za-z]{1,15}(?![^\W_])|[0-9]{1,6}(?![^\W_])|[ \"',:;=/.+_-])*")
+"""Values of short words and numbers. Any other one may be a secret in the wrong field."""
 _MASKED = re.compile(
     r"\b(redacted|removed|masked|hidden|filtered|sanitized|omitted)\b|[*•█]{3}|^[x.…-]{3,}$|^<[\w -]+>$|^\[[\w -]+\]$",
     re.IGNORECASE,
@@ -219,12 +219,13 @@ def _is_masked(text: str) -> bool:
 
 
 def _shown(value: object) -> str:
-    """The value as JSON, if it is short."""
-    if isinstance(value, str) and len(value) > _LONGEST_SHOWN:
-        return f"a string of {len(value)} characters"
+    """The value as JSON, if it cannot be a secret."""
     if isinstance(value, list | dict):
         return "an array" if isinstance(value, list) else "an object"
-    return json.dumps(value)
+    text = json.dumps(value)
+    if _SHOWN.fullmatch(text):
+        return text
+    return f"a string of {len(value)} characters" if isinstance(value, str) else f"a number of {len(text)} characters"
 
 
 @cache

@@ -1,7 +1,7 @@
 """One client's entry in a store: sealed on the way in, checked on the way out.
 
 HKDF (RFC 5869) derives the name of the entry and its key from the client secret. Whoever can read the store, but does
-not have the secret, learns nothing; whoever has the secret could ask Domo.
+not have the secret, learns nothing; whoever has the secret could get a token from Domo anyway.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import logging
 import os
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from attrs import asdict, frozen
 
 from domo_oauth import timing
 from domo_oauth.errors import SHARED_REFUSALS, ConfigurationError, TokenRequestError
+from domo_oauth.redact import one_line
 from domo_oauth.token import Token
 
 from . import StoreError, missing_extra
@@ -41,7 +42,7 @@ _NAME_BYTES, _KEY_BYTES, _NONCE_BYTES = 16, 32, 12
 
 @frozen
 class Refusal:
-    """An error that the endpoint answered instead of a token, one of `SHARED_REFUSALS`."""
+    """An error that the endpoint returned instead of a token, one of `SHARED_REFUSALS`."""
 
     error: TokenRequestError
     pause: float
@@ -65,9 +66,12 @@ class Seal:
     """Seals the entries of one client, base URL and set of scopes."""
 
     def __init__(self, credentials: ClientCredentials, scopes: tuple[str, ...] | None, base_url: str) -> None:
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-        from cryptography.hazmat.primitives.hashes import SHA256
-        from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+        try:
+            from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+            from cryptography.hazmat.primitives.hashes import SHA256
+            from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+        except ImportError as error:  # in an isolated subinterpreter, or a library of the system is missing
+            raise StoreError(f"cryptography cannot be imported here ({one_line(str(error))}).") from None
 
         context = json.dumps([_FORMAT, base_url, credentials.client_id, scopes]).encode()
         hkdf = HKDF(SHA256(), _NAME_BYTES + _KEY_BYTES, salt=None, info=context)
@@ -113,7 +117,7 @@ def _refusal(kind: str, message: str, details: dict[str, Any], pause: float, unt
 class SealedStore:
     """The entry of one client, base URL and set of scopes in a store, for the length of one fetch.
 
-    Stores are foreign code. The first error is logged, and from then on the store is not used.
+    Stores are third-party code. The first error is logged, and from then on the store is not used.
 
     Raises:
         ConfigurationError: cryptography is not installed.
@@ -124,8 +128,9 @@ class SealedStore:
     ) -> None:
         if missing := missing_extra("file", "cryptography"):
             raise ConfigurationError(missing)
-        self._store, self._broken = store, False
-        self._seal = Seal(credentials, scopes, base_url)
+        self._store, self.broken = store, False
+        # Where this fails, nothing uses it.
+        self._seal = cast("Seal", self._ask(lambda: Seal(credentials, scopes, base_url)))
 
     def load(self, now: float) -> Entry:
         """Return what is in the store and still good at `now`, in seconds since 1970. Never raises."""
@@ -153,12 +158,13 @@ class SealedStore:
     def _ask(self, call: Callable[[], T], *, anyway: bool = False) -> T | None:
         """Call the store, unless it is broken. Returns None if it fails."""
         try:
-            return call() if anyway or not self._broken else None
+            return call() if anyway or not self.broken else None
         except Exception as error:  # noqa: BLE001 -- a store may raise anything
             reason = error if isinstance(error, StoreError) else type(error).__name__  # other texts may hold a password
-            if not self._broken:
-                logger.warning("Going on without the store %r: %s", self._store, reason)
-            self._broken = True
+            if not self.broken:
+                fields = {"event": "store_failed"}
+                logger.warning("Continuing without the store %r: %s", self._store, reason, extra=fields)
+            self.broken = True
             return None
 
 
