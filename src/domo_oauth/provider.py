@@ -54,9 +54,11 @@ class Stats:
     waits: int = 0
     """Callers that waited for a fetch."""
     failures: int = 0
-    """Fetches that ended with an error."""
+    """Fetches that ended with an error: their own, or one that another process had left in the store."""
+    store_failures: int = 0
+    """Fetches that went on without the store, as it failed."""
     unauthorized: int = 0
-    """Tokens at hand that an API refused (401)."""
+    """Tokens that an API refused (401) while they were current."""
     fetch_seconds: float | None = None
     """Duration of the last successful token request, in seconds."""
     last_error: DomoOAuthError | None = None
@@ -64,11 +66,11 @@ class Stats:
     last_error_at: float | None = None
     """When it occurred, in seconds since 1970."""
     expires_in: float | None = None
-    """Seconds until the token at hand expires; None if there is none."""
+    """Seconds until the current token expires; None if there is none."""
 
 
 class TokenProvider:
-    """Gives a valid token to everybody who asks, on threads, asyncio and trio at once. The constructor does no I/O.
+    """Gives a valid token to every caller, on threads, asyncio and trio at once. The constructor does no I/O.
 
     Providers with the same base URL, credentials, scopes and store object, and without ``httpx_args`` and ``clock``,
     share one token within a process. A pickled provider carries the credentials or their source, and never a token.
@@ -148,16 +150,16 @@ class TokenProvider:
         return provider
 
     def get_token(self, timeout: float | None = DEFAULT_TIMEOUT, min_lifetime: float | None = None) -> Token:
-        """Return a valid token. Waits only if there is none at hand, or the one at hand is about to expire.
+        """Return a valid token. Waits only if there is none yet, or if the current one is about to expire.
 
         Args:
-            timeout: Seconds to wait at most; 0 to return a token only if one is at hand, None for the default.
+            timeout: Seconds to wait at most; 0 to return a token only if there is one already, None for the default.
             min_lifetime: Seconds for which the token must be good. If Domo grants less, the new token is returned and a
                 warning logged.
 
         Raises:
-            DomoOAuthError: No token could be obtained. Callers get the same error for a growing pause, without another
-                request; a token that another process leaves in the store ends the pause.
+            DomoOAuthError: No token could be obtained. Until a pause is over (exponential backoff), callers get the
+                same error without another request; a token that another process leaves in the store ends the pause.
             TransportError: There was none in time (a DomoOAuthError, too).
             ConfigurationError: An argument is invalid (a DomoOAuthError, too).
         """
@@ -194,7 +196,8 @@ class TokenProvider:
         """Drop this token, because an API refused it. Does nothing if it has been replaced.
 
         Providers that share the token drop it, too. If an API keeps refusing new tokens, something else is wrong: the
-        current one is then kept for a growing pause, so that refused calls do not become as many token requests.
+        current one is then kept for a pause (exponential backoff), so that refused calls do not turn into as many token
+        requests.
 
         Raises:
             ConfigurationError: It is not a Token.
@@ -327,7 +330,7 @@ class TokenProvider:
     def _landed(
         self, flight: Flight[Held], outcome: Held | DomoOAuthError | None, min_lifetime: float | None, budget: Budget
     ) -> Token | None:
-        """What a caller gets after waiting; None if it has to look again."""
+        """What a caller gets after waiting; None if it must look again."""
         if isinstance(outcome, Held):
             usable = min_lifetime is None or self._is_usable(outcome, min_lifetime, budget.began)
             return outcome.token if usable else None
@@ -353,6 +356,9 @@ class TokenProvider:
         state.flights.pop(generation, None)
         if isinstance(got, Held):
             return got
+        if got is not before:
+            self._stats.failures += 1
+            self._stats.last_error, self._stats.last_error_at = got.cause, self._wall()
         # An error that callers get is not printed as well where no logging is set up.
         if got is not before and (logger.hasHandlers() or (state.held and state.held.left > 0)):
             log = logger.warning if before is None else logger.debug
@@ -374,7 +380,6 @@ class TokenProvider:
             replaced = self._current_credentials()
             if replaced != credentials:
                 logger.info("Domo refused the credentials, and their source returns others by now: trying those")
-                self._stats.failures -= 1
                 got = self._obtain(flight, replaced, None, min_lifetime)
         return got
 
@@ -400,15 +405,15 @@ class TokenProvider:
         """Take a token from the store, or fetch one while no other process does."""
         if self._store is None:
             return pause or self._fetch(flight, credentials)
-        flight.note = f"the store {self._store!r} has not answered"
+        flight.note = f"the store {self._store!r} has not responded"
         with import_lock:
             from .stores.sealing import SealedStore
 
             sealed = SealedStore(self._store, credentials, self._scopes, self.base_url)
         known = self._from_entry(sealed.load(self._wall()), min_lifetime)
         if pause is not None and not isinstance(known, Held):
-            return pause
-        flight.note = "another process holds the lock of the store, or it has not answered"
+            known = pause
+        flight.note = "another process holds the store's lock, or the store has not responded"
         tries = timing.LOCK_TRIES
         while known is None:
             tries -= 1
@@ -418,6 +423,7 @@ class TokenProvider:
                 if known is None and (locked or tries == 0):
                     known = self._fetch(flight, credentials)
                     self._save(sealed, known, entry)
+        self._stats.store_failures += sealed.broken
         return known
 
     def _save(self, sealed: SealedStore, got: Held | Pause[DomoOAuthError], before: Entry) -> None:
@@ -444,7 +450,7 @@ class TokenProvider:
                 self._stats.stored += 1
                 return Held(token, self._clock, now - age, now_wall - age, fetched=False)
         if entry.refusal is not None and not state.anew:
-            logger.info("No request: another process was refused, and this one would be, too")
+            logger.debug("No request sent: another process was just refused, and this one would be, too")
             left = min(entry.refusal.until - now_wall, timing.LONGEST_RETRY_AFTER)
             return Pause(entry.refusal.error, entry.refusal.pause, now + left)
         return None
@@ -453,7 +459,7 @@ class TokenProvider:
         """Request a token, with retries."""
         request = _import_request().Request(credentials, self._scopes, self.base_url, self._httpx_args)
         budget, clock, attempt = Budget(timing.FETCH_SECONDS, self._monotonic), self._clock, 0
-        flight.note = f"GET {request.url} has not been answered"
+        flight.note = f"GET {request.url} has had no response"
         while True:
             attempt += 1
             sent, sent_wall = self._monotonic(), self._wall()
@@ -468,7 +474,7 @@ class TokenProvider:
                     return self._pause_after(error)
                 fields = {"event": "token_retried", "attempt": attempt, "error": type(error).__name__, "pause": pause}
                 logger.info("Trying again in %.1f s: %s", pause, error, extra=fields)
-                flight.note = f"GET {request.url} has not been answered; the attempt before failed: {error}"
+                flight.note = f"GET {request.url} has had no response; the attempt before failed: {error}"
             clock.sleep(budget.slice(pause))
         self._stats.fetch_seconds = self._monotonic() - sent
         fields = {"event": "token_fetched", "expires_in": token.expires_in, "seconds": self._stats.fetch_seconds}
@@ -478,9 +484,7 @@ class TokenProvider:
         return Held(token, clock, sent, sent_wall, fetched=True)
 
     def _pause_after(self, error: BaseException) -> Pause[DomoOAuthError]:
-        """An error and its pause, which grows, so that no loop of callers can hammer the endpoint."""
-        self._stats.failures += 1
-        self._stats.last_error, self._stats.last_error_at = as_ours(error), self._wall()
+        """An error and the pause after it: exponential backoff, so that no loop of callers can hammer the endpoint."""
         asked = min(getattr(error, "retry_after", None) or 0.0, timing.LONGEST_RETRY_AFTER)
         return next_pause(self._state.failure, as_ours(error), self._monotonic(), at_least=asked)
 
