@@ -43,7 +43,7 @@ class Server:
         self.grant, self.api, self.tls = grant, api, tls
         self.requests: list[bytes] = []
         self.on_request: Callable[[], object] | None = None
-        """Called while the client waits for its answer."""
+        """Called while the client waits for its response."""
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
         self._connections: set[socket.socket] = set()

@@ -24,7 +24,7 @@ def test_it_has_all_that_pydomo_has(domo_sandbox):
     theirs = pydomo.Domo(domo_sandbox.client_id, domo_sandbox.client_secret, api_host=host, use_https=False)
     ours = Domo.from_env(scopes="data")
     assert isinstance(ours, pydomo.Domo)
-    assert vars(ours).keys() == vars(theirs).keys()
+    assert vars(ours).keys() - {"provider"} == vars(theirs).keys()
     for name, value in vars(theirs).items():
         assert isinstance(vars(ours)[name], type(value))
     assert ours.logger is theirs.logger
@@ -72,7 +72,7 @@ STATUSES = {"post": 201, "delete": 204, "import": 204, "import from a file": 204
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # pydomo leaves files and responses open
 @pytest.mark.parametrize("name", CALLS)
-def test_every_kind_of_call_is_renewed_and_repeated_after_a_401(domo, api, tmp_path, name):
+def test_every_kind_of_call_is_retried_with_a_new_token_after_a_401(domo, api, tmp_path, name):
     csv = tmp_path / "data.csv"
     csv.write_text("a,b\n1,2\n")
     refused = iter([answer(401)])
@@ -96,7 +96,7 @@ def test_an_api_that_is_silent_holds_nobody_up_for_ever(api, grants):
     stop = threading.Event()
     api.api = lambda request: answer(200) if stop.wait(60) else b""
     provider = grants.provider(api.url)
-    provider.get_token()  # the time-out is for the API alone
+    provider.get_token()  # the timeout is for the API alone
     domo = Domo(provider, request_timeout=0.2)
     with pytest.raises(Exception, match="Read timed out"):
         domo.datasets.get("1")
@@ -113,6 +113,14 @@ def test_pydomo_logs_no_token(api, grants, caplog):
     assert "token-" not in caplog.text
 
 
-def test_what_is_not_a_provider_is_refused():
-    with pytest.raises(ConfigurationError, match="must be of the type TokenProvider"):
-        Domo("canary-id")
+@pytest.mark.parametrize("given", [("canary-id",), ("canary-id", "canary-secret")])
+def test_what_is_not_a_provider_is_refused(given):
+    with pytest.raises(ConfigurationError, match=r"write Domo\.from_client\(client_id, client_secret\)"):
+        Domo(*given)
+
+
+def test_every_way_to_make_it_takes_a_timeout(domo_sandbox):
+    client = domo_sandbox.client_id, domo_sandbox.client_secret
+    domos = [Domo.from_env(request_timeout=5), Domo.from_client(*client, request_timeout=5)]
+    assert [domo.transport.request_timeout for domo in domos] == [5, 5]
+    assert domos[0].provider.stats().requests == 0

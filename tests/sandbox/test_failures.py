@@ -32,7 +32,7 @@ PATHS = {"token": "/oauth/token", "api": "/v1/datasets"}
         ({"status": 502, "body": "", "headers": {"Content-Type": "text/html"}}, 502, {"content-type": "text/html"}, ""),
     ],
 )
-def test_the_next_requests_get_the_answer_asked_for(sandbox, failure, status, headers, text):
+def test_the_next_requests_get_the_chosen_failure(sandbox, failure, status, headers, text):
     assert sandbox.control("fail", times=2, **failure).status_code == 200
     at = failure.get("at", "token")
     other = PATHS["api" if at == "token" else "token"]
@@ -51,7 +51,7 @@ def test_every_path_of_the_api_can_fail(sandbox):
     assert sandbox.slept == [30.5]
 
 
-def test_failures_come_in_the_order_asked_for_and_from_the_start(serve):
+def test_failures_come_in_the_given_order_and_from_the_start(serve):
     sandbox = serve(failures=(Failure(status=503), Failure(status=500, at="api")))
     sandbox.control("fail", status=429)
     assert [sandbox.get("/oauth/token", params=GRANT).status_code for _ in range(3)] == [503, 429, 200]
@@ -149,7 +149,7 @@ class TestFixture:
         body = get(f"{domo_sandbox.url}/oauth/token", params=GRANT, auth=("mine", "canary")).json()
         assert (body["role"], body["expires_in"]) == ("Owner", 60)
         headers = {"Authorization": f"Bearer {body['access_token']}"}
-        assert get(f"{domo_sandbox.url}/v1/datasets", headers=headers).json() == [{"id": "1"}]
+        assert get(f"{domo_sandbox.url}/v1/datasets", headers=headers).json() == [{"id": "1", "rows": 0, "columns": 0}]
         assert (domo_sandbox.lifetime, domo_sandbox.delay, domo_sandbox.datasets) == (60, 0.001, [{"id": "1"}])
         assert [(each.path, each.client_id, each.scope) for each in domo_sandbox.requests] == [
             ("/oauth/token", "mine", "data"),

@@ -55,7 +55,7 @@ def test_requests_from_other_origins_are_refused(sandbox, headers):
         preflight = {"Access-Control-Request-Method": method, "Access-Control-Request-Private-Network": "true"}
         answer = sandbox.request(method, path, headers=headers | preflight)
         assert answer.status_code == 403
-        assert answer.text == "The sandbox takes no requests from web pages of other origins.\n"
+        assert answer.text == "The sandbox does not accept requests from web pages of other origins.\n"
         assert not [name for name in answer.headers if name.startswith("access-control-")]
     assert sandbox.stats() == Stats()
 

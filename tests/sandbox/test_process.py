@@ -102,6 +102,19 @@ def test_a_port_that_is_taken_is_explained(domo_sandbox, capfd):
         assert capfd.readouterr().err == ("" if quiet else f"{said}--port 0 takes a free one.\n")
 
 
+@pytest.mark.slow
+def test_what_checks_need_is_loaded_before_it_listens():
+    """On a busy machine, loading takes so long that the first request for a token would time out."""
+    ended = script("""
+        import sys
+        from domo_oauth.sandbox import server
+        from domo_oauth.sandbox.settings import Settings
+        server.serving.listen = lambda *_: sys.exit("openapi_schema_validator" not in sys.modules)
+        server.run(Settings())
+    """)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def test_a_missing_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     with pytest.raises(ConfigurationError, match=r"needs uvicorn.* pip install 'domo-oauth\[sandbox\]'"), running():

@@ -46,7 +46,7 @@ def test_a_token_has_the_documented_fields(serve):
 
 
 @pytest.mark.parametrize("compressed", [True, False])
-def test_an_answer_has_the_documented_headers(sandbox, compressed):
+def test_a_response_has_the_documented_headers(sandbox, compressed):
     headers = {"Accept-Encoding": "br, gzip" if compressed else "identity"}
     answer = sandbox.get("/oauth/token", params=GRANT, headers=headers)
     documented = json.loads(DOCUMENTATION.read_text())["log"]["entries"][0]["response"]["headers"]
@@ -200,7 +200,7 @@ def test_options_lists_the_methods(sandbox):
 
 
 @pytest.mark.parametrize("status", [200, 400, 401])
-def test_its_answers_keep_the_contract(sandbox, status):
+def test_its_responses_keep_the_contract(sandbox, status):
     parameters = GRANT | ({"scope": "buzz"} if status == 400 else {})
     auth = ("demo-client", "wrong" if status == 401 else "not-a-secret")
     answer = sandbox.get("/oauth/token", params=parameters, auth=auth)

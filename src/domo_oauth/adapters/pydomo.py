@@ -25,7 +25,7 @@ except ModuleNotFoundError as error:
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Self, Unpack
+    from typing import Never, Self, Unpack
 
     from ._adapter import ProviderArgs
 
@@ -36,15 +36,15 @@ READ_TIMEOUT = 300.0
 
 
 class Domo(pydomo.Domo):  # type: ignore[misc] # pydomo has no types
-    """A ``pydomo.Domo`` that takes its tokens from a provider; see ``Adapter`` for what happens at a 401.
+    """A ``pydomo.Domo`` that takes its tokens from a provider; see ``Adapter`` for what happens after a 401.
 
     The methods and clients are those of pydomo. Calls raise a ``DomoOAuthError`` if no token can be obtained, a
-    ``requests.RequestException`` if the API does not answer, and a plain ``Exception`` with the text of the answer for
-    any status that pydomo does not expect. It does not repeat calls after such errors.
+    ``requests.RequestException`` if the API does not respond, and a plain ``Exception`` with the text of the response
+    for any status that pydomo does not expect. It does not retry calls after such errors.
 
     Args:
-        provider: Where the tokens come from. Its base URL takes the place of pydomo's ``api_host`` and ``use_https``,
-            its scopes that of ``scope``.
+        provider: Where the tokens come from; an attribute, too. Its base URL takes the place of pydomo's ``api_host``
+            and ``use_https``, its scopes that of ``scope``.
         request_timeout: Seconds to wait for a connection, and for each part of a response; None to wait forever.
         logger_name: The logger below ``pydomo`` that gets pydomo's messages.
         log_level: Level of that logger.
@@ -56,11 +56,18 @@ class Domo(pydomo.Domo):  # type: ignore[misc] # pydomo has no types
     def __init__(
         self,
         provider: TokenProvider,
-        *,
+        *others: Never,
         request_timeout: float | None = READ_TIMEOUT,
         logger_name: str | None = None,
         log_level: int | str | None = None,
     ) -> None:
+        if others or not isinstance(provider, TokenProvider):  # pyright: ignore[reportUnnecessaryIsInstance] -- untyped
+            del provider, others  # they may hold a secret, and tracebacks can show locals
+            raise ConfigurationError(
+                "Domo takes a TokenProvider. With a client id and its secret, write Domo.from_client(client_id, "
+                "client_secret); with credentials in the environment, Domo.from_env()."
+            )
+        self.provider = provider
         # pydomo's own __init__ requests a token. So this sets what it sets, and the tests compare the two.
         self.logger = logging.getLogger(f"pydomo.{logger_name}" if logger_name else "pydomo")
         if log_level:
@@ -75,18 +82,31 @@ class Domo(pydomo.Domo):  # type: ignore[misc] # pydomo has no types
         self.utilities = pydomo.UtilitiesClient(self.transport, self.logger)
 
     @classmethod
-    def from_env(cls, prefix: str = "DOMO_", **provider_args: Unpack[ProviderArgs]) -> Self:
+    def from_env(
+        cls,
+        prefix: str = "DOMO_",
+        *,
+        request_timeout: float | None = READ_TIMEOUT,
+        **provider_args: Unpack[ProviderArgs],
+    ) -> Self:
         """Use the credentials in ``DOMO_CLIENT_ID`` and ``DOMO_CLIENT_SECRET``; see ``TokenProvider.from_env``."""
-        return cls(TokenProvider.from_env(prefix, **provider_args))
+        return cls(TokenProvider.from_env(prefix, **provider_args), request_timeout=request_timeout)
 
     @classmethod
-    def from_client(cls, client_id: str, client_secret: str, **provider_args: Unpack[ProviderArgs]) -> Self:
+    def from_client(
+        cls,
+        client_id: str,
+        client_secret: str,
+        *,
+        request_timeout: float | None = READ_TIMEOUT,
+        **provider_args: Unpack[ProviderArgs],
+    ) -> Self:
         """Use a client id and its secret. For the other arguments see ``TokenProvider``."""
         try:
             provider = TokenProvider(ClientCredentials(client_id, client_secret), **provider_args)
         finally:
             del client_id, client_secret, provider_args  # tracebacks can show locals
-        return cls(provider)
+        return cls(provider, request_timeout=request_timeout)
 
 
 class _Transport(DomoAPITransport):  # type: ignore[misc] # pydomo has no types

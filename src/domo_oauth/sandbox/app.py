@@ -96,7 +96,7 @@ class _OwnOriginOnly:
         foreign = headers.get("Sec-Fetch-Site") in {"cross-site", "same-site"} and path != "/"
         if foreign or headers.get("Origin", f"http://{host}") != f"http://{host}":
             _LOG.info("refused: sent by a web page of another origin")
-            return PlainTextResponse("The sandbox takes no requests from web pages of other origins.\n", 403)
+            return PlainTextResponse("The sandbox does not accept requests from web pages of other origins.\n", 403)
         return None
 
 
@@ -110,7 +110,7 @@ class _Sandbox:
         self._reset()
 
     def _reset(self) -> None:
-        self._settings = evolve(self._initial)  # with its own copy of the DataSets
+        self._settings = evolve(self._initial)  # with its own copy of the datasets
         self._failures: dict[str, Iterator[Failure]] = {"token": iter(()), "api": iter(())}
         for failure in self._initial.failures:
             self._add(failure)
@@ -173,9 +173,7 @@ class _Sandbox:
                 case _:
                     raise HTTPException(404)
         except (ConfigurationError, ValueError, RecursionError, AttributeError, TypeError) as error:
-            problem = (
-                str(error) if isinstance(error, ConfigurationError) else "The body is not the JSON that this takes."
-            )
+            problem = str(error) if isinstance(error, ConfigurationError) else "The body is not the expected JSON."
             return self._respond(Answer(400, {"error": problem}), request, record=False)
         return self._respond(Answer(200, asdict(Stats(**self._counts))), request, record=False)
 
@@ -187,7 +185,7 @@ class _Sandbox:
         self._failures[failure.at] = chain(self._failures[failure.at], repeat(failure, failure.times))
 
     def _arrived(self, count: str, at: str) -> Failure | None:
-        """Count the request, and take its failure before anything else can run: n failures are n answers."""
+        """Count the request, and take its failure before anything else can run: n failures are n responses."""
         self._counts[count] += 1
         return next(self._failures[at], None)
 

@@ -41,7 +41,7 @@ _NOT_ACCEPTABLE = (
 
 
 def answer(request: Request, body: bytes, settings: Settings, issuer: TokenIssuer) -> Answer:
-    """The answer to a request below ``/v1/``: for a token (RFC 6750, section 2.1) with the scope ``data``."""
+    """The response to a request below ``/v1/``, which needs a token (RFC 6750, section 2.1) with the scope ``data``."""
     scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         exception = "com.domo.bedrock.service.exception.UnauthorizedException"
@@ -63,7 +63,7 @@ def answer(request: Request, body: bytes, settings: Settings, issuer: TokenIssue
 
 
 def _domo_error(status: int, reason: str, message: str, path: str) -> Answer:
-    """Domo's own shape, as a resource answered to a request without a token in 2018 (recorded); the toe is made up."""
+    """Domo's own shape, as an API returned it to a request without a token in 2018 (recorded), with a made-up toe."""
     toe = "SANDBOX000-00000-00000"
     return Answer(status, {"status": status, "statusReason": reason, "path": path, "message": message, "toe": toe})
 
@@ -91,12 +91,12 @@ def _datasets(  # noqa: C901, PLR0911 -- a case for each operation
                 return Answer(200, _page(datasets, query))
             case "POST", "all":
                 datasets.append(_changed(_new(), body))
-                return Answer(201, _without(datasets[-1], "data"))
+                return Answer(201, _shown(datasets[-1], "data"))
             case "GET", "one":
-                return Answer(200, _without(dataset, "data"))
+                return Answer(200, _shown(dataset, "data"))
             case "PUT", "one":
                 dataset.update(_changed(dataset, body))
-                return Answer(200, _without(dataset, "data"))
+                return Answer(200, _shown(dataset, "data"))
             case "DELETE", "one":
                 datasets.remove(dataset)
                 return Answer(204, "")
@@ -121,13 +121,15 @@ def _accepts(request: Request, media_type: str) -> bool:
 def _page(datasets: list[dict[str, Any]], query: Mapping[str, str]) -> list[dict[str, Any]]:
     offset, limit = query.get("offset", "0"), query.get("limit", "50")
     if not (offset.isdecimal() and limit.isdecimal()):
-        raise ValueError("limit and offset must be whole numbers, 0 or more")
+        raise ValueError(f"limit and offset must be whole numbers, 0 or more, not {limit} and {offset}")
     named = [each for each in datasets if query.get("nameLike", "").lower() in str(each.get("name", "")).lower()]
-    return [_without(each, "data", "schema") for each in named[int(offset) :][: int(limit)]]
+    return [_shown(each, "data", "schema") for each in named[int(offset) :][: int(limit)]]
 
 
-def _without(dataset: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {name: value for name, value in dataset.items() if name not in names}
+def _shown(dataset: dict[str, Any], *hidden: str) -> dict[str, Any]:
+    """The metadata, with the counts that a dataset of a test leaves out."""
+    counted = {"rows": sum(1 for _ in _rows(str(dataset.get("data", "")))), "columns": len(_columns(dataset))}
+    return counted | {name: value for name, value in dataset.items() if name not in hidden}
 
 
 def _new() -> dict[str, Any]:
@@ -136,7 +138,7 @@ def _new() -> dict[str, Any]:
 
 
 def _changed(dataset: dict[str, Any], body: bytes) -> dict[str, Any]:
-    """The DataSet with the name, description and schema of a JSON object."""
+    """The dataset with the name, description and schema of a JSON object."""
     try:
         sent = json.loads(body)
         changed = dataset | {name: sent[name] for name in ("name", "description", "schema") if name in sent}
@@ -158,7 +160,7 @@ def _exported(dataset: dict[str, Any], *, header: bool) -> str:
 
 
 def _imported(dataset: dict[str, Any], body: bytes, *, append: bool) -> dict[str, Any]:
-    """The DataSet with the rows of a CSV file without a header."""
+    """The dataset with the rows of a CSV file without a header."""
     new, columns = body.decode(), _columns(dataset)
     if new and not new.endswith("\n"):
         new += "\n"

@@ -67,7 +67,7 @@ class Sandbox:
         self._ask("POST", "reset")
 
     def revoke_tokens(self) -> None:
-        """Invalidate every token issued so far: the API answers them with 401.
+        """Invalidate every token issued so far: the API refuses them with 401.
 
         A provider that meets this twice in a row pauses for a second or more, and then calls get the 401;
         ``provider.reset()`` ends the pause.
@@ -113,7 +113,7 @@ class Sandbox:
 
     @property
     def delay(self) -> float:
-        """Seconds that the token endpoint waits before it answers; can be set."""
+        """Seconds that the token endpoint waits before it responds; can be set."""
         return cast("float", self._ask("GET", "settings")["delay"])
 
     @delay.setter
@@ -122,7 +122,7 @@ class Sandbox:
 
     @property
     def datasets(self) -> list[dict[str, Any]]:
-        """The DataSets of ``/v1/datasets``, each with its rows as CSV in ``data``; can be set. This is a copy."""
+        """The datasets of ``/v1/datasets``, each with its rows as CSV in ``data``; can be set. This is a copy."""
         return cast("list[dict[str, Any]]", self._ask("GET", "settings")["datasets"])
 
     @datasets.setter
@@ -158,7 +158,7 @@ def running(
         clients: The clients that it knows; :attr:`Sandbox.env` holds the first.
         port: The TCP port; 0 for any free one.
         lifetime: ``expires_in`` of its tokens, in seconds.
-        delay: Seconds that the token endpoint waits before it answers.
+        delay: Seconds that the token endpoint waits before it responds.
         allowed_hosts: Host names besides loopback that requests may name.
         quiet: Discard its log, which goes to stderr otherwise.
 

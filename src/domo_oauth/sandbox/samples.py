@@ -1,4 +1,4 @@
-"""The DataSets that a sandbox starts with."""
+"""The datasets that a sandbox starts with."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from domo_oauth.errors import ConfigurationError
 
 from .app import create_app
 from .process import Sandbox
+from .token_endpoint import TOKEN
 
 if TYPE_CHECKING:
     from .settings import Settings
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 _LOG = logging.getLogger("domo_oauth.sandbox")
-_GRACE_SECONDS = 1  # for answers under way when the sandbox stops
+_GRACE_SECONDS = 1  # for responses under way when the sandbox stops
 _STDIN = 0
 
 
@@ -39,7 +40,8 @@ def run(settings: Settings) -> None:
     _LOG.setLevel(logging.INFO)
     _LOG.propagate = False
     _LOG.handlers = [logging.StreamHandler(sys.stderr)]
-    check_exchange(Exchange("GET", "/"))  # loads what checks need before the first request
+    # Loads what checks need before the first request.
+    check_exchange(Exchange("GET", f"{TOKEN}?grant_type=client_credentials"))
     listener = serving.listen(settings.host, settings.port)
     _announce(serving.url_of(listener), settings)
     serving.run(serving.server(create_app(settings), grace=_GRACE_SECONDS), listener)
@@ -55,7 +57,7 @@ def _announce(url: str, settings: Settings) -> None:
     _LOG.info("Clients and their scopes: %s", known)
     _LOG.info("Reference page: %s/", url)
     _LOG.info("GET /_sandbox/{stats,requests,settings}, POST /_sandbox/{reset,revoke,fail,clients,settings}")
-    _LOG.info("Ctrl+C stops it.")
+    _LOG.info("'domo-oauth sandbox --help' has examples. Ctrl-C stops it.")
 
 
 def _stop_at_end_of_stdin() -> None:

@@ -43,7 +43,7 @@ def _must_be(what: str, test: Callable[[Any], bool]) -> Callable[[object, Attrib
 
 
 def _within(what: str, allowed: range) -> Callable[[object, Attribute[Any], Any], None]:
-    # By type() rather than isinstance(), as true is no number.
+    # By type() rather than isinstance(), as True is not a number.
     return _must_be(what, lambda value: type(value) is int and value in allowed)
 
 
@@ -76,7 +76,7 @@ def _sorted_scopes(names: object) -> tuple[str, ...]:
 
 @frozen(kw_only=True)
 class Client:
-    """A client that may ask the sandbox for tokens, and what its tokens say.
+    """A client that may request tokens from the sandbox, and what its tokens say.
 
     Attributes:
         client_id: The user name for HTTP Basic authentication.
@@ -117,7 +117,7 @@ DEMO_CLIENT = Client(
 
 @frozen(kw_only=True)
 class Failure:
-    """An answer that the next requests get instead of the usual one.
+    """A response that the next requests get instead of the usual one.
 
     Attributes:
         status: The HTTP status code, 200 to 599.
@@ -126,7 +126,7 @@ class Failure:
         headers: Headers to add or replace.
         retry_after: The value of a ``Retry-After`` header: whole seconds or an HTTP date (RFC 9110, section 10.2.3).
         body: Text is sent as it is, anything else as JSON. None stands for an error as Domo's servers word it.
-        delay: Seconds before the answer.
+        delay: Seconds before the response.
 
     Raises:
         ConfigurationError: A value is out of its range.
@@ -164,11 +164,11 @@ class Settings:
         port: The TCP port; 0 for any free one.
         lifetime: ``expires_in`` of its tokens, in seconds: 0 to 2**63 - 1. A token of 0 seconds has expired when it
             arrives. Domo's own tokens say 3599.
-        delay: Seconds that the token endpoint waits before it answers.
+        delay: Seconds that the token endpoint waits before it responds.
         allowed_hosts: Host names besides loopback that requests may name, such as that of a container or a proxy.
-        failures: Answers for the first requests.
+        failures: Responses to the first requests.
         datasets: What ``/v1/datasets`` serves, with the fields of Domo's API; ``data`` holds the rows as CSV without a
-            header.
+            header. ``rows`` and ``columns`` are counted if they are missing.
 
     Raises:
         ConfigurationError: A value is out of its range.
@@ -206,12 +206,12 @@ class Settings:
 
 @frozen(kw_only=True)
 class RecordedRequest:
-    """A request that a sandbox answered, without secrets.
+    """A request that a sandbox served, without secrets.
 
     Attributes:
         method: Such as ``GET``.
         path: Without the query, as it was sent.
-        status: The status of the answer.
+        status: The status of the response.
         outcome: The count in :class:`Stats` that it added to; empty for none.
         client_id: The client, if it proved who it is by its secret or a valid token; else empty.
         scope: The scopes of the token that was issued or used, separated by spaces; else empty.
@@ -233,16 +233,16 @@ class Stats:
         token_requests: Requests to the token endpoint. Each but OPTIONS also adds to one of the next six, or to
             ``failed``.
         tokens_issued: 200 with a token.
-        invalid_client: 401, wrong or no credentials, another ``client_id`` than theirs, or a grant that is not theirs.
+        invalid_client: 401, wrong or no credentials, another ``client_id``, or a grant that the client may not use.
         invalid_request: 400, no grant type.
         unsupported_grant_type: 400, another grant type.
         invalid_scope: 400, a malformed scope or one that the client does not have.
         method_not_allowed: 405.
-        outside_contract: Token requests that the contract does not describe, whatever the answer.
+        outside_contract: Token requests that the contract does not describe, whatever the response.
         resource_requests: Requests to the API, below ``/v1/``.
         invalid_token: 401, no token or an invalid one.
         insufficient_scope: 403.
-        failed: Answers to the token endpoint and the API that failed on demand.
+        failed: Requests to the token endpoint and the API that failed on demand.
     """
 
     token_requests: int = 0

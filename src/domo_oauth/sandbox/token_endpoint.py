@@ -1,4 +1,4 @@
-"""What the token endpoint answers: what Spring Security OAuth 2.3 answers (observed), in the same order of checks.
+"""How the token endpoint responds: as Spring Security OAuth 2.3 does (observed), with the checks in the same order.
 
 `make test-reference` sends the same requests to both, and names what still differs.
 """
@@ -27,7 +27,7 @@ __all__ = ["TOKEN", "Answer", "container_error", "token"]
 
 TOKEN = "/oauth/token"  # noqa: S105 -- a path
 _FORM = "application/x-www-form-urlencoded"
-# Of answers that do not come from the token endpoint itself, but from the framework around it.
+# Of responses that do not come from the token endpoint itself, but from the framework around it.
 _UNCACHED = {"Cache-Control": "no-cache, no-store, max-age=0, must-revalidate", "Expires": "0"}
 # Grants that the framework knows, but the sandbox's clients may not use.
 _OTHER_GRANTS = {
@@ -39,7 +39,7 @@ _OTHER_GRANTS = {
 
 @frozen
 class Answer:
-    """An answer without the headers common to all. A body that is text is sent as it is, any other as JSON."""
+    """A response without the headers common to all. A body that is text is sent as it is, any other as JSON."""
 
     status: int
     body: object = field(repr=False)  # may hold a token
@@ -69,9 +69,9 @@ def container_error(
 
 
 def token(request: Request, body: bytes, settings: Settings, issuer: TokenIssuer) -> Answer:
-    """The token endpoint's answer to a request."""
+    """The token endpoint's response to a request."""
     client = _authenticate(request.headers.get("Authorization", ""), settings)
-    if client is None:  # the same answer whatever is wrong
+    if client is None:  # the same response whatever is wrong
         challenge = {"WWW-Authenticate": 'Basic realm="oauth2/client"'}
         return container_error(401, TOKEN, "", challenge, "invalid_client")
     if request.method == "OPTIONS":

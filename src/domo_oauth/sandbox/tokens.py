@@ -38,7 +38,7 @@ class TokenIssuer:
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
     def issue(self, client: Client, scopes: Sequence[str], lifetime: int) -> dict[str, object]:
-        """The body of a successful answer (RFC 6749, section 5.1), with a new token."""
+        """The body of a successful response (RFC 6749, section 5.1), with a new token."""
         now = self._now()
         user = {"customer": client.customer, "env": "sandbox", "role": client.role, "userId": client.user_id}
         claims = {
@@ -46,7 +46,7 @@ class TokenIssuer:
             "client_id": client.client_id,
             "scope": list(scopes),
             "iat": int(now),
-            # Rounded up: the token lasts for all of the lifetime that the answer promises.
+            # Rounded up: the token lasts for all of the lifetime that the response promises.
             "exp": math.ceil(now + lifetime) if lifetime else int(now),
             "jti": str(uuid.uuid4()),
         }
