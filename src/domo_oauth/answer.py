@@ -1,4 +1,4 @@
-"""What an answer of the token endpoint means: a Token, or the error that says what to do."""
+"""What a response of the token endpoint means: a Token, or an error that says what to do."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _CENTURY = 100 * 365 * 86400  # seconds; a longer lifetime may end beyond the ca
 
 @frozen
 class Sent:
-    """The request that an answer belongs to."""
+    """The request that a response belongs to."""
 
     url: str
     credentials: ClientCredentials
@@ -65,13 +65,13 @@ def read_answer(response: Response[Any], sent: Sent) -> Token | errors.TokenRequ
 
 
 def broken_answer(status: int | None, reason: str, sent: Sent, content: bytes = b"") -> errors.UnexpectedResponseError:
-    """The error for an answer that breaks the contract, whatever its status says."""
+    """The error for a response that breaks the contract, whatever its status."""
     title = _html_title(content, sent)
     page = f" It is a page titled {title!r}." if title else ""
-    answered = "gave a broken answer" if status is None else f"answered {_status(status)} with a broken answer"
+    at = "" if status is None else f" ({_status(status)})"
     return errors.UnexpectedResponseError(
-        f"GET {sent.url} {answered}: {sent.clean(reason)}.{page} Something other than Domo may have answered "
-        "(a proxy, a sign-in page, an allow list), or Domo has changed its answers: open the URL from this machine, "
+        f"GET {sent.url} returned an invalid response{at}: {sent.clean(reason)}.{page} Something other than Domo may "
+        "have responded (a proxy, a sign-in page, an allow list), or Domo has changed: open the URL from this machine, "
         "and look for a newer version of this package.",
         status=status,
         description=title,
@@ -91,10 +91,10 @@ def _error(status: int, headers: Mapping[str, str], content: bytes, sent: Sent) 
         toe = sent.clean(unchecked, unchecked)
     kind, advice = _diagnosis(status, text, retry_after, sent)
     retryable, said = status in _RETRYABLE, (description or error or "").rstrip(".")
-    if said == responses.get(status):  # _status() says it already
+    if said == responses.get(status):  # _status() includes it
         said = ""
-    again = "Repeat the request after a pause." if retryable else "Repeating the request does not help."
-    message = f"GET {sent.url} answered {_status(status)}{said and f': {said}'}. {advice} {again}"
+    again = "Retry after a pause." if retryable else "Retrying does not help."
+    message = f"GET {sent.url} returned {_status(status)}{said and f': {said}'}. {advice} {again}"
     if toe:
         at = f", at {timestamp.isoformat()}" if timestamp else ""
         message += f" Domo's support finds this request by its toe: {toe}{at}."
@@ -124,13 +124,13 @@ def _diagnosis(
             return errors.InvalidScopeError, _about_scopes(text, sent)
         case _, "unauthorized_client":
             return errors.InvalidClientError, (
-                f"Domo does not let the client ({client_id}) use the client credentials grant: look at it in Domo's "
-                "developer portal."
+                f"Domo does not let the client ({client_id}) use the client credentials grant: check its settings in "
+                "Domo's developer portal."
             )
         case (401, _) | (_, "invalid_client"):
             return errors.InvalidClientError, (
                 f"Domo does not accept the client id ({client_id}) and its secret: one of them is wrong, or the client "
-                "was deleted. Compare both with Domo's developer portal."
+                "was deleted. Compare both with Domo's developer portal, https://developer.domo.com."
             )
         case 429, _:
             wait = "a while" if retry_after is None else f"{retry_after:g} s"
@@ -148,9 +148,9 @@ def _diagnosis(
         case 400, _:
             return errors.TokenRequestError, _about_the_request(text)
         case _:
-            what = "The contract does not know this status. Something other than Domo may have answered"
+            what = "The contract does not have this status. Something other than Domo may have responded"
             if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-                what = "It redirects, and no redirect is followed with a client secret"
+                what = "It is a redirect, and no redirect is followed with a client secret"
             return errors.UnexpectedResponseError, (
                 f"{what}: check the base URL (DOMO_API_URL), and whether a proxy or sign-in page stands in between."
             )
@@ -164,15 +164,15 @@ def _about_scopes(text: Callable[..., str | None], sent: Sent) -> str:
     asked, scope = " ".join(sent.scopes or ()) or "all scopes of the client", text("scope")
     has = f" The client has: {scope}." if scope else ""
     advice = "Ask for fewer scopes, or add the missing one to the client in Domo's developer portal."
-    return f"Asked for: {asked}.{has} {advice}"
+    return f"Requested: {asked}.{has} {advice}"
 
 
 def _about_the_request(text: Callable[..., str | None]) -> str:
     """What to do about a 400 with another error, or without any."""
     if text("error", "error_description", "message", "statusReason") is None:
         return (
-            "The token endpoint does not answer in this form. A web server does if a request is too large: shorten the "
-            "scopes, or the headers in httpx_args. A proxy may also refuse the request."
+            "This is not how the token endpoint responds, but how a web server does if a request is too large: shorten "
+            "the scopes, or the headers in httpx_args. A proxy may also refuse the request."
         )
     return (
         "Domo did not understand the request. Either Domo has changed the endpoint, or this package is at fault: look "

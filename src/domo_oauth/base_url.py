@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from ipaddress import ip_address  # which urllib.parse imports anyway
 from urllib.parse import urlsplit
 
 from .errors import ConfigurationError, require
@@ -36,12 +37,8 @@ def resolve_base_url(base_url: str | None = None) -> str:
 
 def is_loopback(host: str) -> bool:
     """Whether a host in a URL is this machine, without a DNS lookup."""
-    if host in {"localhost", "127.0.0.1", "::1"}:
-        return True
-    from ipaddress import ip_address  # slow to import, and seldom needed
-
     try:
-        return ip_address(host).is_loopback
+        return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
 

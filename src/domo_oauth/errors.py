@@ -32,7 +32,7 @@ class ConfigurationError(DomoOAuthError):
 
 
 class TransportError(DomoOAuthError):
-    """No answer came in time: connecting or TLS failed, or the wait timed out."""
+    """There was no response in time: connecting or TLS failed, or the wait timed out."""
 
     def __init__(self, message: str, *, retryable: bool = True) -> None:
         super().__init__(message)
@@ -40,11 +40,11 @@ class TransportError(DomoOAuthError):
 
 
 class TokenRequestError(DomoOAuthError):
-    """The endpoint answered without granting a token (RFC 6749, section 5.2).
+    """The endpoint responded, but granted no token (RFC 6749, section 5.2).
 
     Attributes:
         status: The HTTP status code; None if it is not known.
-        error: The error code of RFC 6749, such as ``invalid_scope``, or what the answer has in its place.
+        error: The error code of RFC 6749, such as ``invalid_scope``, or what the response has in its place.
         description: What the server says went wrong.
         toe: Domo's "thread of execution", the id that Domo's support asks for.
         timestamp: When the error occurred, by the server's clock.
@@ -91,12 +91,12 @@ class ServerError(TokenRequestError):
 
 
 class UnexpectedResponseError(TokenRequestError):
-    """An answer that breaks the contract: it is not Domo's, it was cut off, or Domo has changed something."""
+    """A response that breaks the contract: it is not Domo's, it was cut off, or Domo has changed something."""
 
 
 SHARED_REFUSALS = (InvalidClientError, InvalidScopeError, RateLimitedError, ServerError)
-"""Answers that every process would get, so other processes need not ask. Connection errors, and a 403 from an allow
-list, may concern one machine only."""
+"""Errors that every process would get, so other processes need not send a request. Connection errors, and a 403 from an
+allow list, may concern one machine only."""
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:

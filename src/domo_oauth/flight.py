@@ -1,4 +1,4 @@
-"""Single flight: one background thread does the work, and all who ask meanwhile wait for it.
+"""Single flight: one background thread does the work, and all who need its outcome wait for it.
 
 There is no lock, so no interrupt can leave one locked. The outcome is set once, then every waiter is woken. A waiter
 first registers and then looks for the outcome, so it cannot miss it. Cancellation, Ctrl-C and signal handlers reach the
@@ -38,7 +38,7 @@ class Flight(Generic[_T]):
     def __init__(self, work: Callable[[Flight[_T]], _T | DomoOAuthError], clock: Clock) -> None:
         self.outcome: _T | DomoOAuthError | None = None
         self.began = clock.monotonic()
-        self.note = "the request has not begun"  # why it takes long, for the error of a caller whose time is up
+        self.note = "the request has not begun"  # why it takes so long, for the error of a caller whose time is up
         self._clock, self._work, self._started = clock, [work], False
         self._wakers: set[Callable[[object], object]] = set()
 
@@ -68,7 +68,7 @@ class Flight(Generic[_T]):
         entered = _current.set(self)
         try:
             outcome = work(self)
-        except BaseException as error:  # noqa: BLE001 -- foreign code runs in there, and callers wait
+        except BaseException as error:  # noqa: BLE001 -- third-party code runs in there, and callers wait
             outcome = as_ours(error)
         _current.reset(entered)
         self.outcome = outcome
@@ -112,7 +112,7 @@ class Flight(Generic[_T]):
         if outcome is None:
             raise TransportError(
                 f"No token within {budget.seconds:g} s: {self.note}. The request goes on in the background: try again, "
-                "or wait longer with timeout=seconds."
+                "or allow more time with timeout=seconds."
             )
         if isinstance(outcome, DomoOAuthError):
             raise copy.copy(outcome)
@@ -122,7 +122,7 @@ class Flight(Generic[_T]):
 def as_ours(error: BaseException, what: str = "The token request") -> DomoOAuthError:
     """One of our errors, without frames, in place of any error of what failed.
 
-    It names the type and place of a foreign error, not its text, which may hold a secret.
+    It names the type and place of a third-party error, not its text, which may hold a secret.
     """
     if isinstance(error, DomoOAuthError):
         return copy.copy(error)
@@ -137,7 +137,7 @@ def as_ours(error: BaseException, what: str = "The token request") -> DomoOAuthE
 
 
 def _event_of_this_loop() -> tuple[Callable[[object], object], Callable[[float], Awaitable[object]]]:
-    """Two functions: one wakes this task from any thread, the other waits for that, at most ``seconds`` seconds."""
+    """Two functions: one wakes this task from any thread, the other waits for that for at most ``seconds`` seconds."""
     lowlevel: Any = getattr(sys.modules.get("trio"), "lowlevel", None)  # another thread may be importing trio
     if lowlevel is not None and lowlevel.in_trio_task():
         import trio

@@ -41,7 +41,7 @@ def domo_sandbox(
     and the command. Without the extra ``file``, DOMO_STORE is ``none``.
 
     ``.url``, ``.client_id``, ``.client_secret`` and ``.env`` lead to it. ``.stats()`` and ``.requests`` show what it
-    was asked. ``.fail_next(503, times=2)`` makes it fail, ``.revoke_tokens()`` invalidates its tokens,
+    received. ``.fail_next(503, times=2)`` makes it fail, ``.revoke_tokens()`` invalidates its tokens,
     ``.add_client(...)`` adds a client, and ``.lifetime``, ``.delay`` and ``.datasets`` can be set. See
     :class:`domo_oauth.sandbox.Sandbox`. Its methods work in asynchronous tests, too.
     """

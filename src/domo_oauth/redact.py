@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .credentials import ClientCredentials
 
-_LONGEST_SHOWN = 300  # characters of foreign text in a message
+_LONGEST_SHOWN = 300  # characters of untrusted text in a message
 _LONGEST_READ = 4096  # characters that are searched; a megabyte would take seconds
 _SUSPICIOUS = re.compile(r"(?<!\S)(?=\S*[\d%&\\])\S{16,}")  # not ordinary words and punctuation
 _HIDDEN = "\0"  # stands for each hidden character, until they are counted
@@ -25,7 +25,7 @@ _SHORTEST = 4  # characters; shorter encodings say nothing about a secret
 
 
 def clean(text: str, credentials: ClientCredentials, shown: tuple[str, ...] = ()) -> str:
-    """Return foreign text as one short line without secrets.
+    """Return untrusted text as one short line without secrets.
 
     Args:
         text: What somebody else wrote.
@@ -63,7 +63,7 @@ def encoded_forms(secret: str) -> Iterator[str]:
         plain.add(content.hex())
     yield from (re.escape(form) for form in sorted(plain, key=len, reverse=True))
     # Base64 takes three bytes at a time, so it depends on where the secret begins. The first and last characters of the
-    # encoding may depend on what is next to the secret, too: the pattern takes them along.
+    # encoding may depend on what is next to the secret, too: the pattern includes them.
     for before in range(3):
         encoded = base64.b64encode(bytes(before) + content).decode()
         core = encoded.rstrip("=")[(0, 2, 3)[before] : -1 if encoded.endswith("=") else None]

@@ -61,8 +61,8 @@ def request_token(
 
     Raises:
         ConfigurationError: Nothing was sent, because an argument is invalid.
-        TransportError: No answer came, or not in time.
-        TokenRequestError: The endpoint answered without granting a token; its subclasses are the common cases.
+        TransportError: There was no response, or not in time.
+        TokenRequestError: The endpoint responded, but granted no token; its subclasses are the common cases.
     """
     try:
         flight = _flight(credentials, scopes, base_url, httpx_args)
@@ -99,7 +99,7 @@ def _flight(
         del credentials, base_url, httpx_args  # see request_token
 
     def work(flight: Flight[Token]) -> Token:
-        flight.note = f"GET {request.url} has not been answered"
+        flight.note = f"GET {request.url} has had no response"
         return request.send(Budget(timing.FETCH_SECONDS, _CLOCK.monotonic))
 
     return Flight(work, _CLOCK)
@@ -179,7 +179,7 @@ def _httpx_args(url: str, given: Mapping[str, Any], budget: Budget) -> dict[str,
 
 
 class _Kept(httpx.BaseTransport):
-    """A transport of the caller's, which is used and not closed."""
+    """A caller's transport, which is used but not closed."""
 
     def __init__(self, transport: httpx.BaseTransport) -> None:
         self.handle_request = transport.handle_request  # type: ignore[method-assign]
@@ -190,7 +190,7 @@ class _Bounds:
 
     An httpx event hook for requests. httpcore's `trace` extension reports each new connection. Connecting, the TLS
     handshake, and each read and write then get at most the time that is left. Nothing bounds a DNS lookup, nor the
-    number of a host's addresses, each of which may take the time-out for connections.
+    number of a host's addresses, each of which may take the connect timeout.
     """
 
     def __init__(self, budget: Budget) -> None:
@@ -227,7 +227,7 @@ class _Bounds:
     def _seconds(self, timeout: float | None) -> float:
         seconds = self._budget.slice(timing.FETCH_SECONDS if timeout is None else timeout)
         if seconds <= 0:
-            raise httpx.ReadTimeout(f"no complete answer within {timing.FETCH_SECONDS:g} s")
+            raise httpx.ReadTimeout(f"no complete response within {timing.FETCH_SECONDS:g} s")
         return seconds
 
 
@@ -249,19 +249,19 @@ def _failure(error: httpx.HTTPError, sent: Sent) -> DomoOAuthError:
                 "listening"
             )
         case httpx.ProxyError():
-            retryable = "407" not in text  # wrong credentials, repeated, may lock an account
+            retryable = "407" not in text  # retrying with wrong credentials may lock an account
             what, advice = "the proxy refused", "Check HTTPS_PROXY or httpx_args={'proxy': ...}, and its credentials"
         case httpx.ConnectTimeout():
             what = "no connection in time"
             advice = "Check the network, the firewall and the proxy; httpx_args={'timeout': seconds} allows more time"
         case httpx.TimeoutException():
-            what = "no complete answer in time"
+            what = "no complete response in time"
             advice = "Domo or the network is slow: try again; httpx_args={'timeout': seconds} allows more for each read"
         case httpx.ConnectError():
             what, advice = "no connection", "Check the host name (DOMO_API_URL), the network, DNS, firewall and proxy"
         case _:
             what, advice = "the connection was lost", "This happens once in a while: try again"
-    return TransportError(f"GET {sent.url} had no answer: {what} ({text}). {advice}.", retryable=retryable)
+    return TransportError(f"GET {sent.url} failed: {what} ({text}). {advice}.", retryable=retryable)
 
 
 def _text(error: Exception, sent: Sent) -> str:

@@ -88,7 +88,7 @@ def _split(item: object) -> list[str]:
 def _unknown(name: str) -> str:
     import difflib
 
-    near = difflib.get_close_matches(name.lower(), list(Scope), n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name.lower(), list(Scope))
     meant = f" Did you mean '{near[0]}'?" if near else ""
     return (
         f"{name!r} is not a scope that the contract lists ({', '.join(Scope)}).{meant} "

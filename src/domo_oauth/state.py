@@ -1,4 +1,4 @@
-"""What equal providers share within a process: the token at hand, the last error, and the fetch under way.
+"""What equal providers share within a process: the current token, the last error, and the fetch under way.
 
 A child after a fork keeps the token, but not the flights, whose threads only its parent has.
 """
@@ -26,7 +26,7 @@ _MOST_SHARED = 1000  # tokens outlive their providers, as each run of a notebook
 
 @define(eq=False)
 class Held:
-    """A token at hand."""
+    """The current token."""
 
     token: Token
     clock: Clock

@@ -1,6 +1,6 @@
 """Every number about time, with its unit and reason, and the clock behind all waiting.
 
-The life of a token: asked -- fresh -- stale (used while a new one is fetched) -- spent (callers wait) -- expired.
+The life of a token: requested -- fresh -- stale (used while a new one is fetched) -- spent (callers wait) -- expired.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ NETWORK_TIMEOUT = 10.0  # for a connection and for each read and write, unless h
 FIRST_BACKOFF = 1.0  # between the first two attempts; doubled each time, and drawn at random from zero (full jitter)
 
 # An error.
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # callers get the error without a request; doubled with each error in a row
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # callers get the error without a request; doubled after each error in a row
 LONGEST_RETRY_AFTER = 300.0  # so that a server's mistake does not stop a job for a day
 REFUSALS_FORGOTTEN = 60.0  # if an API refuses a token sooner after the last pause, the next pause doubles
 
 # A store.
-STORE_LOOK = 1.0  # between two looks into a store during the pause after an error
-WORTH_TAKING = 1.0  # a token in a store must outlast the one at hand by this to be another one
+STORE_LOOK = 1.0  # between two reads of a store during the pause after an error
+WORTH_TAKING = 1.0  # a token in a store must outlast the current one by this to count as another one
 LOCK_TRY, LOCK_TRIES = 1.0, 10  # between tries to lock a store, it is read: it may have a token by now
 LOCK_WAIT = LOCK_TRY * LOCK_TRIES  # for another process that fetches, before fetching as well
 CLOCK_SKEW = 60.0  # the most by which clocks of machines that share a store differ
@@ -88,7 +88,7 @@ class Clock:
         sleep: ``sleep(seconds)`` waits for that long.
         random: A number from 0 to 1, without 1.
         start: Run a function on a new background thread; RuntimeError if there is none.
-        inbox: Make what a thread waits on: it has `put(item)` and `get(timeout=seconds)`, as `queue.SimpleQueue` does.
+        inbox: Make what a thread waits on. It has `put(item)` and `get(timeout=seconds)`, as `queue.SimpleQueue` does.
     """
 
     monotonic: Callable[[], float] = time.monotonic
@@ -102,10 +102,10 @@ class Clock:
 class Budget:
     """Seconds of running time. Time in which the process was frozen (SIGSTOP, a paused container) does not count.
 
-    Ask for a `slice`, wait no longer than that, and `spend`: time beyond the slice does not count.
+    Get a `slice`, wait no longer than that, and `spend`: time beyond the slice does not count.
 
     Raises:
-        ConfigurationError: The time-out is not a number of seconds; None stands for the default.
+        ConfigurationError: The timeout is not a number of seconds; None stands for the default.
     """
 
     __slots__ = ("_last", "_monotonic", "_slice", "began", "left", "seconds")

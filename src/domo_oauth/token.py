@@ -20,7 +20,7 @@ class Token:
         expires_in: Lifetime as granted, in seconds.
         expires_at: When it expires: an aware datetime in UTC, measured from just before the request was sent.
         token_type: ``bearer``, as the server wrote it.
-        scopes: What it may be used for: the scopes that the answer names, or else those that were requested.
+        scopes: What it may be used for: the scopes that the response names, or else those that were requested.
         customer: Name of the Domo instance.
         role: Role of the user that the client acts for, such as ``Admin``; not a closed list.
         user_id: Id of that user.

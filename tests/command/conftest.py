@@ -1,4 +1,4 @@
-"""Runs the command in this process, against a server that gives one answer."""
+"""Runs the command in this process, against a server that gives one response."""
 
 from __future__ import annotations
 

@@ -123,9 +123,16 @@ def test_a_file_without_a_secret(content, told, run, domo, secret_file):
     assert ended.err.startswith(f"domo-oauth: {told}")
 
 
+def test_a_huge_file_is_not_read_to_its_end(run, domo, secret_file):
+    os.truncate(secret_file, 2**40)
+    ended = run(["token", "--client-secret-file", secret_file])
+    assert (ended.status, domo.requests) == (2, [])
+    assert "control character" in ended.err
+
+
 def test_the_secret_may_come_from_a_pipe(run, domo):
     reading, writing = os.pipe()
-    os.write(writing, b" s3cret \n")
+    os.write(writing, b"\xef\xbb\xbf s3cret \n")  # with a byte order mark
     os.close(writing)
     os.fchmod(reading, 0o644)  # others cannot open it, whatever its mode
     stdin = os.dup(0)
@@ -187,7 +194,7 @@ def test_login_asks_checks_and_keeps_and_logout_removes(keyring, domo, run, monk
     assert (ended.status, ended.out) == (0, "Client id: ")
     assert ended.err == (
         "domo-oauth: Domo grants tokens for acme: data user.\n"
-        f"domo-oauth: The client can… is kept for {domo.url} in the keyring (a test's keyring).\n"
+        f"domo-oauth: Saved the client can… for {domo.url} in the keyring (a test's keyring).\n"
     )
     assert sent_to(domo) == ["canary-id:canary-secret"]
     kept = '{"client_id": "canary-id", "client_secret": "canary-secret"}'

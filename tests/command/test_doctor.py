@@ -19,7 +19,7 @@ import trustme
 from domo_oauth.stores.file import FileStore
 from tests.command.conftest import TOKEN, answer
 
-NETWORK = ["proxy", "DNS", "TCP", "request", "answer", "token", "store"]
+NETWORK = ["proxy", "DNS", "TCP", "request", "response", "token", "store"]
 Checks = dict[str, tuple[str, str]]
 
 
@@ -54,7 +54,7 @@ def test_all_is_well(run, domo, tmp_path):
         "ok   DNS          127.0.0.1 is 127.0.0.1",
         f"ok   TCP          connected to {domo.url.removeprefix('http://')}",
         "ok   request      sent",
-        "ok   answer       HTTP status 200",
+        "ok   response     HTTP status 200",
         "ok   token        for acme, scopes data user, 3599 s",
         f"ok   store        {tmp_path}/store can be locked, written and read",
     ]
@@ -69,19 +69,19 @@ def test_colors_only_on_terminals_that_allow_them(run, domo, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("reply", "answered", "told"),
+    ("reply", "response", "text"),
     [
-        (answer("401 Unauthorized"), ("ok", "HTTP status 401"), "answered 401 Unauthorized"),
-        (b"SSH-2.0-OpenSSH\r\n", ("fail", "RemoteProtocolError; see token"), "no answer"),
+        (answer("401 Unauthorized"), ("ok", "HTTP status 401"), "returned 401 Unauthorized"),
+        (b"SSH-2.0-OpenSSH\r\n", ("fail", "RemoteProtocolError; see token"), "the connection was lost"),
     ],
 )
-def test_an_answer_that_is_not_a_token(reply, answered, told, examine, domo):
+def test_a_response_that_is_not_a_token(reply, response, text, examine, domo):
     domo.answer = reply
     checks = examine()
     assert checks["request"] == ("ok", "sent")
-    assert checks["answer"] == answered
+    assert checks["response"] == response
     assert checks["token"][0] == "fail"
-    assert told in checks["token"][1]
+    assert text in checks["token"][1]
     assert checks["store"][0] == "ok"
 
 
@@ -93,7 +93,7 @@ def test_without_credentials_the_network_is_checked_all_the_same(examine, domo, 
     assert checks["environment"] == ("ok", "nothing set")
     assert checks["credentials"][0] == "fail"
     assert "domo-oauth login" in checks["credentials"][1]
-    assert checks["answer"] == ("ok", "HTTP status 401")
+    assert checks["response"] == ("ok", "HTTP status 401")
     assert checks["token"] == ("skip", "the endpoint refused a made-up client, as it should")
 
 
@@ -166,7 +166,7 @@ def test_a_proxy_that_refuses(examine):
     checks = examine("--base-url https://127.0.0.1:9", HTTPS_PROXY=proxy.address)
     proxy.close()
     assert list(checks)[5:] == [*NETWORK[:3], "tunnel", "token", "store"]
-    assert checks["tunnel"] == ("fail", "the proxy answered 407: check its user, password and rules")
+    assert checks["tunnel"] == ("fail", "the proxy returned 407: check its user, password and rules")
 
 
 def test_a_proxy_url_that_is_invalid(examine):
@@ -193,12 +193,12 @@ def test_the_keyring_is_named(examine):
 
 
 def test_a_store_that_does_not_work(examine, tmp_path, monkeypatch):
-    assert examine(DOMO_STORE="none")["store"] == ("skip", "none: every process asks Domo itself")
+    assert examine(DOMO_STORE="none")["store"] == ("skip", "none: every process requests its own token")
     (tmp_path / "file").touch()
     verdict, told = examine(DOMO_STORE=str(tmp_path / "file"))["store"]
     assert verdict == "fail"
-    assert told.endswith("or name another folder in DOMO_STORE. Until then every process asks Domo itself.")
+    assert told.endswith("or name another folder in DOMO_STORE. Until then, every process requests its own token.")
     monkeypatch.setattr(FileStore, "load", lambda self, name: None)
     assert examine()["store"] == ("fail", f"{tmp_path}/store cannot be locked, or loses entries")
     monkeypatch.setattr(FileStore, "load", lambda self, name: Path("canary-secret\n").read_text())
-    assert examine()["store"] == ("fail", "FileNotFoundError Until then every process asks Domo itself.")
+    assert examine()["store"] == ("fail", "FileNotFoundError Until then, every process requests its own token.")

@@ -79,7 +79,7 @@ def test_the_bare_environment_of_cron(domo, secret_file, tmp_path):
     assert list((tmp_path / ".cache" / "domo-oauth").iterdir())
     ended = sh(f"env -i HOME=/proc/nowhere PATH=/usr/bin:/bin {line}")  # cannot be written to
     assert ended.returncode == 0
-    assert ended.stderr.startswith("domo-oauth: Going on without the store FileStore(")
+    assert ended.stderr.startswith("domo-oauth: Continuing without the store FileStore(")
 
 
 @pytest.mark.slow

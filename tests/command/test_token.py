@@ -164,7 +164,7 @@ def test_a_token_that_replaces_a_stored_one_is_from_domo(run, domo, store):
 def test_a_refusal_another_process_received_is_reused(run, domo, store):
     unavailable = ServerError("unavailable", status=503, retryable=True)
     leave(store, domo.url, 20, refusal=Refusal(unavailable, 2.0, time.time() + 30))
-    told = "Domo has just refused another process, so it is not asked again yet:\ndomo-oauth: unavailable"
+    told = "Domo has just refused another process, so no request is sent yet:\ndomo-oauth: unavailable"
     assert run("token") == (4, "", f"domo-oauth: {told}\n")
     assert domo.requests == []
     assert run("forget").err.startswith("domo-oauth: Removed the entry of the client cana… for all its scopes in ")
@@ -177,8 +177,8 @@ def test_a_token_that_lasts_less_than_wanted_is_printed_with_a_warning(run, domo
         assert (ended.status, ended.out) == (0, f"{TOKEN}\n")
         assert ended.err.startswith("domo-oauth: This token is good for 359")
         assert ended.err.endswith(
-            " s, and --min-lifetime asks for 7200.5: Domo granted it for 3599 s. Ask for less, or each call makes a "
-            "request for a token.\n"
+            " s, and --min-lifetime asks for 7200.5: Domo granted it for 3599 s. Lower it, or each call requests "
+            "another token.\n"
         )
         assert len(domo.requests) == requests
 
@@ -187,8 +187,8 @@ def test_a_token_that_lasts_less_than_wanted_is_printed_with_a_warning(run, domo
     ("where", "status", "told"),
     [
         ("none", 0, ""),
-        ("FILE", 0, "Going on without the store FileStore("),
-        ("redis://user:canary-password@127.0.0.1:1/0", 0, "Going on without the store RedisStore('127.0.0.1:1/0'"),
+        ("FILE", 0, "Continuing without the store FileStore("),
+        ("redis://user:canary-password@127.0.0.1:1/0", 0, "Continuing without the store RedisStore('127.0.0.1:1/0'"),
         ("tokens", 2, "Invalid store. Give a folder"),
         ("http://user:canary-password@127.0.0.1", 2, "Invalid store. Give a folder"),
         ("redis://user:canary-password@no-redis", 2, "This store needs redis: pip install 'domo-oauth[redis]'"),
@@ -212,7 +212,7 @@ def test_the_home_folder_may_be_unknown(run, domo, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(Path, "expanduser", lambda path: (_ for _ in ()).throw(RuntimeError))
     told = "Your home folder is unknown. Set HOME, or name a folder in DOMO_STORE."
-    assert run("token") == (0, f"{TOKEN}\n", f"domo-oauth: Going on without a store: {told}\n")
+    assert run("token") == (0, f"{TOKEN}\n", f"domo-oauth: Continuing without a store: {told}\n")
 
 
 def test_forget_removes_the_token_of_one_set_of_scopes_or_all(run, domo, store):

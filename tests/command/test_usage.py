@@ -40,7 +40,7 @@ def test_the_help_lists_commands_environment_and_exit_statuses(option, run):
     assert set(COMMANDS) <= set(named)
     for name in ("DOMO_CLIENT_ID", "DOMO_CLIENT_SECRET_FILE", "DOMO_API_URL", "DOMO_STORE", "HTTPS_PROXY", "NO_COLOR"):
         assert name in ended.out
-    assert "\n    4  temporary: no answer (" in ended.out
+    assert "\n    4  temporary: no response (" in ended.out
     assert run("") == (2, "", ended.out)
 
 

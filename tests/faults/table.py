@@ -45,14 +45,14 @@ def granted(number: int = 0, **changes: Any) -> bytes:
 
 
 def answer(status: int, body: bytes = b"", *fields: str, length: int | None = None, alive: bool = False) -> bytes:
-    """An answer with its length, or another one."""
+    """A response with its length, or another one."""
     lines = [f"HTTP/1.1 {status} -", *(fields or (JSON,)), f"Content-Length: {len(body) if length is None else length}"]
     lines += [] if alive else ["Connection: close"]
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
 
 
 def head(status: int, *fields: str) -> bytes:
-    """The start of an answer without a length."""
+    """The start of a response without a length."""
     return "\r\n".join((f"HTTP/1.1 {status} -", *(fields or (JSON,)))).encode("latin-1") + b"\r\n\r\n"
 
 
@@ -211,7 +211,7 @@ class Row:
         requests: How many of its requests reach the endpoint; by default one for each try.
         text: A part of the message.
         has: Attributes of what ``request_token`` returns or raises.
-        timeout: The time-out of httpx that ends it, "connect" or "read".
+        timeout: The timeout of httpx that ends it, "connect" or "read".
         stretched: No read times out, so that only the limit of a fetch ends it.
         certificate: The name of the server's certificate; without one it speaks no TLS.
         place, scheme: See `Server`.
@@ -272,7 +272,7 @@ def distrusted(name: str, text: str) -> Row:
 
 def stretched(name: str, fault: Fault, once: type = TransportError, **more: Any) -> Row:
     """It goes on forever, and never so slowly that a read times out."""
-    text = "no complete answer in time" if once is TransportError else ""
+    text = "no complete response in time" if once is TransportError else ""
     return row(f"forever: {name}", fault, once, **{"stretched": True, "text": text, **more})
 
 
@@ -289,7 +289,7 @@ GZIP = head(200, JSON, "Content-Encoding: gzip") + bomb(0)
 HANDSHAKE, RECORD = b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc", b"\x17\x03\x03\x40\x00"
 """The start of a message of 16 KiB in a TLS handshake, and after it."""
 TOO_LARGE: dict[str, Any] = {"megabytes": 16.0, "text": "expected at most 1048576 bytes"}
-IN_VAIN: dict[str, Any] = {"timeout": "read", "text": "no complete answer in time"}
+IN_VAIN: dict[str, Any] = {"timeout": "read", "text": "no complete response in time"}
 IN_TLS: dict[str, Any] = {"scheme": "https", "requests": 0}
 BY_PROXY: dict[str, Any] = {"proxy": True, "certificate": "good", "scheme": "https", "requests": 0}
 
@@ -358,7 +358,7 @@ RETRIES = [
     row("503", say(answer(503)), ServerError, tries=TRIES),
     passing("503 once", say(answer(503)), ServerError),
     row("503, 502, 500", (*(say(answer(each)) for each in (503, 502, 500)), grant), ServerError, kept=Token, tries=4),
-    row("501", say(answer(501)), ServerError, text="Repeating the request does not help"),
+    row("501", say(answer(501)), ServerError, text="Retrying does not help"),
     row("429", too_many(), RateLimitedError, tries=TRIES, text="wait a while", has={"retry_after": None}),
     passing("429 for 7 s", too_many("Retry-After: 7"), RateLimitedError, slept=7.0, has={"retry_after": 7.0}),
     row("429 for 7 s, always", too_many("Retry-After: 7"), RateLimitedError, tries=TRIES, slept=21.0),
@@ -373,8 +373,8 @@ BETWEEN = [
         broken(f"{status} elsewhere", redirect(status, "ELSEWHERE/oauth/token"), text="no redirect is followed")
         for status in (301, 302, 303, 307, 308)
     ),
-    broken("302 in a loop", redirect(302, "HERE/oauth/token"), text="redirects"),
-    broken("302 from TLS to http", redirect(302, "ELSEWHERE/oauth/token"), certificate="good", text="redirects"),
+    broken("302 in a loop", redirect(302, "HERE/oauth/token"), text="no redirect is"),
+    broken("302 from TLS to http", redirect(302, "ELSEWHERE/oauth/token"), certificate="good", text="no redirect is"),
     no_answer("proxy: 407", say(answer(407, HTML)), **BY_PROXY, tries=1, text="the proxy refused (ProxyError: 407"),
     no_answer("proxy: 502", say(answer(502, HTML, PAGE)), **BY_PROXY, text="the proxy refused (ProxyError: 502"),
     no_answer("proxy: no answer", say_and_wait(b""), **BY_PROXY, **IN_VAIN),
@@ -406,7 +406,7 @@ STRETCHED = [
     stretched("proxy, a header line", through(with_tls(drip(NEVER, b"x"))), **BY_PROXY | {"requests": 1}),
 ]
 
-# What an answer says
+# What a response says
 
 TOE = "O6Q67O9N7H-U3ALR-NVA7L"
 MOMENT = datetime(2019, 2, 19, 14, 23, 3, 891000, UTC)
@@ -473,7 +473,7 @@ BROKEN = [
     ),
     broken("a page", say(answer(200, HTML, PAGE)), text="application/json"),
     broken("no media type", say(answer(200, granted(), "X: y")), text="application/json"),
-    broken("an empty body", say(answer(200)), text="answered 200 OK with a broken answer"),
+    broken("an empty body", say(answer(200)), text="returned an invalid response (200 OK)"),
     broken("a list", say(answer(200, b"[]")), text="object"),
     broken("100,000 nested brackets", say(answer(200, b"[" * 100_000)), text="JSON"),
     broken("a number of 5,000 digits", say(answer(200, b'{"expires_in": ' + b"9" * 5000 + b"}"))),
@@ -495,7 +495,7 @@ REFUSALS = [
         "Spring's 401",
         says(401, timestamp="2019-02-19T14:23:03.891+0000", error="Unauthorized"),
         InvalidClientError,
-        text="answered 401 Unauthorized. Domo does not accept",
+        text="returned 401 Unauthorized. Domo does not accept",
         has={"timestamp": MOMENT, "error": "Unauthorized"},
     ),
     row(
@@ -539,7 +539,7 @@ REFUSALS = [
         "invalid_scope",
         says(400, error="invalid_scope", scope="audit"),
         InvalidScopeError,
-        text="Asked for: data. The client has: audit.",
+        text="Requested: data. The client has: audit.",
     ),
     row(
         "a client without scopes",
@@ -553,7 +553,7 @@ REFUSALS = [
         "a phrase in the description",
         says(500, error="server_error", error_description="Internal Server Error"),
         ServerError,
-        text="answered 500 Internal Server Error. The fault",
+        text="returned 500 Internal Server Error. The fault",
     ),
     row(
         "no grant type",
@@ -582,7 +582,7 @@ REFUSALS = [
     ),
     row("503 with an error code", says(503, error="invalid_scope"), ServerError, has=PASSING),
     row("511 as a page", say(answer(511, HTML, PAGE)), ServerError, text="Sign in to the network"),
-    row("999", say(answer(999)), ServerError, text="answered 999."),
+    row("999", say(answer(999)), ServerError, text="returned 999."),
     row("an error cut short", say(answer(500, b'{"toe": "AB-CD')), ServerError, has={"toe": None}),
     row(
         "an error of nested brackets",
@@ -622,4 +622,4 @@ REFUSALS = [
 FAULTS = [*NETWORK, *BODIES, *RETRIES, *BETWEEN, *STRETCHED]
 """What networks, proxies and servers do."""
 ANSWERS = [*TOKENS, *BROKEN, *REFUSALS]
-"""What a complete answer says."""
+"""What a complete response says."""

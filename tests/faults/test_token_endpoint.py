@@ -16,11 +16,9 @@ from domo_oauth import Clock, DomoOAuthError, Token, TokenProvider, TransportErr
 from tests.fakes import GET, REQUEST, Time, ask
 from tests.wire import PATIENCE, Server
 
-from .conftest import nothing_left_behind, sockets, threads
+from .conftest import LIMIT, nothing_left_behind, sockets, threads
 from .table import ANSWERS, FAULTS, WAIT, Row, grant
 
-LIMIT = 0.5
-"""Seconds that a fetch may take, instead of 60, if a server stretches it."""
 QUICK = {
     *("an answer", "TLS", "certificate: expired", "nobody accepts", "no answer", "truncated, once", "503"),
     *("302 elsewhere", "proxy: connected", "proxy: 407", "a body that never ends, at once"),
@@ -72,7 +70,7 @@ def test_token_endpoint_faults_end_in_a_token_or_the_right_error(
     time = Time()
     if row.stretched:
         monkeypatch.setattr(timing, "FETCH_SECONDS", LIMIT)
-    with nothing_left_behind(), ExitStack() as stack:
+    with nothing_left_behind(measure), ExitStack() as stack:
         elsewhere = stack.enter_context(closing(Server(grant)))
         tls = certificates[row.certificate] if row.certificate else None
         options = {"tls": tls, "place": row.place, "scheme": row.scheme, "elsewhere": elsewhere.url}
@@ -99,7 +97,7 @@ def test_token_endpoint_faults_end_in_a_token_or_the_right_error(
         assert {name: getattr(got, name) for name in row.has} == row.has
     assert server.token_requests == requests
     assert elsewhere.connections == 0
-    assert measure.seconds < PATIENCE / 2
+    assert measure.seconds < PATIENCE  # the server ended no call
     assert measure.mebibytes < row.megabytes
 
     if isinstance(got, DomoOAuthError):
@@ -114,7 +112,7 @@ def test_token_endpoint_faults_end_in_a_token_or_the_right_error(
     assert not [each for each in server.requests if each.startswith(b"CONNECT ") and b"authorization:" in each.lower()]
 
 
-def test_a_name_server_that_does_not_answer_holds_up_no_caller(credentials, monkeypatch):
+def test_a_dns_server_that_hangs_holds_up_no_caller(credentials, monkeypatch):
     """Nothing can end a look-up. Callers leave in time all the same, and two threads at most wait for it."""
     answers, time = threading.Event(), Time()
 

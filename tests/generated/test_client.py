@@ -72,7 +72,7 @@ def server(wire):
 
 @pytest.fixture(params=WAYS)
 def get(request, server):
-    """Get an answer from the server, in each way."""
+    """Get a response from the server, in each way."""
 
     def get(answer=None, **args):
         server.answer = answer or server.answer
@@ -182,7 +182,7 @@ def but(**changes):
 
 
 BROKEN = {
-    # what is wrong: the answer, the field at fault, the reason
+    # what is wrong: the response, the field at fault, the reason
     "HTML": (http(200, "<html>CANARY</html>", media_type="text/html"), None, "expected media type application/json"),
     "empty": (http(200), None, "expected JSON"),
     "100,000 brackets": (http(200, "[" * 100_000), None, "expected JSON"),
@@ -226,7 +226,7 @@ ERRORS = {
 
 
 @pytest.mark.parametrize(("answer", "is_read"), ERRORS.values(), ids=ERRORS)
-def test_any_other_answer_keeps_its_status_and_raises_nothing(get, server, answer, is_read):
+def test_any_other_response_keeps_its_status_and_raises_nothing(get, server, answer, is_read):
     response = get(answer)
     assert response.status_code == int(answer[9:12])
     assert response.parsed == (TokenError.from_dict(ERROR) if is_read else None)
@@ -250,7 +250,7 @@ NO_ANSWER = {
 
 
 @pytest.mark.parametrize("answer", NO_ANSWER.values(), ids=NO_ANSWER)
-def test_no_answer_is_an_error_of_httpx_without_the_password(get, answer, server):
+def test_no_response_is_an_error_of_httpx_without_the_password(get, answer, server):
     server.answer = answer
     with pytest.raises(httpx.RemoteProtocolError) as caught:
         get(answer)

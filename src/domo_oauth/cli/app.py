@@ -16,7 +16,7 @@ from .messages import tell
 
 _NAME = "domo-oauth"
 _COMPLETE = "_DOMO_OAUTH_COMPLETE"
-"""The variable by which the script of `domo-oauth completion` asks for completions."""
+"""The variable by which the script of `domo-oauth completion` requests completions."""
 _COMMANDS = {
     "token": "domo_oauth.cli.token:token",
     "exec": "domo_oauth.cli.exec:exec_",
@@ -40,8 +40,8 @@ Exit status:
   1  a check failed, or output could not be written
   2  wrong usage, or something is not set up; nothing was sent
   3  Domo refused the client, its scopes or the request, and would refuse it again
-  4  temporary: no answer (network, proxy, TLS, time-out), too many requests, or a fault at Domo
-  5  an answer that breaks the contract
+  4  temporary: no response (network, proxy, TLS, timeout), too many requests, or a fault at Domo
+  5  a response that breaks the contract
   130, 141  stopped by Ctrl-C, or by a closed pipe"""
 
 

@@ -1,4 +1,4 @@
-"""`domo-oauth doctor`: what works and what does not, from this machine's set-up to a token."""
+"""`domo-oauth doctor`: what works and what does not, from this machine's setup to a token."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ _VARIABLES = (
 )
 _COLORS = {"ok": "green", "fail": "red", "skip": "bright_black"}
 _NOBODY = ClientCredentials("domo-oauth-doctor", "not-a-secret")
-"""Without credentials, the request is sent with these, to check the network all the same."""
+"""Without credentials, the request is sent with these, so that the network is checked all the same."""
 _ENTRY = "0" * 32
 """The name of the store's entry that is tried; always the same, as stores may keep something of each name."""
-_STEPS = {"connect_tcp": "TCP", "start_tls": "TLS", "receive_response_headers": "answer"}
+_STEPS = {"connect_tcp": "TCP", "start_tls": "TLS", "receive_response_headers": "response"}
 """Events of httpcore, and the steps that fail with them."""
 
 
@@ -51,8 +51,8 @@ _STEPS = {"connect_tcp": "TCP", "start_tls": "TLS", "receive_response_headers": 
 def doctor(scope: tuple[str, ...], custom_scope: tuple[str, ...], *, as_json: bool, **client: Any) -> int:
     """Check step by step what works and what does not.
 
-    It requests one token, which it throws away; without a client id and secret, it asks for one with a made-up client,
-    to see that the endpoint answers. The exit status is 1 if anything fails. No line shows a secret.
+    It requests one token and throws it away. Without a client id and secret, it uses a made-up client, to see whether
+    the endpoint responds. The exit status is 1 if anything fails. No line shows a secret.
 
     \b
     Examples:
@@ -154,11 +154,11 @@ def _step(report: Report, event: list[str], info: dict[str, Any]) -> None:
         case ["receive_response_headers", "complete"]:
             status = info["return_value"][1]
             if not is_connect:
-                report("answer", "ok", f"HTTP status {status}")
+                report("response", "ok", f"HTTP status {status}")
             elif HTTPStatus(200) <= status < HTTPStatus(300):
                 report("tunnel", "ok", "opened by the proxy")
             else:
-                report("tunnel", "fail", f"the proxy answered {status}: check its user, password and rules")
+                report("tunnel", "fail", f"the proxy returned {status}: check its user, password and rules")
         case [name, "failed"] if name in _STEPS:
             unknown_host = isinstance(info["exception"].__cause__, socket.gaierror)
             step = "DNS" if unknown_host else _STEPS[name]
@@ -173,7 +173,7 @@ def _store(report: Report) -> None:
     try:
         store = chosen_store()
         if store is None:
-            report("store", "skip", "none: every process asks Domo itself")
+            report("store", "skip", "none: every process requests its own token")
             return
         with store.lock(_ENTRY) as locked:
             store.save(_ENTRY, content, 60.0)
@@ -181,7 +181,7 @@ def _store(report: Report) -> None:
             store.delete(_ENTRY)
     except Exception as error:  # noqa: BLE001 -- a store may raise anything
         text = str(error) if isinstance(error, DomoOAuthError) else type(error).__name__  # it may hold a password
-        report("store", "fail", f"{text} Until then every process asks Domo itself.")
+        report("store", "fail", f"{text} Until then, every process requests its own token.")
         return
     works = locked and kept == content
     text = "can be locked, written and read" if works else "cannot be locked, or loses entries"

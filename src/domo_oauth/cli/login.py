@@ -19,7 +19,7 @@ _SERVICE = "domo-oauth"
 
 
 @click.command
-@click.option("--no-check", is_flag=True, help="Do not ask Domo whether they are right.")
+@click.option("--no-check", is_flag=True, help="Do not try them with a token request first.")
 @client_options
 def login(client_id: str | None, client_secret_file: str | None, base_url: str, *, no_check: bool) -> None:
     """Keep a client id and secret in the system's keyring.
@@ -42,7 +42,7 @@ def login(client_id: str | None, client_secret_file: str | None, base_url: str, 
         tell(f"Domo grants tokens for {token.customer or 'an unknown customer'}: {' '.join(sorted(token.scopes))}.")
     fields = {"client_id": credentials.client_id, "client_secret": credentials.client_secret}
     _call("set_password", base_url, json.dumps(fields))
-    tell(f"The client {credentials.masked_client_id} is kept for {base_url} in the keyring ({name}).")
+    tell(f"Saved the client {credentials.masked_client_id} for {base_url} in the keyring ({name}).")
 
 
 @click.command
@@ -85,7 +85,7 @@ def _call(function: str, base_url: str, *args: str) -> Any:
 
     try:
         return getattr(keyring, function)(_SERVICE, base_url, *args)
-    except Exception as error:  # noqa: BLE001 -- foreign code
+    except Exception as error:  # noqa: BLE001 -- third-party code
         raise ConfigurationError(
             f"The system's keyring cannot be used ({type(error).__name__}): unlock it; or {ALTERNATIVES}."
         ) from None

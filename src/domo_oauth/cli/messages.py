@@ -9,7 +9,7 @@ from contextlib import suppress
 
 _OPTIONS = (
     (r", FileStore\(path\)", " in DOMO_STORE"),
-    (r" The request goes on in the background: try again, or wait longer with timeout=seconds\.", ""),
+    (r" The request goes on in the background: try again, or allow more time with timeout=seconds\.", ""),
     (r"(;|,? or) httpx_args=\{[^}]*\}( allows more( time)?( for each read)?)?|\bhttpx_args and ", ""),
     (r"\bmin_lifetime\b", "--min-lifetime"),
     (r"pass None if", "leave --scope out if"),

@@ -47,7 +47,7 @@ def _complete_scope(_ctx: click.Context, _parameter: click.Parameter, start: str
 _BASE_URL = "Where Domo's API is (default: DOMO_API_URL, or https://api.domo.com)."
 _FILE = "A file that holds the client secret; - is stdin (default: DOMO_CLIENT_SECRET, or DOMO_CLIENT_SECRET_FILE)."
 _SCOPE = f"What the token is for: {', '.join(Scope)}; can be repeated (default: all scopes of the client)."
-_LIFETIME = "Pass over a stored token that expires sooner (default: 300, or a fifth of its lifetime if less)."
+_LIFETIME = "Skip a stored token that expires sooner (default: 300, or a fifth of its lifetime if that is less)."
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 base_url_option = click.option("--base-url", metavar="URL", callback=_resolve, help=_BASE_URL)
@@ -60,7 +60,7 @@ client_options = _together(
 scope_options = _together(
     click.option("--scope", multiple=True, metavar="SCOPE", shell_complete=_complete_scope, help=_SCOPE),
     click.option(
-        "--custom-scope", multiple=True, metavar="SCOPE", help="A scope that Domo has and that list does not."
+        "--custom-scope", multiple=True, metavar="SCOPE", help="A scope that Domo has and that is not in that list."
     ),
 )
 token_options = _together(
@@ -90,7 +90,7 @@ def chosen_store() -> Store | None:
     try:
         return FileStore()
     except ConfigurationError as error:  # the home folder is unknown
-        tell(f"Going on without a store: {error}")
+        tell(f"Continuing without a store: {error}")
         return None
 
 

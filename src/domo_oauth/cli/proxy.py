@@ -30,7 +30,7 @@ _GRACE_SECONDS = 30  # for requests under way when the proxy stops; the default 
     epilog="""\b
     Examples:
       domo-oauth proxy --port 8766
-      curl -H "Authorization: Bearer $DOMO_PROXY_KEY" "$DOMO_PROXY_URL/v1/datasets"
+      echo "Authorization: Bearer $DOMO_PROXY_KEY" | curl -H @- "$DOMO_PROXY_URL/v1/datasets"
       domo-oauth proxy --socket ~/.domo/proxy.sock --read-only
       curl --unix-socket ~/.domo/proxy.sock http://domo/v1/datasets"""
 )
@@ -111,7 +111,7 @@ def _address(listen: str) -> tuple[str, int]:
 
 
 def _show_requests() -> None:
-    """Log a line for each request, and why there is no token. The command's own handler has no time, and less."""
+    """Log a line for each request, and why there is no token. The command's own handler shows less, and no time."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     for name, level in (("domo_oauth.proxy", logging.INFO), ("domo_oauth.provider", logging.WARNING)):

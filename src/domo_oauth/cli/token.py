@@ -63,7 +63,7 @@ def token(form: str, **options: Any) -> None:
       raw          the token alone
       json         all that is known about it
       header       a header field
-      env          a line for a shell to evaluate, which exports DOMO_ACCESS_TOKEN
+      env          a line for a shell to evaluate; it exports DOMO_ACCESS_TOKEN
       curl-config  a line for curl
 
     \b
@@ -154,7 +154,7 @@ def obtain(
         token = _get(provider, min_lifetime)
     except TokenRequestError:
         if not provider.stats().requests:
-            tell("Domo has just refused another process, so it is not asked again yet:")
+            tell("Domo has just refused another process, so no request is sent yet:")
         raise
     if not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", token.access_token):
         raise UnexpectedResponseError("The token has characters that a bearer token cannot have (RFC 6750, 2.1).")
@@ -163,7 +163,7 @@ def obtain(
     if min_lifetime is not None and left < min_lifetime:
         tell(
             f"This token is good for {int(left)} s, and --min-lifetime asks for {min_lifetime:.10g}: Domo granted it "
-            f"for {token.expires_in} s. Ask for less, or each call makes a request for a token."
+            f"for {token.expires_in} s. Lower it, or each call requests another token."
         )
     origin = f"the store {store_name(store)}" if store and stats.stored and not stats.refreshes else "Domo"
     return Obtained(token, origin, left, found)

@@ -23,9 +23,10 @@ __all__ = ["RedisStore"]
 T = TypeVar("T")
 
 _PROBLEMS = {
-    "TimeoutError": "did not answer in time: it hangs, is overloaded, or the network drops packets",
-    "AuthenticationError": "refused the user or password: compare them with the server's",
-    "NoPermissionError": "does not permit this user enough: the documentation of RedisStore has the ACL",
+    "TimeoutError": "did not respond in time: it hangs, is overloaded, does not speak TLS (with rediss://), or the "
+    "network drops packets",
+    "AuthenticationError": "refused the user or password, or wants one: compare the URL with the server's settings",
+    "NoPermissionError": "does not give this user enough rights: the documentation of RedisStore has the ACL",
     "OutOfMemoryError": "is full: see its maxmemory and maxmemory-policy",
     "ReadOnlyError": "is a replica: use the address of the primary, or wait until the failover is over",
     "BusyLoadingError": "is starting: it still loads its data",
@@ -40,8 +41,8 @@ class RedisStore:
     The constructor does no I/O. Threads, providers and the child after a fork can share a store. A store made from a
     URL can be pickled; the pickle holds the password.
 
-    A server that does not answer costs 1 s to connect, or 2 s for an answer. If it restarts, fails over or loses its
-    data, that costs a token request. The lock of a process that dies ends after 6 s.
+    A server that hangs costs at most 1 s to connect and 2 s for a reply. If it restarts, fails over or loses its data,
+    that costs a token request. The lock of a process that dies ends after 6 s.
 
     A user needs these rights, and `+select` for a database other than 0::
 
@@ -56,7 +57,7 @@ class RedisStore:
             options as in redis-py, such as `?ssl_ca_certs=/path/ca.pem` or `?socket_timeout=5` (seconds), or
             `valkey://` and `valkeys://`. For Sentinel and clusters, a client:
             `RedisStore(Sentinel([("host", 26379)], socket_timeout=1).master_for("main", socket_timeout=2))` or
-            `RedisStore(RedisCluster.from_url(...))`. A client has its own time-outs and retries: keep them short.
+            `RedisStore(RedisCluster.from_url(...))`. A client has its own timeouts and retries: keep them short.
         prefix: What the names of all keys begin with.
 
     Raises:
@@ -76,7 +77,7 @@ class RedisStore:
     def load(self, name: str) -> bytes | None:
         """See `Store.load`."""
         key, last = self._prefix + name, LARGEST_ENTRY  # GETRANGE: somebody may have put something huge there
-        # A client of the caller may decode answers, and sealed bytes are no text.
+        # The caller's own client may decode replies, and sealed bytes are not text.
         sealed = self._ask(lambda client: client.execute_command("GETRANGE", key, 0, last, NEVER_DECODE=True))
         return sealed if isinstance(sealed, bytes) and 0 < len(sealed) <= LARGEST_ENTRY else None
 
@@ -157,7 +158,7 @@ def _connect(url: object) -> Any:
     try:
         scheme, rest = cast("str", url).split("://", 1)
         scheme = scheme.lower().replace("valkey", "redis")  # redis-py does not know valkey://
-        # Every server speaks RESP 2, and redis-py makes no retries then, which would multiply the time-outs.
+        # Every server speaks RESP 2, and redis-py makes no retries then, which would multiply the timeouts.
         client: Any = cast("Any", Redis).from_url(f"{scheme}://{rest}", protocol=2, **times)
         client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)  # checks the options
     except Exception:  # noqa: BLE001 -- what redis-py says may show a password
