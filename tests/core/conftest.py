@@ -1,4 +1,4 @@
-"""A provider with a clock that the test moves and an endpoint that answers what the test says."""
+"""A provider with a clock that the test moves and an endpoint that returns what the test says."""
 
 from __future__ import annotations
 

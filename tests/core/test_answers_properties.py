@@ -1,4 +1,4 @@
-"""For any server answer or environment, the result is a token, a value, or one error that shows no secret."""
+"""For any server response or environment, the result is a token, a value, or one error that shows no secret."""
 
 from __future__ import annotations
 
@@ -74,12 +74,12 @@ bodies = st.binary() | st.one_of(granted, nearly_granted, refused, values).map(a
 @example(429, b"", "", [("Retry-After", "\x1c1")])
 @example(429, b"", "", [("Retry-After", "Wed, 1:9999999999999999999999999999999.9")])
 @example(401, b'{"timestamp":"2019-02-30T14:23:03.891+0000"}', "application/json", [])
-def test_any_answer_is_a_token_or_one_error(status, body, media_type, more):
+def test_any_response_is_a_token_or_one_error(status, body, media_type, more):
     check(ask(http(status, body, media_type, *more)))
 
 
 @given(granted, extra)
-def test_an_answer_within_the_contract_is_a_token_with_all_its_fields(fields, more):
+def test_a_response_within_the_contract_is_a_token_with_all_its_fields(fields, more):
     token = ask(http(200, as_json(more | fields)))
     check(token)
     assert (token.access_token, token.expires_in) == (fields["access_token"], fields["expires_in"])

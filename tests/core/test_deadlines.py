@@ -46,7 +46,7 @@ def test_a_late_caller_does_not_end_the_fetch(make, endpoint, time, get):
     with pytest.raises(TransportError):
         get(provider, 0)
     endpoint.wait_until_asked()
-    with pytest.raises(TransportError, match=r"0 s: GET https://api\.domo\.com/oauth/token has not been answered"):
+    with pytest.raises(TransportError, match=r"0 s: GET https://api\.domo\.com/oauth/token has had no response"):
         get(provider, 0)
     endpoint.open.set()
     assert get(provider).access_token == "canary-token-1"
@@ -57,7 +57,7 @@ def test_the_error_of_a_late_caller_says_how_the_last_attempt_failed(provider, e
     endpoint.answers = [unavailable()]
     time.on_wait = lambda seconds: (endpoint.asked.acquire(timeout=PATIENCE), time.advance(seconds))
     endpoint.always = lambda: endpoint.open.clear() or (endpoint.open.wait(PATIENCE) and endpoint.token(2))
-    with pytest.raises(TransportError, match=r"not been answered; the attempt before failed: GET .* answered 503"):
+    with pytest.raises(TransportError, match=r"had no response; the attempt before failed: GET .* returned 503"):
         provider.get_token(2)
 
 
@@ -87,6 +87,7 @@ def test_callers_that_gave_up_leave_nothing_behind(provider, endpoint, time):
     for _ in range(100):
         with pytest.raises(TransportError):
             provider.get_token(0)
+    endpoint.wait_until_asked()
     gc.collect()
     assert len(time.inboxes) == 0
     assert endpoint.requests == 1
@@ -103,7 +104,7 @@ def test_a_fetch_starts_no_attempt_after_60_seconds(provider, endpoint, time):
 
 
 def test_each_read_gets_the_time_that_is_left(make, time, wire):
-    """No read times out, and yet the answer never ends."""
+    """No read times out, and yet the response never ends."""
 
     def drip():
         while True:
@@ -111,12 +112,12 @@ def test_each_read_gets_the_time_that_is_left(make, time, wire):
             yield b"x"
 
     server = wire(b"HTTP/1.1 200 OK\r\nX: ", more=drip)
-    with pytest.raises(TransportError, match=r"no complete answer in time .*within 60 s"):
+    with pytest.raises(TransportError, match=r"no complete response in time .*within 60 s"):
         make(base_url=server.url, httpx_args={"timeout": 20}).get_token()
     assert len(server.requests) == 1
 
 
-def test_at_most_two_fetches_if_the_endpoint_never_answers(provider, endpoint, time, get):
+def test_at_most_two_fetches_if_the_endpoint_never_responds(provider, endpoint, time, get):
     endpoint.open.clear()
     for number in range(10):
         with pytest.raises(TransportError):

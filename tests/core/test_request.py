@@ -44,11 +44,11 @@ def test_without_scopes_there_is_no_scope_parameter(call, wire):
 @pytest.mark.parametrize(("scopes", "asked"), [(None, "all scopes of the client"), (["user", "data"], "data user")])
 def test_invalid_scope_names_the_scopes_that_were_requested(call, wire, scopes, asked):
     refusal = b'HTTP/1.1 400 -\r\nContent-Length: 25\r\n\r\n{"error":"invalid_scope"}'
-    with pytest.raises(InvalidScopeError, match=f"Asked for: {asked}. "):
+    with pytest.raises(InvalidScopeError, match=f"Requested: {asked}. "):
         call(wire(refusal).url, scopes)
 
 
-def test_no_redirect_is_followed_even_if_asked_for(call, wire):
+def test_no_redirect_is_followed_even_if_enabled(call, wire):
     target = wire(GRANTED)
     server = wire(f"HTTP/1.1 307 -\r\nContent-Length: 0\r\nLocation: {target.url}/oauth/token\r\n\r\n".encode())
     with pytest.raises(UnexpectedResponseError, match="no redirect is followed"):

@@ -30,7 +30,7 @@ provider = TokenProvider(credentials, base_url={url!r})
 
 
 class Slow:
-    """A server that answers after some seconds, or when `may_answer` is set."""
+    """A server that responds after some seconds, or when `may_answer` is set."""
 
     def __init__(self, wire, seconds=0.3):
         self.may_answer = threading.Event()
@@ -239,7 +239,7 @@ FROZEN = {
 
 @POSIX
 def test_a_process_that_was_frozen_within_a_fetch_gets_its_token(wire):
-    """Frozen for longer than its callers wait, while the answer comes."""
+    """Frozen for longer than its callers wait, while the response comes."""
     servers = [Slow(wire, PATIENCE) for _ in FROZEN]
     processes = [start(slow.wire.url, code) for slow, code in zip(servers, FROZEN.values(), strict=True)]
     for slow, process in zip(servers, processes, strict=True):

@@ -16,7 +16,7 @@ def urls():
 
 @pytest.fixture(scope="session")
 def url(urls):
-    """The URL of the server that fits Domo's answers best."""
+    """The URL of the server that fits Domo's responses best."""
     return urls[reference.MAIN.name]
 
 

@@ -44,13 +44,13 @@ def sandbox():
         return answers(sandbox.url, CASES + DETAILS)
 
 
-def test_the_recordings_are_what_the_servers_answer(observed):
+def test_the_recordings_are_what_the_servers_return(observed):
     files = har_files(observed)
     assert {path.name for path in RECORDINGS.glob("observed-*.har")} == set(files), "run make observe"
     assert [name for name, content in files.items() if not is_current(RECORDINGS / name, content)] == []
 
 
-def test_the_answers_keep_the_contract(observed, tmp_path):
+def test_the_responses_keep_the_contract(observed, tmp_path):
     for name, content in har_files(observed).items():
         (tmp_path / name).write_text(content, encoding="utf-8")
     out = io.StringIO()
@@ -69,7 +69,7 @@ def compared(exchange):
 
 
 @pytest.mark.parametrize("case", [name for name in NAMES if name not in DIFFERENCES])
-def test_the_sandbox_answers_like_the_reference_server(observed, sandbox, case):
+def test_the_sandbox_responds_like_the_reference_server(observed, sandbox, case):
     assert compared(sandbox[case]) == compared(observed[MAIN.name][case])
 
 
@@ -104,7 +104,7 @@ def outcome(exchange):
 
 
 def by_version(say, observed, case):
-    """What to say of the answer of the main server, and of others where it is something else."""
+    """What to say of the response of the main server, and of others where it is something else."""
     said = {server: say(observed[server.name][case]) for server in SERVERS if case in observed[server.name]}
     main = said[MAIN]
     others = [f"{server.framework}: {text}" for server, text in said.items() if text != main]

@@ -31,7 +31,7 @@ IN_ENGLISH = [  # server, credentials, scopes, error, a part of its message
         for server in [*SSO, SAS]
     ),
     *(
-        (server, KNOWN, ["data", "account"], errors.InvalidScopeError, "Asked for: account data.")
+        (server, KNOWN, ["data", "account"], errors.InvalidScopeError, "Requested: account data.")
         for server in [*SSO, SAS]
     ),
     *((server, KNOWN, ["account"], errors.InvalidScopeError, "The client has: data user.") for server in SSO),
@@ -69,7 +69,7 @@ def test_the_wrapper_explains_each_refusal(urls, server, who, scopes, kind, mess
 
 
 @pytest.mark.parametrize(
-    ("server", "message"), [(reference.MAIN, "405 Method Not Allowed"), (reference.SERVERS[-1], "It redirects")]
+    ("server", "message"), [(reference.MAIN, "405 Method Not Allowed"), (reference.SERVERS[-1], "It is a redirect")]
 )
 def test_a_server_that_takes_post_only(server, message):
     with reference.running(server, methods="POST") as url, pytest.raises(errors.UnexpectedResponseError, match=message):

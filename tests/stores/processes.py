@@ -41,7 +41,7 @@ def write(event, **details):
 def answered(response):
     if os.path.exists(pause):
         write("answered")
-        while os.path.exists(pause):  # until the test says so, or for ever
+        while os.path.exists(pause):  # until the test says so, or forever
             time.sleep(0.01)
 
 def run():
@@ -89,7 +89,7 @@ class Fleet:
 
 @contextmanager
 def fleet(number: int, where: str, pause: Path | str = "") -> Iterator[Fleet]:
-    """Start processes that use a store. As long as the file `pause` exists, nobody gets an answer."""
+    """Start processes that use a store. As long as the file `pause` exists, nobody gets a response."""
     command = [sys.executable, "-c", FLEET, str(number), where, str(pause)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as process:
         try:

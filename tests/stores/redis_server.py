@@ -19,7 +19,8 @@ from typing import Any, Self
 import pytest
 import redis
 
-SERVERS = [name for name in ("redis-server", "valkey-server") if shutil.which(name)]
+SERVERS = [name for name in (os.environ.get("REDIS_SERVER", ""), "redis-server", "valkey-server") if shutil.which(name)]
+"""The first one is used. `REDIS_SERVER=/path/valkey-server` tries another one."""
 PASSWORD = "canary-redis-5f10c8"
 READY = "Ready to accept connections"
 
@@ -56,7 +57,7 @@ class RedisServer:
     def start(self) -> str:
         """Return what the server says until it is ready, or ends."""
         command = [SERVERS[0], "--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder)]
-        command += ["--save", "", "--requirepass", PASSWORD]
+        command += ["--save", "", "--requirepass", PASSWORD, "--masterauth", PASSWORD]
         command += [option.replace("OTHER_PORT", str(self.port + 10_000)) for option in self.options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         log = ""
@@ -88,7 +89,7 @@ class RedisServer:
 
 
 class StandIn(socketserver.ThreadingTCPServer):
-    """For machines without Redis, and for answers that are hard to get from a real one."""
+    """For machines without Redis, and for responses that are hard to get from a real one."""
 
     daemon_threads = True
 
@@ -97,7 +98,7 @@ class StandIn(socketserver.ThreadingTCPServer):
         self.url = f"redis://127.0.0.1:{self.server_address[1]}"
         self.entries: dict[bytes, tuple[bytes, float]] = {}
         self.answers: dict[str, bytes] = {}
-        """What to answer to commands, in place of the right answer."""
+        """What to answer to commands, in place of the right response."""
 
     def answer(self, command: str, key: bytes, *words: bytes) -> bytes:
         if command in self.answers:

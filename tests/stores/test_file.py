@@ -215,6 +215,18 @@ def test_saving_removes_what_expired_a_minute_ago_and_nothing_else(saved, folder
     assert names(folder) == {f"{NAME}.lock", "notes.txt"}
 
 
+def test_what_a_killed_process_was_writing_is_removed_later(store, folder):
+    def save() -> None:
+        Path.replace = lambda *_: os._exit(0)
+        store.save(NAME, b"sealed", HOUR)
+
+    assert in_child(save) == 0
+    (left,) = folder.iterdir()
+    os.utime(left, (time.time() - 70.0,) * 2)
+    store.save(OTHER, b"sealed", HOUR)
+    assert names(folder) == {OTHER}
+
+
 def test_a_huge_file_is_replaced_without_being_read(saved, folder):
     with (folder / NAME).open("r+b") as file:
         file.truncate(2**40)

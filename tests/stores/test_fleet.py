@@ -66,7 +66,7 @@ def test_if_the_process_that_asks_is_killed_another_asks(where, endpoint, pause)
     with fleet(16, where, pause) as processes:
         processes.start()
         killed = processes.until("answered")["pid"]
-        os.kill(killed, signal.SIGKILL)  # it has the answer, and the lock
+        os.kill(killed, signal.SIGKILL)  # it has the response, and the lock
         pause.unlink()
         done = processes.done(15)
     assert len(endpoint.requests) == 2

@@ -49,7 +49,9 @@ def test_a_path_is_a_folder(where, path):
 def test_a_url_is_a_server(where, shown, encrypted):
     store = open_store(where)
     assert repr(store) == f"RedisStore({shown!r}, prefix='domo-oauth:')"
-    assert (store._client().connection_pool.connection_class is SSLConnection) == encrypted
+    pool = store._client().connection_pool
+    assert (pool.connection_class is SSLConnection) == encrypted
+    assert [pool.connection_kwargs[f"socket_{name}timeout"] for name in ("connect_", "")] == [1.0, 2.0]
 
 
 INVALID = ["", " ", ".", "~", "tokens", "a/b", "../tokens", "None", "~user/tokens", "canary-password@host"]
