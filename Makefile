@@ -186,19 +186,41 @@ repeat: $(READY) ## Run the concurrency tests up to TIMES=200 times, until one f
 fuzz: $(READY) ## Try 1,000 random inputs with each property test; those that fail are kept in .cache/hypothesis
 	$(PY) -m pytest -n auto -q -m hypothesis --hypothesis-profile=fuzz $(ARGS)
 
-faults: $(READY) ## Inject every fault of network, proxy and server, TIMES=20 times
+faults: $(READY) ## Inject every fault of network, proxy and server, TIMES=20 times (PUBLISH=1: write benchmarks/faults.md)
 	@FAULTS_TIMES=$(or $(TIMES),20) $(PY) -m pytest tests/faults $(ARGS)
 
-mutants: $(READY) ## Break PATHS="src/domo_oauth/scopes.py" in one place at a time, and show what TESTS="tests/core" miss
-	@rm -rf .cache/mutants && mkdir -p .cache/mutants
-	@cp -R src generated openapi tests README.md .cache/mutants
-	@sed -E $(if $(PATHS),-e 's|^(only_mutate = ).*|\1[$(PATHS:%="%",)]|') \
-	  $(if $(TESTS),-e 's|^(pytest_add_cli_args_test_selection = ).*|\1[$(TESTS:%="%",)]|') pyproject.toml >.cache/mutants/pyproject.toml
-	@cd .cache/mutants && nice ../../$(BIN)/uv tool run --quiet --python ../../$(PY) --with-editable ../.. \
-	  --with-requirements ../../requirements-dev.txt --from mutmut==3.8.1 sh -c \
-	  'mutmut run && for name in $$(mutmut results | sed -n "s/: survived$$//p"); do mutmut show "$$name"; done'
+# Each area with the fastest tests that cover it. The faults cover what an answer means.
+MUTANTS_DIR := .cache/mutants/$(or $(AREA),paths)
+MUTANTS := values answer request provider stores adapters proxy
+MUTATE_values := credentials scopes token errors base_url timing redact
+TESTED_values := $(patsubst %,tests/core/test_%.py,values credential_sources redaction expiry deadlines) tests/adapters/test_httpx.py
+MUTATE_answer := answer
+TESTED_answer := tests/faults/test_token_endpoint.py tests/core/test_failures.py
+MUTATE_request := request
+TESTED_request := $(patsubst %,tests/core/test_%.py,request values deadlines) tests/faults/test_token_endpoint.py
+MUTATE_provider := provider flight state
+TESTED_provider := $(patsubst %,tests/core/test_%.py,expiry failures sharing deadlines credential_sources forks values) tests/stores/test_sharing.py
+MUTATE_stores := stores/__init__ stores/file stores/redis stores/sealing
+TESTED_stores := tests/stores
+MUTATE_adapters := adapters/*
+TESTED_adapters := tests/adapters
+MUTATE_proxy := proxy
+TESTED_proxy := tests/proxy
+PATHS ?= $(MUTATE_$(AREA):%=src/domo_oauth/%.py)
+TESTS ?= $(TESTED_$(AREA))
 
-record: $(READY) ## Record the real endpoint's answers, redacted (needs DOMO_CLIENT_ID and DOMO_CLIENT_SECRET; OUT=folder)
+mutants: $(READY) ## Break AREA=proxy (or PATHS, TESTS) in one place at a time, and show what no test notices (NAMES='*[05]': a fifth)
+	@test -n "$(PATHS)" -a -n "$(TESTS)" || { echo "mutants: give AREA, one of: $(MUTANTS); or PATHS and TESTS" >&2; exit 2; }
+	@rm -rf $(MUTANTS_DIR) && mkdir -p $(MUTANTS_DIR)
+	@cp -R src generated openapi tests README.md $(MUTANTS_DIR)
+	@sed -E -e 's|^(only_mutate = ).*|\1[$(PATHS:%="%",)]|' \
+	  -e 's|^(pytest_add_cli_args_test_selection = ).*|\1[$(TESTS:%="%",)]|' pyproject.toml >$(MUTANTS_DIR)/pyproject.toml
+	@cd $(MUTANTS_DIR) && nice $(CURDIR)/$(BIN)/uv tool run --quiet --python $(CURDIR)/$(PY) --with-editable $(CURDIR) \
+	  --with-requirements $(CURDIR)/requirements-dev.txt --from mutmut==3.8.1 sh -c \
+	  'mutmut run $(if $(NAMES),"$(NAMES)") && for name in $$(mutmut results | sed -n "s/: survived$$//p"); do mutmut show "$$name"; done && \
+	  mutmut export-cicd-stats && cat mutants/mutmut-cicd-stats.json'
+
+record: $(READY) ## Record the real endpoint's responses, redacted (needs DOMO_CLIENT_ID and DOMO_CLIENT_SECRET; OUT=folder)
 	@$(BIN)/domo-oauth record --out "$(or $(OUT),recordings)"
 
 surface: $(READY) ## Accept changes of the contract's surface, after raising info.version
