@@ -79,7 +79,7 @@ def tour(sandbox: Sandbox | None, folder: str) -> None:
     step("Call Domo's API: DomoAuth gives any httpx client a valid token")
     python("import httpx\nfrom domo_oauth import DomoAuth\n" + CALL, names)
     if sandbox is not None:
-        step("Revoke the token: the call is repeated with a new one")
+        step("Revoke the token: the call is retried with a new one")
         python(REVOKED, names)
 
     step("In a shell: the first command requests a token, the others find it in the store")
@@ -96,7 +96,7 @@ def tour(sandbox: Sandbox | None, folder: str) -> None:
     step("Errors say what happened and what to do")
     python("from domo_oauth import ClientCredentials, request_token\n" + REFUSED, names, fails=True)
     python(MISSPELT, names, fails=True)
-    step("Record these answers, without secrets, and check them against the contract")
+    step("Record these responses, without secrets, and check them against the contract")
     shell("domo-oauth record --out recordings >record.log && domo-oauth verify recordings/*.har", folder)
 
 

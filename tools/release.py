@@ -5,11 +5,15 @@ import re
 import subprocess
 import sys
 import tomllib
+from datetime import date, timedelta
 from pathlib import Path
 
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
+VERSION = re.compile(r"\d+\.\d+\.\d+((a|b|rc)\d+)?")
+DAY = timedelta(days=1)
+"""A changelog's date may differ by this from the commit's, which may be of another time zone."""
 
 
 def git(*arguments: str) -> str:
@@ -21,11 +25,25 @@ def contract_version() -> str:
     return str(yaml.safe_load((ROOT / "openapi/domo-oauth.yaml").read_bytes())["info"]["version"])
 
 
-def section(changelog: str, heading: str) -> str | None:
-    """What a changelog says below a heading of the second level; None if there is no such heading."""
+def section(changelog: str, version: str) -> tuple[str, str]:
+    """The date and the text of a version's section in a changelog, empty if there is none."""
     text = (ROOT / changelog).read_text(encoding="utf-8")
-    found = re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
-    return found[1].strip() if found else None
+    heading = rf"^## \[{re.escape(version)}\](?: - (\d{{4}}-\d\d-\d\d))?\n"
+    found = re.search(rf"{heading}(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    return (found[1] or "", found[2].strip()) if found else ("", "")
+
+
+def changelog_problem(changelog: str, version: str, first: date, last: date) -> str | None:
+    day, text = section(changelog, version)
+    if not day or not text:
+        return f"{changelog} lacks a section `## [{version}] - YYYY-MM-DD`, or it is empty."
+    try:
+        possible = first <= date.fromisoformat(day) <= last
+    except ValueError:
+        possible = False
+    if possible:
+        return None
+    return f"{changelog} dates [{version}] {day}, which cannot be: this commit was made on {last - DAY}."
 
 
 def tagged(tag: str, *paths: str) -> bool:
@@ -39,20 +57,19 @@ def tagged(tag: str, *paths: str) -> bool:
 
 def problems(version: str) -> list[str]:
     """What keeps a version from being released, each with what to do."""
+    if not VERSION.fullmatch(version):
+        return [f"VERSION must be such as 1.2.0 or 1.2.0rc1, not {version!r}."]
     found = []
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     if project != version:
         found.append(f"pyproject.toml has version {project}, not {version}.")
     if f'__version__ = "{version}"\n' not in (ROOT / "src/domo_oauth/_version.py").read_text(encoding="utf-8"):
         found.append(f"src/domo_oauth/_version.py does not have version {version}.")
-    dated = r" - \d{4}-\d\d-\d\d"
-    if not section("CHANGELOG.md", rf"\[{re.escape(version)}\]{dated}"):
-        found.append(f"CHANGELOG.md lacks a section `## [{version}] - YYYY-MM-DD`, or it is empty.")
-    if section("CHANGELOG.md", r"\[Unreleased\]"):
+    made = date.fromisoformat(git("log", "-1", "--format=%cs"))
+    contract = changelog_problem("openapi/CHANGELOG.md", contract_version(), date.min, made + DAY)  # may be older
+    found += filter(None, [changelog_problem("CHANGELOG.md", version, made - DAY, made + DAY), contract])
+    if section("CHANGELOG.md", "Unreleased")[1]:
         found.append(f"CHANGELOG.md has entries under [Unreleased]: move them to [{version}].")
-    contract = contract_version()
-    if not section("openapi/CHANGELOG.md", rf"\[{re.escape(contract)}\]{dated}"):
-        found.append(f"openapi/CHANGELOG.md lacks a section `## [{contract}] - YYYY-MM-DD`, or it is empty.")
     if changed := git("status", "--porcelain"):
         found.append(f"The working tree is not clean: commit or remove\n{changed}")
     return found
@@ -70,12 +87,16 @@ def main() -> None:
         f"v{arguments.version}": (f"domo-oauth {arguments.version}", []),
         f"contract-v{contract_version()}": (f"Contract {contract_version()}", ["openapi/domo-oauth.yaml"]),
     }
-    new = {tag: message for tag, (message, paths) in tags.items() if not tagged(tag, *paths)}
+    old = {tag for tag, (_, paths) in tags.items() if tagged(tag, *paths)}
     if arguments.notes:
-        print(section("CHANGELOG.md", rf"\[{re.escape(arguments.version)}\].*?"))
-    for tag, message in new.items() if arguments.tag else ():
-        git("tag", "--annotate", tag, "--message", message)
-        print(f"Tagged {tag}. Publish it: git push origin {tag}")
+        print(section("CHANGELOG.md", arguments.version)[1])
+        return
+    for tag, (message, _) in tags.items():
+        if tag in old:
+            print(f"{tag} exists already, and has these files.")
+        elif arguments.tag:
+            git("tag", "--annotate", tag, "--message", message)
+            print(f"Tagged {tag}. Publish it: git push origin {tag}")
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ def tree(tmp_path, monkeypatch):
     for role in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{role}_NAME", "somebody")
         monkeypatch.setenv(f"GIT_{role}_EMAIL", "somebody@example.com")
+        monkeypatch.setenv(f"GIT_{role}_DATE", "2026-12-01T12:00:00Z")
     change(tmp_path, "pyproject.toml", r'^version = ".*"', 'version = "1.2.0"')
     change(tmp_path, "src/domo_oauth/_version.py", r'= ".*"$', '= "1.2.0"')
     change(tmp_path, "CHANGELOG.md", r"^## \[Unreleased\]", "## [Unreleased]\n\n## [1.2.0] - 2026-12-01")
@@ -57,14 +58,18 @@ def test_a_release_is_tagged_with_the_contract_once(tree, monkeypatch, capfd):
     assert release.git("tag") == ""
     run(monkeypatch, "1.2.0", "--tag")
     assert release.git("tag").split() == [f"contract-v{CONTRACT}", "v1.2.0"]
-    run(monkeypatch, "1.2.0", "--tag")  # as in the workflow, where the tag is there already
-    assert "\nTagged v1.2.0" in f"\n{capfd.readouterr().out}"
+    assert capfd.readouterr().out.splitlines() == [
+        "Tagged v1.2.0. Publish it: git push origin v1.2.0",
+        f"Tagged contract-v{CONTRACT}. Publish it: git push origin contract-v{CONTRACT}",
+    ]
+    run(monkeypatch, "1.2.0")  # as in the workflow, where the tag is there already
+    assert capfd.readouterr().out.startswith("v1.2.0 exists already, and has these files.\n")
 
 
 def test_the_notes_are_the_section_of_the_changelog(tree, monkeypatch, capfd):
     run(monkeypatch, "1.2.0", "--notes")
     notes = capfd.readouterr().out
-    assert notes.startswith("### Added\n")
+    assert "\n### Added\n" in f"\n{notes}"
     assert "[Unreleased]" not in notes
 
 
@@ -75,8 +80,28 @@ def test_the_notes_are_the_section_of_the_changelog(tree, monkeypatch, capfd):
         ("src/domo_oauth/_version.py", r"1\.2\.0", "1.3.0", r"_version\.py does not have version 1\.2\.0"),
         ("CHANGELOG.md", r"^## \[1\.2\.0\].*", "", r"CHANGELOG\.md lacks a section `## \[1\.2\.0\] - YYYY"),
         ("CHANGELOG.md", r" - 2026-12-01", "", r"CHANGELOG\.md lacks a section"),
+        ("CHANGELOG.md", r" - 2026-12-01", " - 1 Dec 2026", r"CHANGELOG\.md lacks a section"),
+        (
+            "CHANGELOG.md",
+            r" - 2026-12-01",
+            " - 2026-11-29",
+            r"CHANGELOG\.md dates \[1\.2\.0\] 2026-11-29, .* 2026-12-01",
+        ),
+        (
+            "CHANGELOG.md",
+            r" - 2026-12-01",
+            " - 2026-12-03",
+            r"CHANGELOG\.md dates \[1\.2\.0\] 2026-12-03, .* 2026-12-01",
+        ),
+        (
+            "CHANGELOG.md",
+            r" - 2026-12-01",
+            " - 2026-13-01",
+            r"CHANGELOG\.md dates \[1\.2\.0\] 2026-13-01, .* 2026-12-01",
+        ),
         ("CHANGELOG.md", r"^## \[1\.2\.0\]", "- More.\n\n## [1.2.0]", r"entries under \[Unreleased\]: move"),
         ("openapi/CHANGELOG.md", rf"^## \[{CONTRACT}\].*", "", rf"openapi/CHANGELOG\.md lacks .* `## \[{CONTRACT}\]"),
+        ("openapi/CHANGELOG.md", rf"^## \[{CONTRACT}\].*", f"## [{CONTRACT}] - 2027-01-01", "cannot be: this commit"),
     ],
 )
 def test_what_does_not_agree_is_refused(tree, monkeypatch, name, pattern, by, message):
@@ -105,8 +130,8 @@ def test_what_was_released_cannot_change(tree, monkeypatch, tag, name):
         run(monkeypatch, "1.2.0", "--tag")
 
 
-def test_make_release_without_a_version_is_refused():
-    command = [sys.executable, release.__file__, ""]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+@pytest.mark.parametrize("version", ["", "v1.2.0", "1.2"])
+def test_make_release_needs_a_version(version):
+    ended = subprocess.run([sys.executable, release.__file__, version], capture_output=True, text=True, check=False)
     assert ended.returncode == 1
-    assert "pyproject.toml has version" in ended.stderr
+    assert ended.stderr == f"release: VERSION must be such as 1.2.0 or 1.2.0rc1, not {version!r}.\n"
