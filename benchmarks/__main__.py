@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,9 +23,10 @@ from .library import Library, interpreter, start, versions
 from .rows import ROWS
 from .subjects import OURS, SUBJECTS
 
-_ROUNDS, _QUICK_ROUNDS = 15, 2
-_LONG = 5.0
-"""Seconds; what takes longer is measured once."""
+_ROUNDS, _SLOW_ROUNDS, _QUICK_ROUNDS = 15, 5, 2
+_BEGAN = time.monotonic()
+_SLOW, _LONG = 1.0, 5.0
+"""Seconds; what takes longer is measured in some rounds only, or once."""
 
 
 @click.command()
@@ -44,6 +46,7 @@ def main(*, quick: bool, only: str) -> None:
         libraries = _libraries(names, stack)
         samples = _measure(libraries, keys, rounds if keys else 0)
         seen = {each.key: {"what": each.what, "seen": _probe(libraries, each.key)} for each in probes}
+        _say("done")
     results = {
         "date": today,
         "python": platform.python_version(),
@@ -85,7 +88,7 @@ def _libraries(names: list[str], stack: ExitStack) -> list[Library]:
     endpoint, tls, folder = start_endpoint(stack)
     libraries = []
     for name in names:
-        click.echo(f"{name}: environment")
+        _say(f"{name}: environment")
         try:
             libraries.append(Library(name, interpreter(name), endpoint, tls, folder))
         except subprocess.CalledProcessError as error:
@@ -98,14 +101,17 @@ def _measure(libraries: list[Library], keys: list[str], rounds: int) -> dict[str
     samples: dict[str, dict[str, list[dict[str, float]]]] = {key: {} for key in keys}
     done = set[tuple[Library, str]]()
     for number in range(rounds):
-        click.echo(f"round {number + 1} of {rounds}")
         shift = number % len(libraries)
         for library in libraries[shift:] + libraries[:shift]:
-            answers = library.measure([key for key in keys if (library, key) not in done])
+            due = [key for key in keys if (library, key) not in done]
+            _say(f"round {number + 1} of {rounds}, {library.name}: {len(due)} rows")
+            answers = library.measure(due)
             for key, answer in answers.items():
                 if "sample" in answer:
                     samples[key].setdefault(library.name, []).append(answer["sample"])
-                if "sample" not in answer or ROWS[key].once or answer["seconds"] > _LONG:
+                most = _SLOW_ROUNDS if answer["seconds"] > _SLOW else rounds
+                most = 1 if ROWS[key].once or answer["seconds"] > _LONG else most
+                if "sample" not in answer or number + 1 >= most:
                     done.add((library, key))
     return samples
 
@@ -114,8 +120,13 @@ def _probe(libraries: list[Library], key: str) -> dict[str, object]:
     """What a probe saw of each library; None if it has no such thing."""
     answers = {library.name: library.measure([key])[key] for library in libraries}
     seen = {name: answer.get("sample") for name, answer in answers.items() if "error" not in answer}
-    click.echo(f"{FEATURES[key].what}: {seen}")
+    _say(f"{FEATURES[key].what}: {seen}")
     return seen
+
+
+def _say(what: str) -> None:
+    """Print what happens, after the minutes since the start."""
+    click.echo(f"{(time.monotonic() - _BEGAN) / 60:5.1f} min  {what}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 Any path that ends in ``/token`` grants a token; all others are the API. ``/_bench`` sets how both answer, and returns
 what came since. It prints two ports, the second for TLS, and ends with its stdin. A second origin, which should
-see no secret and no token, records what strays to it.
+see no secret and no token, records what strays to it. Each of `FAULTS` has an origin of its own, too.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ import ssl
 import sys
 import time
 from base64 import urlsafe_b64encode
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
-from .http_server import HTTPServer, response
+from .http_server import HTTPServer, reset, response
 
 if TYPE_CHECKING:
     from .http_server import Request
 
-__all__ = ["LIFETIME", "RETRY_AFTER", "SIGNATURE", "Endpoint"]
+__all__ = ["FAULTS", "LIFETIME", "RETRY_AFTER", "SIGNATURE", "Endpoint"]
 
 SIGNATURE = "t" * 342
 """The end of each token, to recognize tokens."""
@@ -32,6 +33,16 @@ LIFETIME = 3599
 """Seconds that a token lasts, as Domo's do."""
 RETRY_AFTER = 2
 """Seconds that a busy endpoint asks for; longer than the first pause of any library."""
+FAULTS = (
+    "no answer",
+    "a byte of a header field every 0.5 s",
+    "silence after the header fields",
+    "a byte of the body every 0.5 s",
+    "half an answer",
+    "a reset",
+    "503 with Retry-After 3600",
+)
+"""What an endpoint may do in place of granting a token."""
 _HTTPS = "https://localhost/tenant"  # two libraries insist on https; their transports rewrite it to this server
 
 
@@ -41,7 +52,10 @@ class Endpoint:
     def __init__(self, port: int) -> None:
         self.base_url = f"http://127.0.0.1:{port}"
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        self.other_origin: str = self.seen()["other_origin"]
+        seen = self.seen()
+        self.other_origin: str = seen["other_origin"]
+        self.faulty: dict[str, str] = seen["faulty"]
+        """The origin with each fault."""
 
     def answers(self, delay: float = 0.0, **how: Any) -> None:
         """Set how it answers from now on, and start counting anew.
@@ -74,7 +88,7 @@ class Endpoint:
 class _Server:
     def __init__(self) -> None:
         self._numbers = itertools.count()
-        self.seen: dict[str, Any] = {"other_origin": ""}
+        self.seen: dict[str, Any] = {"other_origin": "", "faulty": {}}
         self._reset({})
 
     def _reset(self, how: dict[str, Any]) -> None:
@@ -100,6 +114,36 @@ class _Server:
     async def stray(self, request: Request, writer: asyncio.StreamWriter) -> None:
         self.seen["strayed"] += request.text
         writer.write(response(200, self._grant() if request.path.endswith("/token") else []))
+
+    async def fail(self, fault: str, request: Request, writer: asyncio.StreamWriter) -> None:
+        """Do harm to a request for a token."""
+        if not request.path.endswith("/token"):
+            await self.answer(request, writer)
+            return
+        head, body = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n", b"Content-Length: 1000\r\n\r\n"
+        match FAULTS.index(fault):
+            case 0:
+                await self._drip(writer, b"", b"")
+            case 1:
+                await self._drip(writer, head + b"X-Drip: ", b"x")
+            case 2:
+                await self._drip(writer, head + body, b"")
+            case 3:
+                await self._drip(writer, head + body, b" ")
+            case 4:
+                writer.write(head + body + b"{")
+                writer.close()
+            case 5:
+                reset(writer)
+            case _:
+                writer.write(response(503, {}, Retry_After="3600"))
+
+    @staticmethod
+    async def _drip(writer: asyncio.StreamWriter, start: bytes, part: bytes) -> None:
+        writer.write(start)
+        while not writer.is_closing():
+            await asyncio.sleep(0.5)
+            writer.write(part)
 
     def _api(self, request: Request) -> bytes:
         self.seen["calls"] += 1
@@ -139,6 +183,10 @@ async def _serve(folder: Path) -> None:
     other, plain, secure = HTTPServer(server.stray), HTTPServer(server.answer), HTTPServer(server.answer)
     await other.start()
     server.seen["other_origin"] = f"http://127.0.0.1:{other.port}"
+    for fault in FAULTS:
+        faulty = HTTPServer(partial(server.fail, fault))
+        await faulty.start()
+        server.seen["faulty"][fault] = f"http://127.0.0.1:{faulty.port}"
     await plain.start()
     await secure.start(tls)
     print(plain.port, secure.port, flush=True)

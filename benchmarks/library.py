@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import subprocess
@@ -10,6 +11,9 @@ import time
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from packaging.requirements import Requirement
+from packaging.utils import NormalizedName, canonicalize_name
 
 from .rows import ROWS
 from .subjects import OURS, SUBJECTS
@@ -117,6 +121,24 @@ class Library:
             output, _ = worker.communicate()
         answers: dict[str, dict[str, Any]] = {key: {"error": "Its process ended without an answer."} for key in keys}
         return answers | dict(zip(keys, map(json.loads, output.splitlines()), strict=False))
+
+    def files(self, *, required: bool = False) -> list[Path]:
+        """The files of the library itself, or of all that an installation brings, without byte code."""
+        site = next(self._python.parents[1].glob("**/site-packages"))
+        there = {canonicalize_name(each.name): each for each in importlib.metadata.distributions(path=[str(site)])}
+        wanted = [Requirement(_requirements(self.name)[0] if self.name != OURS else OURS)]
+        seen = set[NormalizedName]()
+        for requirement in wanted:
+            found = there[canonicalize_name(requirement.name)]
+            seen.add(canonicalize_name(requirement.name))
+            for each in map(Requirement, found.requires or () if required else ()):
+                met = any(
+                    each.marker is None or each.marker.evaluate({"extra": x}) for x in (requirement.extras or {""})
+                )
+                if met and canonicalize_name(each.name) not in seen:
+                    wanted.append(each)
+        paths = {Path(str(file.locate())) for name in seen for file in there[name].files or ()}
+        return [path for path in paths if path.suffix != ".pyc" and path.exists()]
 
     def program(self) -> list[str]:
         """Arguments for its Python, to print a token.

@@ -111,8 +111,8 @@ def main(rounds: int, seconds: int, *, publish: bool) -> None:
         time.sleep(1)
         rows = []
         for connections in (1, 32):
-            figures = {way: [measure(url, connections, seconds) for _ in range(1)] for way, url in ways.items()}
-            for _ in range(rounds - 1):
+            figures: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
+            for _ in range(rounds):
                 for way, url in ways.items():
                     figures[way].append(measure(url, connections, seconds))
             rows += [row(way, connections, each) for way, each in figures.items()]

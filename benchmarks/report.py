@@ -14,7 +14,7 @@ from .subjects import OURS, SUBJECTS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["features_table", "markdown", "numbers", "read", "table", "write"]
+__all__ = ["features_table", "headlines", "markdown", "numbers", "read", "table", "write", "write_headlines"]
 
 _FOLDER = ROOT / "benchmarks"
 _HEAD = """# domo-oauth compared with other libraries
@@ -45,6 +45,40 @@ def write(results: dict[str, Any]) -> None:
     """Write results.json and results.md."""
     (_FOLDER / "results.json").write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (_FOLDER / "results.md").write_text(table(results), encoding="utf-8")
+    write_headlines()
+
+
+def headlines() -> str:
+    """The figures on the first page, of the results that were written last."""
+    results, fleet = read(), json.loads((_FOLDER / "fleet/results.json").read_text(encoding="utf-8"))
+    at_once, loop = (
+        {name: round(found["requests"]) for name, found in results["figures"][key].items()}
+        for key in ("threads", "wrong_credentials")
+    )
+    ours, ours_in_loop, others, file = at_once.pop(OURS), loop.pop(OURS), loop.values(), "benchmarks/results.md"
+    each = sum(number == 64 for number in at_once.values())
+    steady = {
+        row["subject"]: f"{row['requests'] / 1e6:.1f} M" if row["requests"] > 1e6 else f"{row['requests']:,}"
+        for row in fleet["rows"]
+        if (row["scenario"], row["workers"]) == ("steady", 10_000)
+    }
+    return f"""\
+- 64 threads that need a token make {ours} request{"s" * (ours > 1)}. {each} of {len(at_once)} other libraries make 64 \
+([results]({file})).
+- In 10 s, a loop with a wrong secret makes {ours_in_loop:,} requests; others make {min(others):,} to {max(others):,} \
+([results]({file})).
+- In {fleet["days"]} days, 10,000 workers with Redis make {steady["redis"]} requests, and without a store \
+{steady["none"]} ([fleet](benchmarks/fleet/results.md)).
+
+The first two were measured on {results["date"]}. [All figures](docs/background/benchmarks.md) say how."""
+
+
+def write_headlines() -> None:
+    """Put the figures into the README."""
+    start, page = "<!-- `make bench` and `make fleet` write these lines. -->\n", ROOT / "README.md"
+    before, _, rest = page.read_text(encoding="utf-8").partition(start)
+    after = rest[rest.index("<!-- The end") :]
+    page.write_text(f"{before}{start}\n{headlines()}\n\n{after}", encoding="utf-8")
 
 
 def numbers(row: Row, samples: Sequence[dict[str, float]]) -> dict[str, float]:
@@ -52,6 +86,8 @@ def numbers(row: Row, samples: Sequence[dict[str, float]]) -> dict[str, float]:
     if row.kind == "burst":
         found = {key: statistics.median(sample[key] for sample in samples) for key in samples[0]}
         found["requests"] = max(sample["requests"] for sample in samples)
+    elif row.kind == "value":
+        found = {key: statistics.median(sample[key] for sample in samples) for key in samples[0]}
     else:  # each sample has its own floor, as a busy machine slows both
         found = {key: statistics.median(sample[key] for sample in samples) for key in ("floor", "value")}
         pairs = [(sample["value"], sample["floor"]) for sample in samples]
@@ -68,10 +104,11 @@ def table(results: dict[str, Any]) -> str:
     packages = {package: version for pins in results["versions"].values() for package, version in pins.items()}
     note = (
         f"Measured on {results['date']} with Python {results['python']} on {results['processors']} processors, over "
-        f"loopback: medians of {results['rounds']} rounds, all libraries in turn, each ratio to a floor timed beside "
-        "it (in brackets: the quartiles; for requests the most of any round; ms: what the slowest caller waited). A "
+        f"loopback: medians of {results['rounds']} rounds (5 for what takes more than 1 s, one for more than 5 s), all "
+        "libraries in turn, each ratio to a floor timed beside it (in brackets: the quartiles; for requests the most "
+        "of any round; ms: what the slowest caller waited). Lines of code are not blank, comment or docstring. A "
         "loop that has made 1,000 requests is stopped, and its requests are extrapolated. A library that cannot do a "
-        "thing by itself is left out of its row. "
+        "thing by itself is left out of its row. The proxy has [figures of its own](proxy.md). "
         f"{', '.join(f'{package} {version}' for package, version in sorted(packages.items()))}."
     )
     lines += ["", note]
@@ -118,6 +155,9 @@ def _cell(row: Row, figures: dict[str, float]) -> str:
         return f"{ratio} × ({low}–{high})"
     if row.kind == "more":
         return f"{figures['more']:+.1f} {row.unit} ({figures['low']:.1f}–{figures['high']:.1f})"
+    if row.kind == "value":
+        value, digits = figures["value"], 1 if figures["value"] < 100 else 0
+        return f"> {row.stopped:.0f} {row.unit}" if value >= row.stopped else f"{value:,.{digits}f} {row.unit}"
     parts = [f"{figures['requests']:,.0f} request{'s' if figures['requests'] != 1 else ''}"]
     if "slowest" in figures:
         wait = figures[_wait(row)]

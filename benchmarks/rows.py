@@ -7,22 +7,29 @@ Those marked ``outside`` run here and are given the `Library`, to start processe
 
 from __future__ import annotations
 
+import ast
 import asyncio
+import io
+import math
+import os
 import statistics
 import sys
 import tempfile
 import threading
 import time
 import timeit
+import token
+import tokenize
 from importlib import import_module as load
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .endpoint import FAULTS
 from .subjects import OURS, SCOPES, How, Keeper, first_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from .endpoint import Endpoint
     from .library import Library
@@ -36,6 +43,9 @@ _ANSWER, _SLOW_ANSWER = 0.1, 0.5  # s that the endpoint takes
 _LOOP_SECONDS = 10.0
 _HAMMERED = 1000  # requests that show well enough how many there would be
 _REFUSED = "1 request, all have the error within 150 ms"
+_TIMEOUT, _STOPPED = 5.0, 30.0  # s that a caller is willing to wait, and that it may
+_IMPATIENT = 4  # callers under each fault
+_NO_CODE = {token.ENCODING, token.COMMENT, token.NL, token.NEWLINE, token.INDENT, token.DEDENT, token.ENDMARKER}
 _TICK = 0.005  # s between two looks at how late an event loop is
 
 
@@ -47,7 +57,7 @@ class Row(NamedTuple):
     goal: str
     kind: str
     """What its samples hold: ``ratio`` and ``more`` compare a ``value`` to a ``floor`` that was timed with it;
-    ``burst`` counts ``requests``, callers that ``failed`` and their waits."""
+    ``burst`` counts ``requests``, callers that ``failed`` and their waits; ``value`` stands for itself."""
     limits: dict[str, float]
     """The most that a number may be for the goal to be reached."""
     measure: Callable[..., Sample]
@@ -55,6 +65,8 @@ class Row(NamedTuple):
     once: bool
     """Whether one sample is enough."""
     unit: str
+    stopped: float
+    """A sample that reaches this was ended, and could have been anything more."""
 
 
 ROWS: dict[str, Row] = {}
@@ -68,13 +80,14 @@ def row(
     outside: bool = False,
     once: bool = False,
     unit: str = "ms",
+    stopped: float = math.inf,
     **limits: float,
 ) -> Callable[[Callable[..., Sample]], Callable[..., Sample]]:
     """Add a row to the table; ``limits`` are the goal in numbers."""
 
     def add(measure: Callable[..., Sample]) -> Callable[..., Sample]:
         key = measure.__name__
-        ROWS[key] = Row(key, what, goal, kind, limits, measure, outside, once, unit)
+        ROWS[key] = Row(key, what, goal, kind, limits, measure, outside, once, unit, stopped)
         return measure
 
     return add
@@ -302,6 +315,79 @@ def wrong_credentials(subject: Subject, endpoint: Endpoint) -> Sample:
     return {"failed": failed, "requests": round(endpoint.requests() * _LOOP_SECONDS / spent)}
 
 
+@row(
+    f"the longest wait with a timeout of {_TIMEOUT:.0f} s, under each of {len(FAULTS)} faults",
+    "≤ 5.5 s",
+    "value",
+    outside=True,
+    once=True,
+    unit="s",
+    stopped=_STOPPED,
+    value=5.5,
+)
+def longest_wait(library: Library) -> Sample:
+    """Each fault has a process with a few callers, so that none affects another. The timeout is given to each library
+    in its own way: to a call, an object or its HTTP client."""
+    if not library.subject.requests_tokens:
+        raise NotImplementedError
+    workers = {fault: library.start("held", origin) for fault, origin in library.endpoint.faulty.items()}
+    waits = {fault: float(worker.communicate()[0]) for fault, worker in workers.items()}
+    return {"value": max(waits.values()), **waits}
+
+
+@row("size of an installation, with all that it requires", kind="value", outside=True, once=True, unit="MiB")
+def size(library: Library) -> Sample:
+    """Of the files that pip lists, without byte code."""
+    return {"value": sum(path.stat().st_size for path in library.files(required=True)) / 2**20}
+
+
+@row(
+    "code that a process loads to get a token, of the package itself",
+    kind="value",
+    outside=True,
+    once=True,
+    unit="lines",
+)
+def code_loaded(library: Library) -> Sample:
+    """Lines of Python that are neither blank nor comment nor docstring, of modules loaded after the first token."""
+    modules = library.ask("loaded")["loaded"]["sample"]
+    return {"value": count_lines(path for path in library.files() if str(path) in modules)}
+
+
+@row("code of the package itself", kind="value", outside=True, once=True, unit="lines")
+def code(library: Library) -> Sample:
+    """The same of all its modules, without tests."""
+    tests = {"test", "tests", "testing"}
+    return {
+        "value": count_lines(path for path in library.files() if path.suffix == ".py" and not tests & {*path.parts})
+    }
+
+
+def loaded(subject: Subject, endpoint: Endpoint) -> list[str]:
+    """The files of all modules that are loaded once there is a token."""
+    subject.make(How(endpoint.base_url)).get()
+    return [file for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))]
+
+
+def held(subject: Subject, url: str, faulty: str) -> None:
+    """Print the longest wait of some callers in seconds, and end whatever they do."""
+    subject.make(How(url)).get()  # loads what a process loads once
+    get, waits = subject.make(How(faulty, timeout=_TIMEOUT)).get, [_STOPPED] * _IMPATIENT
+    began = time.monotonic()
+
+    def caller(number: int) -> None:
+        _failed(get)
+        waits[number] = time.monotonic() - began
+
+    threads = [threading.Thread(target=caller, args=(number,), daemon=True) for number in range(_IMPATIENT)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, began + _STOPPED - time.monotonic()))
+    print(min(max(waits), _STOPPED), flush=True)
+    os._exit(0)
+
+
 def resident(subject: Subject, endpoint: Endpoint) -> Sample:
     """MiB before and after the first token."""
     statm = Path("/proc/self/statm")
@@ -322,6 +408,25 @@ def crowd(subject: Subject, url: str, folder: str) -> None:
     began = time.perf_counter()
     get()
     print((time.perf_counter() - began) * 1e3)
+
+
+def count_lines(paths: Iterable[Path]) -> int:
+    """Lines with a token of Python that is not a comment, without docstrings."""
+    total = 0
+    for path in paths:
+        content = path.read_bytes()
+        spans = [
+            (each.start[0], each.end[0])
+            for each in tokenize.tokenize(io.BytesIO(content).readline)
+            if each.type not in _NO_CODE
+        ]
+        lines = {line for first, last in spans for line in range(first, last + 1)}
+        for node in ast.walk(ast.parse(content)):
+            match node:
+                case ast.Expr(value=ast.Constant(value=str()), end_lineno=int(last)):  # a docstring
+                    lines -= {*range(node.lineno, last + 1)}
+        total += len(lines)
+    return total
 
 
 async def _aclose(keeper: Keeper) -> None:

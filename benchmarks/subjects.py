@@ -60,6 +60,8 @@ class How(NamedTuple):
     folder: Any = None
     it: Any = None
     """Use this object instead of a new one."""
+    timeout: float | None = None
+    """Seconds that a caller waits for a token at most, as far as the library can be told so."""
 
     @property
     def token_url(self) -> str:
@@ -128,7 +130,7 @@ def domo_oauth(how: How) -> Keeper:
 
     return Keeper(
         it,
-        get=it.get_token,
+        get=it.get_token if how.timeout is None else partial(it.get_token, how.timeout),
         aget=it.aget_token,
         aclose=it.aclose,
         make_stale=lambda: ahead.append(ahead.pop() + LIFETIME - 120),
@@ -155,7 +157,10 @@ def httpx_auth(how: How) -> Keeper:
     httpx, library = load("httpx"), load("httpx_auth")
     if how.kind == "filed":
         library.OAuth2.token_cache = library.JsonTokenFileCache(how.folder / "tokens.json")
-    options = {} if how.kind == "plain" else {"client": httpx.Client()}  # without one, it makes one for each token
+    options: dict[str, Any] = (
+        {} if how.kind == "plain" else {"client": httpx.Client()}
+    )  # without one, it makes one for each token
+    options |= {"timeout": how.timeout} if how.timeout else {}
     it = how.it or library.OAuth2ClientCredentials(
         how.token_url, client_id=client_id(), client_secret=SECRET, scope=SCOPES, **options
     )
@@ -179,8 +184,9 @@ def httpx_auth(how: How) -> Keeper:
 def authlib(how: How) -> Keeper:
     library = load("authlib.integrations.httpx_client")
     make = library.AsyncOAuth2Client if how.kind == "tasks" else library.OAuth2Client
+    options = {"timeout": how.timeout} if how.timeout else {}
     it = how.it or make(
-        client_id(), SECRET, scope=SCOPES, token_endpoint=how.token_url, grant_type="client_credentials"
+        client_id(), SECRET, scope=SCOPES, token_endpoint=how.token_url, grant_type="client_credentials", **options
     )
 
     def get() -> Any:  # it does not fetch the first token by itself
@@ -278,7 +284,7 @@ store.write_text(cache.serialize())
 def msal(how: How) -> Keeper:
     """It insists on https, so its session rewrites its URLs to the plain server."""
     session = load("requests").Session()
-    send = session.request
+    send = partial(session.request, timeout=how.timeout) if how.timeout else session.request
     session.request = lambda method, url, **more: send(method, url.replace(_HTTPS, how.url, 1), **more)
     it = how.it or load("msal").ConfidentialClientApplication(
         client_id(),
@@ -304,12 +310,15 @@ def azure_identity(how: How) -> Keeper:
     policies = load("azure.core.pipeline.policies")
 
     def transport() -> Any:
-        made = getattr(load("azure.core.pipeline.transport"), "AioHttpTransport" if tasks else "RequestsTransport")()
+        times = {"connection_timeout": how.timeout, "read_timeout": how.timeout} if how.timeout else {}
+        make = getattr(load("azure.core.pipeline.transport"), "AioHttpTransport" if tasks else "RequestsTransport")
+        made = make(**times)
         made.send = partial(_azure_send, how.url, made.send)  # which can be pickled
         return made
 
     make = load("azure.identity.aio" if tasks else "azure.identity").ClientSecretCredential
-    options = {"authority": _HTTPS, "disable_instance_discovery": True}
+    options: dict[str, Any] = {"authority": _HTTPS, "disable_instance_discovery": True}
+    options |= {"timeout": how.timeout} if how.timeout else {}
     it = how.it or make("tenant", client_id(), SECRET, transport=transport(), **options)
 
     def sender(url: str) -> Callable[[], object]:
@@ -339,7 +348,8 @@ def google_auth(how: How) -> Keeper:
         None, refresh_token="refresh", token_uri=how.token_url, client_id=client_id(), client_secret=SECRET
     )
     it.with_non_blocking_refresh()
-    transport = transports.Request()
+    transport: Callable[..., Any] = transports.Request()
+    transport = partial(transport, timeout=how.timeout) if how.timeout else transport
     return Keeper(
         it,
         get=lambda: it.before_request(transport, "GET", how.api_url, {}),
@@ -352,6 +362,8 @@ def google_auth(how: How) -> Keeper:
 def requests_oauth2client(how: How) -> Keeper:
     library, requests = load("requests_oauth2client"), load("requests")
     client = library.OAuth2Client(token_endpoint=how.token_url, auth=(client_id(), SECRET), testing=True)
+    if how.timeout:
+        client.session.request = partial(client.session.request, timeout=how.timeout)
     it = how.it or library.OAuth2ClientCredentialsAuth(client, scope=SCOPES)
     request = requests.Request("GET", how.api_url).prepare()
     return Keeper(it, get=lambda: it(request), sender=lambda url: partial(requests.Session().get, url, auth=it))
@@ -365,7 +377,7 @@ def requests_oauthlib(how: How) -> Keeper:
 
     def get() -> object:
         if not it.token:  # it does not fetch the first token by itself
-            it.fetch_token(how.token_url, client_id=it.client_id, client_secret=SECRET)
+            it.fetch_token(how.token_url, client_id=it.client_id, client_secret=SECRET, timeout=how.timeout)
         return it._client.add_token(how.api_url, http_method="GET", body=None, headers={})
 
     return Keeper(it, get=get, sender=lambda url: partial(it.get, url))
@@ -381,7 +393,7 @@ def pydomo(how: How) -> Keeper:
 
     def get() -> object:
         if not hasattr(it, "access_token"):
-            it.__init__(client_id(), SECRET, host, False, silent, None, SCOPES.split())  # noqa: FBT003
+            it.__init__(client_id(), SECRET, host, False, silent, how.timeout, SCOPES.split())  # noqa: FBT003
         elif it.token_expiration < time.time():
             it._renew_access_token()
         return it._headers_default_receive_json()

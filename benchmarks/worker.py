@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from .endpoint import Endpoint
 from .features import FEATURES
-from .rows import ROWS, crowd, resident
+from .rows import ROWS, crowd, held, loaded, resident
 from .subjects import SUBJECTS
 
 if TYPE_CHECKING:
@@ -41,10 +41,16 @@ def main(name: str, url: str, *keys: str) -> None:
     if keys[0] == "crowd":
         crowd(subject, url, keys[1])
         return
+    if keys[0] == "held":
+        held(subject, url, keys[1])
     endpoint, answers = Endpoint(urlsplit(url).port or 0), os.fdopen(os.dup(1), "w", encoding="utf-8")
     sys.stdout = sys.stderr  # for what libraries print
     warnings.simplefilter("ignore")
-    measures: dict[str, Any] = {"resident": resident, **{row.key: row.measure for row in ROWS.values()}}
+    measures: dict[str, Any] = {
+        "loaded": loaded,
+        "resident": resident,
+        **{row.key: row.measure for row in ROWS.values()},
+    }
     measures |= {each.key: each.probe for each in FEATURES.values() if each.probe}
     for key in keys:
         endpoint.answers()

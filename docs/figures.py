@@ -30,8 +30,9 @@ def _read(name: str) -> dict[str, Any]:
     return json.loads((ROOT / "benchmarks" / name).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
 
-def _burst(key: str) -> dict[str, float]:
-    return {library: found["requests"] for library, found in _read("results.json")["figures"][key].items()}
+def _bench(key: str, figure: str = "requests") -> dict[str, float]:
+    """A figure of each library."""
+    return {library: found[figure] for library, found in _read("results.json")["figures"].get(key, {}).items()}
 
 
 def _fleet() -> dict[str, float]:
@@ -41,11 +42,12 @@ def _fleet() -> dict[str, float]:
 
 
 BARS: dict[str, tuple[str, Callable[[], dict[str, float]]]] = {
-    "threads": ("Token requests when 64 threads need a token at once", lambda: _burst("threads")),
-    "processes": ("Token requests when 8 processes need a token at once", lambda: _burst("processes")),
+    "threads": ("Token requests when 64 threads need a token at once", lambda: _bench("threads")),
+    "processes": ("Token requests when 8 processes need a token at once", lambda: _bench("processes")),
+    "waits": ("Longest wait for a token, in seconds, under 7 faults", lambda: _bench("longest_wait", "value")),
     "loop": (
         "Token requests of a loop against wrong credentials, in 10 s (logarithmic)",
-        lambda: _burst("wrong_credentials"),
+        lambda: _bench("wrong_credentials"),
     ),
     "fleet": (f"Token requests of {WORKERS:,} workers in 30 days (logarithmic)", _fleet),
 }
@@ -70,7 +72,7 @@ def bars(name: str) -> str:
     title, read = BARS[name]
     values = sorted(read().items(), key=lambda each: each[1])
     scale = (lambda value: math.log10(1 + value)) if "logarithmic" in title else float
-    longest, body = max(scale(value) for _, value in values), list[str]()
+    longest, body = max((scale(value) for _, value in values), default=1.0), list[str]()
     for row, (subject, value) in enumerate(values):
         y, width = row * ROW, (WIDTH - LABEL - 90) * scale(value) / longest
         ours = "ours" if subject in {"domo-oauth", "no store", "FileStore", "RedisStore"} else "theirs"

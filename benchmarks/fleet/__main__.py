@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from benchmarks.library import ROOT
-from benchmarks.report import markdown
+from benchmarks.report import markdown, write_headlines
 
 from . import Counts, Fleet, Interval, Scenario, model, real
 
@@ -52,6 +52,7 @@ def main(*, quick: bool, seed: int) -> None:
         folder = ROOT / "benchmarks/fleet"
         (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
         (folder / "results.md").write_text(table(results), encoding="utf-8")
+        write_headlines()
 
 
 def rows(sizes: tuple[Fleet, ...], sample: Fleet, days: float, seed: int) -> list[dict[str, Any]]:

@@ -124,7 +124,7 @@ class _Inbox:
 
     def get(self, *, timeout: float) -> Any:
         if not self._items:
-            self._waiting = []  # a time-out of an earlier wait has a list of its own
+            self._waiting = []  # a timeout of an earlier wait has a list of its own
             self._world.wait(timeout, self._waiting)
         if not self._items:
             raise queue.Empty

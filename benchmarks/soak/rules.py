@@ -52,6 +52,8 @@ class Fetch(NamedTuple):
     token: str | None = None
     retry_after: float = 0.0
     """Seconds of the group's clock."""
+    started: float = math.inf
+    """When its thread was started; on a busy machine long before it began."""
 
 
 class Call(NamedTuple):
@@ -137,7 +139,7 @@ class Group:
     def was_left_behind(self, fetch: Fetch) -> bool:
         """Whether a fetch took so long that its process may have begun another meanwhile."""
         longest = (_FETCH_SECONDS - (_LOCK_WAIT if self.kind.processes > 1 else 0.0)) / self.kind.speed
-        return fetch.ended - fetch.began >= longest - 2 * _SLACK
+        return fetch.ended - min(fetch.started, fetch.began) >= longest - 2 * _SLACK
 
     @cached_property
     def reasons(self) -> list[str]:
@@ -197,11 +199,13 @@ def pauses(group: Group) -> list[str]:
     for who in {fetch.who for fetch in group.fetches}:
         pause = 0.0
         for fetch, following in pairwise(each for each in group.fetches if each.who == who):
+            if group.was_left_behind(fetch):  # its failure says nothing about now, and lengthens no pause
+                continue
             pause = 0.0 if fetch.token else min(_LONGEST_PAUSE, pause * 2) or _FIRST_PAUSE
             # A token from the store ends a row of failures, so only the first pause is certain there.
             certain = min(pause, _FIRST_PAUSE) if group.kind.processes > 1 else pause
             until = fetch.ended + max(certain, fetch.retry_after) / group.kind.speed
-            if fetch.token or group.was_left_behind(fetch) or not fetch.ended < following.began < until:
+            if fetch.token or not fetch.ended < following.began < until:
                 continue
             newest = group.newest(following.began)
             if newest is None or newest.ended < fetch.ended:

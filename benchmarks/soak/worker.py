@@ -59,8 +59,10 @@ def fast_clock(speed: float, who: str, seed: str) -> Clock:
         return began + (time.time() - began) * speed
 
     def start(run: Callable[[], object]) -> None:
+        started = time.monotonic()
+
         def fetch() -> None:
-            _here.fetch = {"who": who, "tries": 0}
+            _here.fetch = {"who": who, "tries": 0, "started": started}
             run()
             if _here.fetch["tries"]:
                 report("fetch", **_here.fetch)
@@ -200,7 +202,7 @@ def client_of(name: str, provider: TokenProvider) -> Any:
         case "async httpx2":
             return httpx2.AsyncClient(auth=for_httpx2.DomoAuth(provider), timeout=_TIMEOUT)
         case "aiohttp":
-            # Its time-out includes the wait for a token, 60 s at most, and once more after a 401.
+            # Its timeout includes the wait for a token, 60 s at most, and once more after a 401.
             auth, timeout = for_aiohttp.DomoAuth(provider), aiohttp.ClientTimeout(150.0)
             return aiohttp.ClientSession(middlewares=[auth], timeout=timeout)
     return nullcontext()

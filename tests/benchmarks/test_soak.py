@@ -59,6 +59,8 @@ KEPT = [
     group(*YEAR, fetch(200, "4", took=70), spent=spent("4", 265, expired=True)),  # it waited for this token
     group(fetch(0, tries=4), fetch(4.2, tries=4), fetch(9.4, tries=4), fetch(16.6, "0")),
     group(fetch(0, took=70), fetch(60.5, "0"), calls=[call("error", 0.1, 60.1)]),
+    group(fetch(30, tries=4)._replace(started=-40.0), fetch(34, "0")),  # its thread had to wait for the processor
+    group(fetch(0, took=70), fetch(60.5, tries=4), fetch(65, "0")),  # one that was left behind lengthens no pause
     group(*YEAR, calls=[call("answer", 160, what="401")], refused={"2": 155.0, "3": 156.0}),
     group(*YEAR, fetch(159.9, tries=4), calls=[call("answer", 160, what="401")], refused={"3": 155.0}),
     group(*YEAR, calls=[call("broken", 10)], downs=[(9.0, 10.05)]),

@@ -10,7 +10,7 @@ import time
 import traceback
 import tracemalloc
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +24,17 @@ from tests.wire import PATIENCE
 
 from .table import TOKEN
 
+REPORT = Path(__file__).parents[2] / "benchmarks/faults.md"
+HEAD = """# Faults of networks, proxies and servers
+
+On {date}, `make faults TIMES={rounds} PUBLISH=1` made {calls:,} calls on real sockets, under {faults} faults. Each call
+ended as the tests in `tests/faults` demand. The table shows the worst of all calls. Memory is what Python allocated at
+most during a call; threads and sockets are those that were left after it. If a server stretches its answer, the call
+ends after {limit:.0f} s here rather than 60 s; pauses between attempts take no time.
+"""
+HEADER = "fault | calls | longest call, s | peak memory, MiB | threads left | sockets left"
+LIMIT = 2.0
+"""Seconds that a fetch may take, instead of 60, if a server stretches it; enough for a busy machine to send it."""
 ROUNDS = int(os.environ.get("FAULTS_TIMES", "1"))
 DESCRIPTORS = Path("/proc/self/fd")
 
@@ -74,14 +85,16 @@ def threads() -> set[threading.Thread]:
 
 
 @contextmanager
-def nothing_left_behind(within: float = PATIENCE) -> Iterator[None]:
-    """Within this many seconds, there are no more sockets and threads than before."""
-    sockets_before, threads_before, began = sockets(), threads(), time.monotonic()
+def nothing_left_behind(measure: Measure | None = None) -> Iterator[None]:
+    """There are no more sockets and threads than before, once PATIENCE is over."""
+    sockets_before, threads_before, until = sockets(), threads(), time.monotonic() + PATIENCE
     yield
     for thread in threads() - threads_before:
-        thread.join(max(0.0, began + within - time.monotonic()))
-        assert not thread.is_alive(), thread
-    assert sockets() - sockets_before == set()
+        thread.join(max(0.0, until - time.monotonic()))
+    threads_left, sockets_left = threads() - threads_before, sockets() - sockets_before
+    if measure:
+        measure.left = len(threads_left), len(sockets_left)
+    assert threads_left == sockets_left == set()
 
 
 class Secrets:
@@ -111,9 +124,10 @@ def secrets(credentials: ClientCredentials) -> Secrets:
 
 
 class Measure:
-    """How many seconds the last call took, and how much memory."""
+    """How many seconds the last call took, how much memory, and what it left: threads and sockets."""
 
     seconds = mebibytes = 0.0
+    left = 0, 0
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         tracemalloc.start()
@@ -127,5 +141,44 @@ class Measure:
 
 
 @pytest.fixture
-def measure() -> Measure:
-    return Measure()
+def measure(record_property: Callable[[str, object], None], row: object) -> Iterator[Measure]:
+    measure = Measure()
+    yield measure
+    record_property("fault", (str(row), measure.seconds, measure.mebibytes, *measure.left))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Write the report, if it is asked for and all tests passed. With workers of xdist, only their parent has all."""
+    if os.environ.get("PUBLISH") != "1":
+        return
+    if set(terminalreporter.stats) & {"failed", "error"}:
+        terminalreporter.write_line(f"{REPORT.name} is not written, as a test failed.")
+        return
+    ended = terminalreporter.stats.get("", ())  # set-ups and tear-downs; the latter know what was left
+    measured = [what for report in ended for name, what in report.user_properties if name == "fault"]
+    REPORT.write_text(table(measured), encoding="utf-8")
+    terminalreporter.write_line(f"Wrote {REPORT}")
+
+
+def table(measured: Iterable[tuple[str, float, float, int, int]]) -> str:
+    """The worst of all calls under each fault, and of all faults."""
+    from benchmarks.report import markdown  # not needed by the tests
+
+    faults: dict[str, list[tuple[float, float, int, int]]] = {}
+    for fault, *numbers in measured:
+        faults.setdefault(fault, []).append(tuple(numbers))
+    everything = [each for calls in faults.values() for each in calls]
+    rows = [("**all**", everything), *sorted(faults.items(), key=lambda item: -max(call[0] for call in item[1]))]
+    lines = [
+        [name, len(calls), f"{seconds:.2f}", f"{mebibytes:.1f}", threads_left, sockets_left]
+        for name, calls in rows
+        for seconds, mebibytes, threads_left, sockets_left in [map(max, zip(*calls, strict=True))]
+    ]
+    today = datetime.now(UTC).date().isoformat()
+    return "\n".join(
+        [
+            HEAD.format(rounds=ROUNDS, limit=LIMIT, date=today, faults=len(faults), calls=len(everything)),
+            *markdown(HEADER, lines),
+            "",
+        ]
+    )
