@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 import sys
+from itertools import groupby
 from pathlib import Path
 from shutil import copyfile
+from textwrap import dedent, indent
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -132,7 +134,21 @@ def show_file_names(_app: Sphinx, _page: str, source: list[str]) -> None:
 
 def escape_help(_app: Sphinx, _context: object, lines: list[str]) -> None:
     """Keep an asterisk in a command's help from being read as markup."""
-    lines[:] = [line.replace("*", r"\*") for line in lines]
+    lines[:] = [re.sub(r"(?<!\*)\*(?!\*)", r"\*", line) for line in lines]  # not **Required**, which sphinx-click adds
+
+
+def show_blocks(app: Sphinx, context: Any, lines: list[str]) -> None:
+    """Show what click prints as it is, such as examples, as blocks of code; the exit statuses only once."""
+    shown: list[str] = []
+    for is_block, group in groupby(lines, key=lambda line: line.startswith("| ")):
+        if not is_block:
+            escape_help(app, context, text := [*group])
+            shown += text
+            continue
+        title, *block = dedent("\n".join(line.removeprefix("| ") for line in group)).splitlines()
+        if title != "Exit status:" or context.parent is None:
+            shown += [title, "", "::", "", indent(dedent("\n".join(block)), "   "), ""]
+    lines[:] = "\n".join(shown).splitlines()
 
 
 def copy_page(app: Sphinx, error: Exception | None) -> None:
@@ -149,5 +165,7 @@ def setup(app: Sphinx) -> None:
     app.connect("source-read", show_file_names)
     app.connect("autodoc-process-docstring", check_docstring, priority=100)
     app.connect("autodoc-skip-member", check_member)
-    for part in ("description", "options", "arguments", "epilog"):
+    for part in ("options", "arguments"):
         app.connect(f"sphinx-click-process-{part}", escape_help)
+    for part in ("description", "epilog"):
+        app.connect(f"sphinx-click-process-{part}", show_blocks)

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
 
-from domo_oauth import ClientCredentials
-from tests.fakes import GRANTED
+from domo_oauth import ClientCredentials, timing
+from tests.fakes import GRANTED, PATIENCE
 from tests.skips import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401 -- hooks of pytest
 from tests.wire import Then, Wire
 
@@ -36,6 +36,8 @@ settings.load_profile("test")
 
 # A shell makes the processes that it starts in the background ignore Ctrl-C, and those of the tests inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# A server that a busy machine keeps waiting is not asked twice; some tests count the requests.
+timing.NETWORK_TIMEOUT = PATIENCE / 2  # less than a fetch may take, which tests of frozen processes rely on
 _numbers = itertools.count()
 
 

@@ -27,7 +27,7 @@ PATIENCE = 60.0
 HOUR = 3600
 _BODY = b'{"access_token": "canary-token", "token_type": "bearer", "expires_in": 3599, "customer": "acmecompany"}'
 GRANTED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY)
-"""An answer on the wire."""
+"""A response on the wire."""
 
 GET = ("get_token", "aget_token under asyncio", "aget_token under trio")
 REQUEST = ("request_token", "arequest_token under asyncio", "arequest_token under trio")
@@ -98,7 +98,7 @@ class Endpoint(httpx.BaseTransport):
         self.answers = list(answers)
         """What to answer next; then tokens."""
         self.always: Callable[[], httpx.Response | BaseException] | None = None
-        """Called for an answer instead of granting a token."""
+        """Called for a response instead of granting a token."""
         self.requests = 0
         self.asked = threading.Semaphore(0)
         self.open = threading.Event()

@@ -47,7 +47,7 @@ class Visit:
         return bare(self.tab.inner_text("body"))
 
     def send(self, status: str) -> dict:
-        """Press Send, and read the answer that the page shows."""
+        """Press Send, and read the response that the page shows."""
         self.tab.get_by_role("button", name="Send API Request").click()
         return self.answer(status)
 
