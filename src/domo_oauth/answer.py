@@ -16,6 +16,7 @@ from domo_oauth_client.models import AccessTokenResponse
 
 from . import errors
 from .redact import clean
+from .state import fork_lock
 from .token import Token
 
 if TYPE_CHECKING:
@@ -201,8 +202,8 @@ def _status(status: int) -> str:
 
 def _timestamp(value: Any) -> datetime | None:
     """When an error occurred: ISO 8601, or milliseconds since 1970; None if it is something else."""
-    from dateutil.parser import isoparse  # slow to import, and needed for errors only
-
+    with fork_lock:  # see there; slow to import, and needed for errors only
+        from dateutil.parser import isoparse
     try:
         if isinstance(value, str):
             moment = isoparse(value)

@@ -21,7 +21,7 @@ from .credentials import ClientCredentials, EnvironmentSource, HttpxArgs
 from .errors import SHARED_REFUSALS, ConfigurationError, DomoOAuthError, InvalidClientError, require
 from .flight import Flight, as_ours
 from .scopes import scope_names
-from .state import Held, Pause, State, forget_tokens, import_lock, next_pause, shared_state
+from .state import Held, Pause, State, forget_tokens, fork_lock, next_pause, shared_state
 from .stores import store_from_env
 from .timing import DEFAULT_TIMEOUT, Budget, Clock
 from .token import Token
@@ -406,7 +406,7 @@ class TokenProvider:
         if self._store is None:
             return pause or self._fetch(flight, credentials)
         flight.note = f"the store {self._store!r} has not responded"
-        with import_lock:
+        with fork_lock:
             from .stores.sealing import SealedStore
 
             sealed = SealedStore(self._store, credentials, self._scopes, self.base_url)
@@ -492,6 +492,6 @@ class TokenProvider:
 def _import_request() -> ModuleType:
     """Import what a fetch needs: httpx, which the command does not load if the store has a token."""
     on_main_thread = threading.current_thread() is threading.main_thread()
-    with nullcontext() if on_main_thread else import_lock:  # an interrupt of the main thread could leave it locked
+    with nullcontext() if on_main_thread else fork_lock:  # an interrupt of the main thread could leave it locked
         from . import request
     return request

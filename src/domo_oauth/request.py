@@ -29,6 +29,7 @@ from .credentials import ClientCredentials, HttpxArgs
 from .errors import ConfigurationError, DomoOAuthError, TransportError, require
 from .flight import Flight
 from .scopes import scope_names, scope_parameter
+from .state import fork_lock
 from .timing import Budget
 
 if TYPE_CHECKING:
@@ -127,13 +128,14 @@ class Request:
         """
         sent = Sent(self.url, self.credentials, self.scopes, datetime.now(UTC))
         try:
-            client = AuthenticatedClient(
-                base_url=self.base_url,
-                username=self.credentials.client_id,
-                password=self.credentials.client_secret,
-                httpx_args=_httpx_args(self.base_url, self.httpx_args, budget),
-            )
-            client.get_httpx_client()
+            with fork_lock:  # OpenSSL loads certificates here; see there
+                client = AuthenticatedClient(
+                    base_url=self.base_url,
+                    username=self.credentials.client_id,
+                    password=self.credentials.client_secret,
+                    httpx_args=_httpx_args(self.base_url, self.httpx_args, budget),
+                )
+                client.get_httpx_client()
         except Exception as error:  # noqa: BLE001 -- httpx, ssl and the caller's objects raise different types
             suspects = "httpx_args and " if self.httpx_args else ""
             raise ConfigurationError(
@@ -174,7 +176,7 @@ def _httpx_args(url: str, given: Mapping[str, Any], budget: Budget) -> dict[str,
     if args.get("mounts"):
         args["mounts"] = {key: value and _Kept(value) for key, value in args["mounts"].items()}
     if args.keys().isdisjoint({"verify", "cert", "transport"}):
-        args["verify"] = url.startswith("https:") and tls_context(trust_env=args.get("trust_env", True))
+        args["verify"] = tls_context(url.startswith("https:"), trust_env=args.get("trust_env", True))
     return args
 
 
@@ -240,6 +242,9 @@ def _failure(error: httpx.HTTPError, sent: Sent) -> DomoOAuthError:
         return ConfigurationError(f"GET {sent.url} cannot be sent: {text}.")
     retryable = True
     match error:
+        case _ if "certificate has expired" in text or "certificate is not yet valid" in text:
+            retryable, what = False, "the server's certificate is not valid at this time"
+            advice = "Check the clock of this machine. If it is right, Domo or a proxy that inspects TLS must renew it"
         case _ if "CERTIFICATE_VERIFY_FAILED" in text:
             retryable = False
             what = "the server's certificate is not trusted"
@@ -260,7 +265,8 @@ def _failure(error: httpx.HTTPError, sent: Sent) -> DomoOAuthError:
         case httpx.ConnectError():
             what, advice = "no connection", "Check the host name (DOMO_API_URL), the network, DNS, firewall and proxy"
         case _:
-            what, advice = "the connection was lost", "This happens once in a while: try again"
+            what = "the connection was lost"
+            advice = "This happens once in a while: try again. If it keeps happening, check the proxy and the firewall"
     return TransportError(f"GET {sent.url} failed: {what} ({text}). {advice}.", retryable=retryable)
 
 

@@ -93,8 +93,9 @@ class State:
 
 _states: WeakSet[State] = WeakSet()
 _shared: dict[tuple[object, ...], State] = {}
-import_lock = threading.RLock()  # greenlets of one thread may come here while one imports
-"""Hold it while importing what a fetch needs: a child forked during an import could never import that module."""
+fork_lock = threading.RLock()  # greenlets of one thread may come here while one imports
+"""A fork waits for it. Hold it while importing what a fetch needs, and while OpenSSL sets itself up: a child forked in
+between would wait forever for a thread that only its parent has."""
 
 
 def shared_state(
@@ -113,12 +114,12 @@ def forget_tokens() -> None:
 
 
 def _after_fork_in_child() -> None:  # pragma: no cover -- a child leaves before coverage is written
-    import_lock.release()
+    fork_lock.release()
     for state in list(_states):
         state.flights.clear()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(
-        before=import_lock.acquire, after_in_parent=import_lock.release, after_in_child=_after_fork_in_child
+        before=fork_lock.acquire, after_in_parent=fork_lock.release, after_in_child=_after_fork_in_child
     )

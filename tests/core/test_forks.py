@@ -15,6 +15,7 @@ import anyio.to_thread
 import pytest
 
 from domo_oauth import ConfigurationError, FileStore, Scope, TokenProvider
+from tests.adapters.server import JSON, answer
 from tests.fakes import GRANTED, PATIENCE, Endpoint
 from tests.stores import processes
 
@@ -85,38 +86,74 @@ def test_a_child_forked_during_a_fetch_fetches_for_itself(make, backend):
 
 WITHIN_AN_IMPORT = """
 import os, signal, sys, threading
-from domo_oauth import TokenProvider
+from contextlib import suppress
+from domo_oauth import InvalidClientError, TokenProvider
 
 reached, forking = threading.Event(), threading.Event()
 
 class Gate:
     def find_spec(self, name, path, target=None):
-        if name == "httpx":
+        if name == sys.argv[1]:
             reached.set()
             forking.wait(20)
 
 sys.meta_path.insert(0, Gate())
 os.register_at_fork(before=forking.set)  # the last to be registered runs first
 provider = TokenProvider.from_env()
-thread = threading.Thread(target=provider.get_token)
+
+def ask():
+    with suppress(InvalidClientError):
+        provider.get_token()
+
+thread = threading.Thread(target=ask)
 thread.start()
 assert reached.wait(20)
 pid = os.fork()
 if not pid:
     signal.alarm(20)
-    os._exit(0 if provider.get_token().customer == "acmecompany" else 1)
+    provider.reset()
+    ask()
+    os._exit(0)
 thread.join()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+WITHIN_OPENSSL = """
+import os, ssl, sys, threading
+from domo_oauth import TokenProvider
+
+reached, forking, forked, made = (threading.Event() for _ in range(4))
+make = ssl.create_default_context
+
+def make_slowly(**args):
+    reached.set()
+    forking.wait(20)
+    forked.wait(1)  # by a fork that does not wait for this function
+    context = make(**args)
+    made.set()
+    return context
+
+ssl.create_default_context = make_slowly
+os.register_at_fork(before=forking.set, after_in_parent=forked.set)
+provider = TokenProvider.from_env(base_url="https://127.0.0.1:9")
+threading.Thread(target=provider.get_token, daemon=True).start()
+assert reached.wait(20)
+pid = os.fork()
+if not pid:
+    os._exit(not made.is_set())
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 """
 IMPORTS_OF_A_FETCH = """
 import sys
-from domo_oauth import TokenProvider, request_token
+from contextlib import suppress
+from domo_oauth import DomoOAuthError, TokenProvider, request_token
 
 provider = TokenProvider.from_env()
 before = set(sys.modules)
-provider.get_token()
+with suppress(DomoOAuthError):
+    provider.get_token()
 print(*(set(sys.modules) - before))
 """
+REFUSED = answer(401, {"error": "invalid_client", "timestamp": "2026-01-01T00:00:00.000+0000"}, JSON)
 WITHOUT_FORK = """
 import os, random, threading, logging, concurrent.futures.thread
 vars(os).pop("register_at_fork", None)
@@ -127,17 +164,20 @@ print(TokenProvider.from_env().get_token() and "")
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("program", "requests"),
+    ("program", "response", "requests"),
     [
-        pytest.param(WITHIN_AN_IMPORT, 2, marks=needs_fork, id="a fork while a thread imports httpx"),
-        pytest.param(IMPORTS_OF_A_FETCH, 1, id="a fetch imports nothing that a child could wait for"),
-        pytest.param(WITHOUT_FORK, 1, id="Windows has no fork"),
+        pytest.param(WITHIN_AN_IMPORT, GRANTED, 2, marks=needs_fork, id="a fork while a thread imports httpx"),
+        pytest.param(WITHIN_AN_IMPORT, REFUSED, 2, marks=needs_fork, id="a fork while a thread imports dateutil"),
+        pytest.param(WITHIN_OPENSSL, GRANTED, 0, marks=needs_fork, id="a fork while OpenSSL loads certificates"),
+        pytest.param(IMPORTS_OF_A_FETCH, GRANTED, 1, id="a fetch imports nothing that a child could wait for"),
+        pytest.param(WITHOUT_FORK, GRANTED, 1, id="Windows has no fork"),
     ],
 )
-def test_programs(environment, wire, program, requests):
-    server = wire(GRANTED)
+def test_programs(environment, wire, program, response, requests):
+    server = wire(response)
     environment.setenv("DOMO_API_URL", server.url)
-    command = [sys.executable, "-W", "ignore", "-c", program]
+    imported = "httpx" if response == GRANTED else "dateutil"
+    command = [sys.executable, "-W", "ignore", "-c", program, imported]
     assert subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE).stdout.strip() == ""
     assert len(server.requests) == requests
 
@@ -153,7 +193,8 @@ def environment(monkeypatch, credentials):
 
 
 def test_a_pickle_carries_the_credentials_and_no_token(credentials, wire):
-    args = {"scopes": ["data", Scope.custom("new")], "base_url": wire(GRANTED).url, "httpx_args": {"timeout": 3}}
+    server = wire(GRANTED)
+    args = {"scopes": ["data", Scope.custom("new")], "base_url": server.url, "httpx_args": {"headers": {"X-Mine": "1"}}}
     provider = TokenProvider(credentials, **args)
     token = provider.get_token()
     pickled = pickle.dumps(provider)
@@ -161,6 +202,7 @@ def test_a_pickle_carries_the_credentials_and_no_token(credentials, wire):
     assert credentials.client_secret.encode() in pickled
     assert repr(pickle.loads(pickled)) == repr(provider)
     assert pickle.loads(pickled).get_token() != token
+    assert b"X-Mine: 1" in server.requests[-1]
 
 
 def test_a_pickle_from_the_environment_carries_no_credentials(environment):
@@ -182,4 +224,5 @@ def test_from_env_takes_the_same_arguments_as_the_constructor(endpoint, tmp_path
     provider = TokenProvider.from_env(scopes="data", httpx_args={"transport": endpoint}, **args)
     assert provider.get_token().access_token == "canary-token-1"
     assert list((tmp_path / "tokens").iterdir())
+    assert time.threads
     assert "scopes='data', base_url='https://api.elsewhere.test'" in repr(provider)

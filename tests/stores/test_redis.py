@@ -6,7 +6,9 @@ import os
 import pickle
 import subprocess
 import time
+import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from itertools import pairwise
 from typing import Any
@@ -23,7 +25,7 @@ from domo_oauth.errors import ConfigurationError
 from domo_oauth.stores import StoreError
 from domo_oauth.stores.redis import RedisStore
 from domo_oauth.stores.testing import StoreTests
-from tests.fakes import until
+from tests.fakes import PATIENCE, until
 from tests.stores.processes import in_child
 from tests.stores.redis_server import PASSWORD, SERVERS, RedisServer, needs_redis
 
@@ -316,9 +318,10 @@ def test_a_response_that_refuses(answer, fake):
     round_trip(store)
 
 
-def test_a_server_that_cannot_be_reached():
+def test_a_server_that_cannot_be_reached(tls_server):
     fails(RedisStore("redis://redis.invalid"), r"cannot be reached \(.+\)")
     fails(RedisStore("unix:///nowhere/redis.sock"), r"^Redis \(/nowhere/redis.sock/0\) cannot be reached \(No such")
+    fails(RedisStore(tls_server.url.replace("https", "rediss")), r"cannot be reached \(.*issuer certificate\)")
 
 
 def test_a_server_that_hangs_costs_its_timeout(fake):
@@ -356,7 +359,10 @@ def test_connections_are_kept_for_a_fetch_and_not_for_an_hour(server, store, mon
     store.load(NAME)
     assert connections(server) - others == {first}
     monkeypatch.setattr(timing, "REDIS_IDLE", 0.0)
-    store.load(NAME)
+    with store._client().pubsub() as in_use:
+        in_use.subscribe("by another thread")
+        store.load(NAME)
+        assert in_use.connection.is_connected
     (second,) = connections(server) - others
     assert second != first
     with server.client() as client:
@@ -377,3 +383,19 @@ def test_a_child_has_connections_of_its_own_and_no_lock(server, store, impatient
         assert code == 0
         assert store.load(NAME) == b"sealed"
     assert lock(store)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_child_waits_for_no_lock_that_a_thread_of_its_parent_held(server, store):
+    pool_lock = store._client().connection_pool._lock  # each command takes it for a moment
+
+    def load() -> bool:
+        return ThreadPoolExecutor(1).submit(store.load, NAME).result(PATIENCE) == b"sealed"
+
+    store.save(NAME, b"sealed", HOUR)
+    with ThreadPoolExecutor(1) as thread, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of a fork of a process with threads
+        thread.submit(pool_lock.acquire).result()
+        code = in_child(load)
+        thread.submit(pool_lock.release).result()
+    assert code == 0

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from domo_oauth import timing
 from domo_oauth.errors import ConfigurationError
 from domo_oauth.redact import one_line
-from domo_oauth.state import import_lock
+from domo_oauth.state import fork_lock
 
 from . import LARGEST_ENTRY, StoreError, missing_extra
 
@@ -73,7 +73,7 @@ class FileStore:
             # No fsync: a power failure costs a token request.
             temporary = self.path / f"{name}.{os.urandom(8).hex()}.tmp"
             try:
-                temporary.touch(0o600, exist_ok=False)
+                temporary.touch(0o600)
                 temporary.write_bytes(sealed)
                 expires_at = time.time() + ttl  # kept as the mtime, as this store cannot read sealed entries
                 os.utime(temporary, (expires_at, expires_at))
@@ -88,7 +88,7 @@ class FileStore:
     @contextmanager
     def lock(self, name: str) -> Generator[bool]:
         """See `Store.lock`."""
-        with import_lock:
+        with fork_lock:
             from filelock import FileLock, Timeout
 
         lock = FileLock(self.path / f"{name}.lock", mode=0o600, thread_local=False)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from domo_oauth import timing
 from domo_oauth.errors import ConfigurationError
@@ -39,7 +40,8 @@ class RedisStore:
     """Keeps tokens in Redis 6 or newer, or in Valkey, for all processes on all hosts that use the same server.
 
     The constructor does no I/O. Threads, providers and the child after a fork can share a store. A store made from a
-    URL can be pickled; the pickle holds the password.
+    URL can be pickled; the pickle holds the password. With a client that you pass, do not fork while another thread
+    uses it: the child may wait forever for a lock of redis-py.
 
     A server that hangs costs at most 1 s to connect and 2 s for a reply. If it restarts, fails over or loses its data,
     that costs a token request. The lock of a process that dies ends after 6 s.
@@ -67,7 +69,7 @@ class RedisStore:
     def __init__(self, url: str | Redis | RedisCluster, /, *, prefix: str = "domo-oauth:") -> None:
         self._prefix, self._where = prefix, "Redis"  # for the repr, if this fails
         client, self._from_url = _connect(url), isinstance(url, str)
-        self._client, self._url = _hide(client), _hide(url)
+        self._clients, self._url = {self._owner(): _hide(client)}, _hide(url)
         del url  # tracebacks can show locals
         if isinstance(client, str):
             raise ConfigurationError(client)
@@ -79,11 +81,11 @@ class RedisStore:
         key, last = self._prefix + name, LARGEST_ENTRY  # GETRANGE: somebody may have put something huge there
         # The caller's own client may decode replies, and sealed bytes are not text.
         sealed = self._ask(lambda client: client.execute_command("GETRANGE", key, 0, last, NEVER_DECODE=True))
-        return sealed if isinstance(sealed, bytes) and 0 < len(sealed) <= LARGEST_ENTRY else None
+        return sealed if sealed and len(sealed) <= LARGEST_ENTRY else None
 
     def save(self, name: str, sealed: bytes, ttl: float) -> None:
         """See `Store.save`."""
-        self._ask(lambda client: client.set(self._prefix + name, sealed, px=max(1, int(ttl * 1000))))
+        self._ask(lambda client: client.set(self._prefix + name, sealed, px=int(ttl * 1000)))
 
     @contextmanager
     def lock(self, name: str) -> Generator[bool]:
@@ -112,6 +114,20 @@ class RedisStore:
         """Close the connections, unless they belong to a client that you passed. The next call opens another one."""
         if self._from_url:
             self._client().close()
+
+    def _client(self) -> Any:
+        """The client of this process. That of the parent is kept, but not used.
+
+        A thread of the parent may have held the lock of its pool during the fork. Then its methods and its finalizer
+        would wait forever.
+        """
+        owner = self._owner()
+        own = self._clients.get(owner) or self._clients.setdefault(owner, _hide(_connect(self._url())))
+        return own()
+
+    def _owner(self) -> int:
+        """The process that uses a client; any process uses one that was passed."""
+        return os.getpid() if self._from_url else 0
 
     def _ask(self, ask: Callable[[Any], T], *expected: type[Exception]) -> T | None:
         """Call a function with the client. Returns None if it raises an expected error; raises a StoreError for others.
@@ -146,7 +162,7 @@ def _hide(value: T) -> Callable[[], T]:
     return lambda: value
 
 
-def _connect(url: object) -> Any:
+def _connect(url: Any) -> Any:
     """Return the client that was passed or a new one, not connected; a `str` says what is wrong."""
     if missing := missing_extra("redis", "cryptography", "redis"):
         return missing
@@ -156,10 +172,12 @@ def _connect(url: object) -> Any:
         return url
     times = {"socket_connect_timeout": timing.REDIS_CONNECT_TIMEOUT, "socket_timeout": timing.REDIS_TIMEOUT}
     try:
-        scheme, rest = cast("str", url).split("://", 1)
+        scheme, _, rest = url.partition("://")
         scheme = scheme.lower().replace("valkey", "redis")  # redis-py does not know valkey://
         # Every server speaks RESP 2, and redis-py makes no retries then, which would multiply the timeouts.
-        client: Any = cast("Any", Redis).from_url(f"{scheme}://{rest}", protocol=2, **times)
+        client: Any = Redis.from_url(  # pyright: ignore[reportUnknownMemberType] -- redis-py types it in part
+            f"{scheme}://{rest}", protocol=2, **times
+        )
         client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)  # checks the options
     except Exception:  # noqa: BLE001 -- what redis-py says may show a password
         return (
