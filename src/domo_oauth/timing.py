@@ -74,7 +74,7 @@ def start_thread(run: Callable[[], object]) -> None:
 def _start_named_thread(run: Callable[[], object]) -> None:
     try:
         threading.Thread(target=run, name="domo-oauth", daemon=True).start()
-    except RuntimeError:  # this was the last thread that the system had
+    except (RuntimeError, MemoryError):  # this was the last thread that the system had
         run()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import asyncio
 import itertools
 import logging
@@ -195,29 +194,6 @@ def test_callers_fetch_themselves_when_no_thread_can_be_started(make, endpoint, 
         with pytest.raises(InvalidClientError):
             get(provider)
     assert endpoint.requests == 3
-
-
-@pytest.mark.parametrize(("module", "name"), [(sys, "is_finalizing"), (_thread, "daemon_threads_allowed")])
-def test_a_clock_says_so_when_no_thread_can_be_started(monkeypatch, module, name):
-    """At the end of the process, and in an isolated subinterpreter."""
-    monkeypatch.setattr(module, name, lambda: module is sys, raising=False)
-    with pytest.raises(RuntimeError):
-        Clock().start(lambda: None)
-
-
-@pytest.mark.parametrize("left", [1, 2])
-def test_a_clock_starts_a_daemon_thread_or_uses_the_last_one_that_can_be_started(monkeypatch, left):
-    def none_left(_thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    if left == 1:
-        monkeypatch.setattr(threading.Thread, "start", none_left)
-    found, done = [], threading.Event()
-    Clock().start(lambda: (found.append(threading.current_thread()), done.set()))
-    assert done.wait(PATIENCE)
-    assert found[0].daemon
-    assert found[0].name == "domo-oauth" or left == 1
-    assert found[0] is not threading.current_thread()
 
 
 # Equal providers share a token

@@ -1,10 +1,13 @@
-"""Credentials, scopes, tokens, errors and base URLs: what they accept, compare, copy and show."""
+"""Credentials, scopes, tokens, errors, base URLs and clocks: what they accept, compare, copy and show."""
 
 from __future__ import annotations
 
+import _thread
 import copy
 import itertools
 import pickle
+import sys
+import threading
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +19,7 @@ from attrs import evolve
 import domo_oauth
 from domo_oauth import (
     ClientCredentials,
+    Clock,
     ConfigurationError,
     DomoOAuthError,
     RateLimitedError,
@@ -26,7 +30,9 @@ from domo_oauth import (
     TransportError,
     request_token,
 )
+from domo_oauth.errors import chain
 from domo_oauth.scopes import scope_names, scope_parameter
+from tests.fakes import PATIENCE
 
 SPEC = Path(__file__).parents[2] / "openapi" / "domo-oauth.yaml"
 CREDENTIALS = ClientCredentials("abcdefghijkl", "canary-secret")
@@ -49,8 +55,8 @@ def refused(text, call, *args, **kwargs):
 @pytest.mark.parametrize(
     ("client_id", "client_secret", "text"),
     [
-        ("", "canary", "client id is empty"),
-        ("id", "", "client secret is empty"),
+        ("", "canary", "client id is empty.* DOMO_CLIENT_ID"),
+        ("id", "", "client secret is empty.* DOMO_CLIENT_SECRET"),
         (None, "canary", "client id must be a str, not NoneType"),
         ("id", b"canary", "client secret must be a str, not bytes"),
         ("id ", "canary", "client id has whitespace around it"),
@@ -176,19 +182,28 @@ def test_tokens_and_credentials_are_values(value, name):
 # Errors
 
 
+FIELDS = {"status": 429, "error": "slow_down", "description": "Slow down", "toe": "AB-CD", "retry_after": 3.0}
+
+
 @pytest.mark.parametrize(
-    "error",
+    ("kind", "fields"),
     [
-        TransportError("text", retryable=False),
-        RateLimitedError("text", status=429, retry_after=3.0, timestamp=datetime(2026, 1, 1, tzinfo=UTC)),
+        (TransportError, {"retryable": False}),
+        (RateLimitedError, FIELDS | {"retryable": True, "timestamp": datetime(2026, 1, 1, tzinfo=UTC)}),
     ],
-    ids=lambda error: type(error).__name__,
 )
 @pytest.mark.parametrize("duplicate", DUPLICATES, ids=["copy", "deepcopy", "pickle"])
-def test_errors_can_be_copied_and_pickled(error, duplicate):
+def test_errors_can_be_copied_and_pickled(kind, fields, duplicate):
+    error = kind("text", **fields)
     twin = duplicate(error)
     assert twin is not error
-    assert (type(twin), str(twin), vars(twin)) == (type(error), str(error), vars(error))
+    assert (type(twin), str(twin), vars(twin)) == (kind, "text", fields)
+
+
+def test_a_chain_of_errors_may_be_a_cycle():
+    first, second = KeyError(), ValueError()
+    first.__cause__, second.__context__ = second, first
+    assert list(itertools.islice(chain(first), 9)) == [first, second]
 
 
 def test_one_base_class_catches_all_errors():
@@ -213,6 +228,7 @@ def test_one_base_class_catches_all_errors():
         ("^A scope must be of the type str, not int", lambda: Scope.custom(7)),
         ("httpx_args must be a dictionary", lambda: TokenProvider(CREDENTIALS, httpx_args=["canary"])),
         ("httpx_args cannot have", lambda: TokenProvider(CREDENTIALS, httpx_args={"auth": "canary"})),
+        ("httpx_args cannot have", lambda: TokenProvider(CREDENTIALS, httpx_args={"base_url": "canary"})),
         ("is not a scope", lambda: TokenProvider(CREDENTIALS, scopes="no", httpx_args={"proxy": "http://u:canary@p"})),
         ("user name or password", lambda: TokenProvider(CREDENTIALS, base_url="https://name:canary@api.domo.com")),
         ("user name or password", lambda: request_token(CREDENTIALS, base_url="https://name:canary@api.domo.com")),
@@ -225,7 +241,7 @@ def test_a_wrong_argument_is_not_shown(text, call):
 
 def test_arguments_for_httpx_are_not_shown():
     shown = repr(vars(TokenProvider(CREDENTIALS, httpx_args={"proxy": "http://user:canary@proxy"})))
-    assert "HttpxArgs(hidden)" in shown
+    assert "'_httpx_args': HttpxArgs(hidden)," in shown
     assert "canary" not in shown
 
 
@@ -279,7 +295,7 @@ def test_the_base_url_is_the_argument_or_the_variable_or_domos(monkeypatch, vari
         ("https://[::1]8080", "not (an absolute HTTP|a) URL"),  # newer versions of Python refuse to parse it
         ("https://api.domo.com/a b", "not an absolute HTTP URL"),
         ("", "^The base URL is empty: leave it out to use https://api.domo.com"),
-        (5, "of the type str, not int"),
+        (5, "^The base URL must be of the type str, not int"),
     ],
 )
 def test_an_unsafe_or_invalid_base_url_is_refused(url, text):
@@ -298,3 +314,29 @@ def test_an_error_blames_the_variable_or_the_argument(monkeypatch):
 def test_an_empty_variable_does_not_lead_to_domo(monkeypatch, empty):
     monkeypatch.setenv("DOMO_API_URL", empty)
     refused("^DOMO_API_URL is empty: leave it out to use https://api.domo.com", base_url)
+
+
+# Clocks
+
+
+@pytest.mark.parametrize(("module", "name"), [(sys, "is_finalizing"), (_thread, "daemon_threads_allowed")])
+def test_a_clock_says_so_when_no_thread_can_be_started(monkeypatch, module, name):
+    """At the end of the process, and in an isolated subinterpreter."""
+    monkeypatch.setattr(module, name, lambda: module is sys, raising=False)
+    with pytest.raises(RuntimeError):
+        Clock().start(lambda: None)
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("can't start new thread"), MemoryError()])
+def test_a_clock_starts_a_daemon_thread_or_uses_the_last_one_that_can_be_started(monkeypatch, error):
+    def none_left(_thread) -> None:
+        raise error
+
+    if error:
+        monkeypatch.setattr(threading.Thread, "start", none_left)
+    found, done = [], threading.Event()
+    Clock().start(lambda: (found.append(threading.current_thread()), done.set()))
+    assert done.wait(PATIENCE)
+    assert found[0].daemon
+    assert found[0].name == "domo-oauth" or error
+    assert found[0] is not threading.current_thread()
