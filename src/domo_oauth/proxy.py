@@ -132,7 +132,7 @@ class _Gateway:
     def __init__(self, provider: TokenProvider, access: Access) -> None:
         self._provider, self._access, self._auth = provider, access, DomoAuth(provider)
         self._network: dict[str, Any] = {
-            "verify": provider.base_url.startswith("https:") and tls_context(),
+            "verify": tls_context(provider.base_url.startswith("https:")),
             "proxy": environment_proxy(provider.base_url),
             "trust_env": False,  # httpx's reading of the environment fails on NO_PROXY=::1/128
             "timeout": TIMEOUT,
@@ -173,14 +173,15 @@ class _Gateway:
                 await self._problem(error)(scope, receive, watched)
         finally:
             milliseconds = (time.monotonic() - began) * 1000
-            # As it was sent, so that no escape adds a line. The query may hold what others must not read.
-            path = scope["raw_path"].decode("ascii", "backslashreplace")
+            # As it was sent, so that no escape adds a line. The query may be secret, and so may the user in a URL.
+            raw: bytes = scope["raw_path"]
+            path = raw.decode() if raw.startswith(b"/") else "(not a path)"
             logger.info("%s %s %s %d bytes %.0f ms", request.method, path, status or "broken off", size, milliseconds)
 
     async def _forward(self, request: Request, send: Send) -> None:
         """Send the request to the API, and stream its response to the caller."""
-        target = request.scope["raw_path"].decode("ascii")
-        if query := request.scope["query_string"].decode("ascii"):
+        target = request.scope["raw_path"].decode()
+        if query := request.scope["query_string"].decode():
             target = f"{target}?{query}"
         outgoing = httpx.Request(
             request.method,
@@ -192,7 +193,7 @@ class _Gateway:
             client = self._idle.pop() if self._idle else httpx.AsyncClient(**self._network)
             try:
                 # Neither follows redirects nor adds header fields of its own.
-                incoming = await client.send(outgoing, auth=self._auth, stream=True, follow_redirects=False)
+                incoming = await client.send(outgoing, auth=self._auth, stream=True)
                 async with aclosing(incoming):
                     answer = StreamingResponse(incoming.aiter_raw(), incoming.status_code)
                     answer.raw_headers = [*_end_to_end(incoming.headers.raw), _VIA]
@@ -211,8 +212,9 @@ class _Gateway:
             case httpx.TimeoutException():
                 return problem(504, f"{api} did not respond in time. Try again later.")
             case httpx.RequestError():
-                why = type(error).__name__
-                return problem(502, f"No response from {api} ({why}): check the network, then try again.")
+                return problem(
+                    502, f"No response from {api} ({type(error).__name__}): check the network, then try again."
+                )
             case _:  # cancelled, as the grace period is over
                 return problem(503, "The proxy was stopped before the API responded.", {"Retry-After": "5"})
 
@@ -243,10 +245,8 @@ class _Gateway:
         return "\n".join(lines) + "\n"
 
 
-async def _content(request: Request) -> bytes | AsyncIterator[bytes] | None:
+async def _content(request: Request) -> bytes | AsyncIterator[bytes]:
     """The body: as bytes, which can be sent again, if it is short."""
-    if not {"content-length", "transfer-encoding"} & {*request.headers}:
-        return None
     start, stream = b"", request.stream()
     async for chunk in stream:
         start += chunk

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 import pytest
 
 from domo_oauth.proxy import Access
+from tests.fakes import until
 from tests.proxy.conftest import HEAD, KEY, raw
 
 REFUSED = [
@@ -62,6 +64,7 @@ def test_these_requests_are_refused_and_do_not_reach_the_api(proxy, api, access,
     assert document == {"title": HTTPStatus(status).phrase, "status": status}
     assert received.headers["Content-Type"] == "application/problem+json"
     assert received.headers.get("WWW-Authenticate") == ("Bearer" if status == 401 else None)
+    assert received.headers["Date"].endswith(" GMT")
     assert parsedate_to_datetime(received.headers["Date"])
     assert api.requests == []
 
@@ -72,15 +75,32 @@ def test_these_requests_are_forwarded(proxy, api, access, method, headers):
     assert [seen.path for seen in api.seen] == ["/oauth/token?grant_type=client_credentials", "/v1/datasets/1"]
 
 
+@pytest.mark.parametrize("path", ["/", "/oauth2/token"])
+def test_these_paths_are_forwarded(proxy, api, path):
+    assert proxy().get(path).status_code == 200
+    assert api.seen[-1].path == path
+
+
 @pytest.mark.parametrize(
-    "target", ["http://127.0.0.1/v1", "@evil.example/v1", ".evil.example/v1", "%2f@evil.example", "*", "/v1/a#/b"]
+    "target",
+    [
+        "http://canary-id:canary-secret@127.0.0.1/v1",
+        "@evil.example/v1",
+        ".evil.example/v1",
+        "%2f@evil.example",
+        "*",
+        "/v1/a#/b",
+    ],
 )
-def test_only_a_path_can_be_requested(proxy, api, target):
+def test_only_a_path_can_be_requested(proxy, api, caplog, target):
     """Put after the API's host, anything else would name another host."""
+    caplog.set_level(logging.INFO, "domo_oauth.proxy")
     received = raw(proxy(), f"GET {target} HTTP/1.1\r\n{HEAD}\r\n")
     assert received.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert b"Send the path alone" in received
     assert api.requests == []
+    until(lambda: f"GET {target if target[0] == '/' else '(not a path)'} 400" in caplog.text)
+    assert "canary" not in caplog.text, "the URL of another host may have a password"
 
 
 @pytest.mark.parametrize(
@@ -95,4 +115,5 @@ def test_only_a_path_can_be_requested(proxy, api, target):
 def test_what_httpx_would_send_in_another_way_is_refused(proxy, api, start, status):
     received = raw(proxy(), f"{start} HTTP/1.1\r\n{HEAD}\r\n")
     assert received.startswith(f"HTTP/1.1 {status}".encode())
+    assert b'"detail":"The p' in received
     assert api.requests == []
