@@ -8,8 +8,9 @@ import anyio
 import httpx
 import pytest
 
-from domo_oauth.sandbox import DEMO_CLIENT, Settings, Stats
+from domo_oauth.sandbox import DEMO_CLIENT, Stats
 from domo_oauth.sandbox.app import create_app
+from domo_oauth.sandbox.settings import Settings
 
 GRANT = {"grant_type": "client_credentials"}
 

@@ -98,16 +98,3 @@ def test_a_missing_extra_is_named_in_one_line(run):
     assert "domo_sandbox: The sandbox needs jwt" in printed
     assert "pip install 'domo-oauth[sandbox]'" in printed
     assert "Traceback" not in printed
-
-
-@pytest.mark.slow
-def test_loading_the_plugin_loads_nothing_else():
-    program = """
-        import sys, pytest
-        before = set(sys.modules)
-        import domo_oauth.pytest_plugin
-        print(*sorted(set(sys.modules) - before))
-    """
-    command = [sys.executable, "-c", textwrap.dedent(program)]
-    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert loaded.split() == ["domo_oauth", "domo_oauth._version", "domo_oauth.pytest_plugin"]

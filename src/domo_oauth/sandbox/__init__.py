@@ -7,16 +7,6 @@
 from __future__ import annotations
 
 from .process import Sandbox, running
-from .settings import DEMO_CLIENT, Client, Failure, RecordedRequest, Settings, Stats, load_clients
+from .settings import DEMO_CLIENT, Client, Failure, RecordedRequest, Stats
 
-__all__ = [
-    "DEMO_CLIENT",
-    "Client",
-    "Failure",
-    "RecordedRequest",
-    "Sandbox",
-    "Settings",
-    "Stats",
-    "load_clients",
-    "running",
-]
+__all__ = ["DEMO_CLIENT", "Client", "Failure", "RecordedRequest", "Sandbox", "Stats", "running"]

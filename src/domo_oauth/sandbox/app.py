@@ -24,7 +24,7 @@ from domo_oauth.serving import is_known_host
 
 from . import datasets, token_endpoint
 from .page import sandbox_page
-from .settings import Client, Failure, RecordedRequest, Stats, from_table
+from .settings import Client, Failure, RecordedRequest, Stats, from_object
 from .token_endpoint import Answer, container_error
 from .tokens import TokenIssuer
 
@@ -62,17 +62,17 @@ def create_app(settings: Settings, sleep: Callable[[float], Awaitable[object]] =
         settings: What to start with, and to return to at a reset.
         sleep: ``sleep(seconds)`` waits for that long.
     """
-    sandbox = _Sandbox(settings, sleep)
+    handlers = _Handlers(settings, sleep)
     return Starlette(
         routes=[
-            Route(token_endpoint.TOKEN, sandbox.token, methods=[]),  # all methods: credentials are checked first
-            Route("/v1/{path:path}", sandbox.api, methods=[]),
-            Route("/", sandbox.page),
-            Route("/_sandbox/{name}", sandbox.show),
-            Route("/_sandbox/{name}", sandbox.control, methods=["POST"]),
+            Route(token_endpoint.TOKEN, handlers.token, methods=[]),  # all methods: credentials are checked first
+            Route("/v1/{path:path}", handlers.api, methods=[]),
+            Route("/", handlers.page),
+            Route("/_sandbox/{name}", handlers.show),
+            Route("/_sandbox/{name}", handlers.control, methods=["POST"]),
         ],
         middleware=[Middleware(_OwnOriginOnly, settings.allowed_hosts)],
-        exception_handlers={HTTPException: sandbox.http_error},
+        exception_handlers={HTTPException: handlers.http_error},
     )
 
 
@@ -100,7 +100,7 @@ class _OwnOriginOnly:
         return None
 
 
-class _Sandbox:
+class _Handlers:
     """The handlers and their shared state. All run in one event loop, so nothing needs a lock."""
 
     def __init__(self, settings: Settings, sleep: Callable[[float], Awaitable[object]]) -> None:
@@ -164,9 +164,9 @@ class _Sandbox:
                 case "revoke":
                     self._issuer.revoke_all()
                 case "fail":
-                    self._add(from_table(Failure, body))
+                    self._add(from_object(Failure, body))
                 case "clients":
-                    by_id = {each.client_id: each for each in (*self._settings.clients, from_table(Client, body))}
+                    by_id = {each.client_id: each for each in (*self._settings.clients, from_object(Client, body))}
                     self._settings = evolve(self._settings, clients=tuple(by_id.values()))
                 case "settings":
                     self._settings = self._settings.changed(body)
@@ -179,7 +179,7 @@ class _Sandbox:
 
     async def http_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 -- Starlette's signature is wider
-        return self._respond(container_error(error.status_code, request.url.path, "", error.headers), request)
+        return self._respond(container_error(error.status_code, request.url.path, headers=error.headers), request)
 
     def _add(self, failure: Failure) -> None:
         self._failures[failure.at] = chain(self._failures[failure.at], repeat(failure, failure.times))
@@ -191,8 +191,7 @@ class _Sandbox:
 
     async def _fail(self, failure: Failure, request: Request) -> Response:
         await self._sleep(failure.delay)
-        retry_after = {} if failure.retry_after is None else {"Retry-After": str(failure.retry_after)}
-        answer = container_error(failure.status, request.url.path, "", failure.headers | retry_after, "failed")
+        answer = container_error(failure.status, request.url.path, headers=failure.headers, outcome="failed")
         return self._respond(answer if failure.body is None else evolve(answer, body=failure.body), request)
 
     def _respond(self, answer: Answer, request: Request, *, record: bool = True) -> Response:

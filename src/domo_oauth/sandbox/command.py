@@ -6,10 +6,9 @@ import re
 from typing import Any
 
 import click
-from attrs import evolve
 
 from .process import require_extra
-from .settings import DEMO_CLIENT, Failure, Settings, load_clients
+from .settings import Failure, Settings
 
 __all__ = ["command"]
 
@@ -30,7 +29,7 @@ def _failure(text: str) -> Failure:
     epilog="""\b
     While it runs:
       curl -d '{"status": 503, "times": 2}' http://127.0.0.1:8765/_sandbox/fail
-      curl -d '{"status": 429, "at": "api", "retry_after": 5}' http://127.0.0.1:8765/_sandbox/fail
+      curl -d '{"status": 429, "headers": {"Retry-After": "5"}}' http://127.0.0.1:8765/_sandbox/fail
       curl -d '{"lifetime": 60, "delay": 0.5}' http://127.0.0.1:8765/_sandbox/settings
       curl -d '{"client_id": "x", "client_secret": "y", "scopes": ["data"]}' http://127.0.0.1:8765/_sandbox/clients
       curl -X POST http://127.0.0.1:8765/_sandbox/revoke   # all tokens""",
@@ -38,11 +37,6 @@ def _failure(text: str) -> Failure:
 @click.option("--host", default=_DEFAULTS.host, help="Loopback address to listen on.")
 @click.option("--port", type=int, default=_DEFAULTS.port, metavar="N", help="TCP port; 0 for any free one.")
 @click.option("--allow-host", "allowed_hosts", multiple=True, metavar="NAME", help="Host name to allow in requests.")
-@click.option("--clients", metavar="FILE", help="TOML file with a [[clients]] table for each client.")
-@click.option(
-    "--scope", metavar="SCOPES", show_default=" ".join(DEMO_CLIENT.scopes), help="Scopes of the first client."
-)
-@click.option("--customer", metavar="NAME", show_default=DEMO_CLIENT.customer, help="Customer of the first client.")
 @click.option("--lifetime", type=int, default=_DEFAULTS.lifetime, metavar="SECONDS", help="Lifetime of the tokens.")
 @click.option("--delay", type=float, default=0.0, metavar="SECONDS", help="Delay of each token response.")
 @click.option(
@@ -53,7 +47,7 @@ def _failure(text: str) -> Failure:
     metavar="[token:|api:]STATUS[xTIMES]",
     help="Fail the first requests to the token endpoint (default) or the API, such as 503, 429x3 or api:401.",
 )
-def command(clients: str | None, scope: str | None, customer: str | None, **settings: Any) -> None:
+def command(**settings: Any) -> None:
     """Run a local server that behaves like Domo's token endpoint, until Ctrl-C.
 
     The first line of the output sets the environment variables that point programs at it.
@@ -61,9 +55,4 @@ def command(clients: str | None, scope: str | None, customer: str | None, **sett
     require_extra()
     from .server import run
 
-    first, *others = load_clients(clients) if clients else (DEMO_CLIENT,)
-    if scope is not None:
-        first = evolve(first, scopes=tuple(scope.replace(",", " ").split()))
-    if customer is not None:
-        first = evolve(first, customer=customer)
-    run(Settings(clients=(first, *others), **settings))
+    run(Settings(**settings))

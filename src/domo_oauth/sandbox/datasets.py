@@ -107,7 +107,7 @@ def _datasets(  # noqa: C901, PLR0911 -- a case for each operation
                 dataset.update(_imported(dataset, body, append=query.get("updateMethod") == "APPEND"))
                 return Answer(204, "")
             case _:
-                return container_error(405, path, "", {"Allow": _METHODS[kind]})
+                return container_error(405, path, headers={"Allow": _METHODS[kind]})
     except ValueError as error:
         return _domo_error(400, "Bad Request", str(error), path)
 
@@ -127,14 +127,14 @@ def _page(datasets: list[dict[str, Any]], query: Mapping[str, str]) -> list[dict
 
 
 def _shown(dataset: dict[str, Any], *hidden: str) -> dict[str, Any]:
-    """The metadata, with the counts that a dataset of a test leaves out."""
-    counted = {"rows": sum(1 for _ in _rows(str(dataset.get("data", "")))), "columns": len(_columns(dataset))}
+    """The metadata, with the counts that a sample or a dataset of a test leaves out."""
+    counted = {"rows": len(_rows(str(dataset.get("data", "")))), "columns": len(_columns(dataset))}
     return counted | {name: value for name, value in dataset.items() if name not in hidden}
 
 
 def _new() -> dict[str, Any]:
     owner = {"id": 123456789, "name": "Sample Owner"}
-    return {"id": str(uuid.uuid4()), "rows": 0, "owner": owner, "createdAt": _now(), "pdpEnabled": False}
+    return {"id": str(uuid.uuid4()), "owner": owner, "createdAt": _now(), "pdpEnabled": False}
 
 
 def _changed(dataset: dict[str, Any], body: bytes) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from attrs import asdict
 from domo_oauth.credentials import CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE
 from domo_oauth.errors import ConfigurationError
 
-from .settings import DEMO_CLIENT, Client, Failure, RecordedRequest, Settings, Stats, from_table
+from .settings import DEMO_CLIENT, Client, Failure, RecordedRequest, Settings, Stats
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
@@ -81,7 +81,6 @@ class Sandbox:
         times: int = 1,
         at: Literal["token", "api"] = "token",
         headers: Mapping[str, str] | None = None,
-        retry_after: int | str | None = None,
         body: object = None,
         delay: float = 0.0,
     ) -> None:
@@ -90,8 +89,7 @@ class Sandbox:
         Raises:
             ConfigurationError: A value is out of its range.
         """
-        given = {"status": status, "times": times, "at": at, "retry_after": retry_after, "body": body, "delay": delay}
-        failure = from_table(Failure, given | {"headers": dict(headers or {})})
+        failure = Failure(status=status, times=times, at=at, headers=dict(headers or {}), body=body, delay=delay)
         self._ask("POST", "fail", asdict(failure))
 
     def add_client(self, client: Client) -> None:
@@ -104,7 +102,10 @@ class Sandbox:
 
     @property
     def lifetime(self) -> int:
-        """``expires_in`` of the tokens that it issues from now on, in seconds; can be set."""
+        """``expires_in`` of the tokens that it issues from now on, in seconds; 3599 at first, like Domo's. Can be set.
+
+        A token of 0 seconds has expired when it arrives.
+        """
         return cast("int", self._ask("GET", "settings")["lifetime"])
 
     @lifetime.setter
@@ -122,7 +123,10 @@ class Sandbox:
 
     @property
     def datasets(self) -> list[dict[str, Any]]:
-        """The datasets of ``/v1/datasets``, each with its rows as CSV in ``data``; can be set. This is a copy."""
+        """The datasets of ``/v1/datasets``, with the fields of Domo's API; can be set. This is a copy.
+
+        ``data`` holds the rows as CSV without a header. ``rows`` and ``columns`` are counted if they are missing.
+        """
         return cast("list[dict[str, Any]]", self._ask("GET", "settings")["datasets"])
 
     @datasets.setter
@@ -147,8 +151,6 @@ def running(
     *,
     clients: Iterable[Client] = (DEMO_CLIENT,),
     port: int = 0,
-    lifetime: int = 3599,
-    delay: float = 0.0,
     allowed_hosts: Iterable[str] = (),
     quiet: bool = False,
 ) -> Generator[Sandbox]:
@@ -157,9 +159,7 @@ def running(
     Args:
         clients: The clients that it knows; :attr:`Sandbox.env` holds the first.
         port: The TCP port; 0 for any free one.
-        lifetime: ``expires_in`` of its tokens, in seconds.
-        delay: Seconds that the token endpoint waits before it responds.
-        allowed_hosts: Host names besides loopback that requests may name.
+        allowed_hosts: Host names besides loopback that requests may name, such as that of a container or a proxy.
         quiet: Discard its log, which goes to stderr otherwise.
 
     Raises:
@@ -169,13 +169,7 @@ def running(
     import subprocess
 
     require_extra()
-    settings = Settings(
-        clients=tuple(clients),
-        port=port,
-        lifetime=lifetime,
-        delay=delay,
-        allowed_hosts=tuple(allowed_hosts),
-    )
+    settings = Settings(clients=tuple(clients), port=port, allowed_hosts=tuple(allowed_hosts))
     with subprocess.Popen(
         # -P: a jwt.py in the current folder must not be imported in place of the library.
         [sys.executable, "-P", "-m", "domo_oauth.sandbox.server"],

@@ -12,8 +12,6 @@ def _sample(number: int, name: str, columns: dict[str, str], rows: list[str]) ->
         "id": f"00000000-0000-4000-8000-{number:012d}",
         "name": f"Sample: {name}",
         "description": "Sample data of the sandbox",
-        "rows": len(rows),
-        "columns": len(columns),
         "schema": {"columns": [{"type": kind, "name": column} for column, kind in columns.items()]},
         "owner": {"id": 123456789, "name": "Sample Owner"},
         "createdAt": "2024-01-02T03:04:05Z",

@@ -6,7 +6,6 @@ import math
 import re
 from contextlib import suppress
 from copy import deepcopy
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from attrs import Attribute, evolve, field, frozen
@@ -20,10 +19,9 @@ from domo_oauth.scopes import Scope
 from .samples import SAMPLES
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable
 
-__all__ = ["DEMO_CLIENT", "Client", "Failure", "RecordedRequest", "Settings", "Stats", "from_table", "load_clients"]
+__all__ = ["DEMO_CLIENT", "Client", "Failure", "RecordedRequest", "Settings", "Stats", "from_object"]
 
 _T = TypeVar("_T")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
@@ -49,12 +47,6 @@ def _within(what: str, allowed: range) -> Callable[[object, Attribute[Any], Any]
 
 _text = _must_be("text", lambda value: isinstance(value, str))
 _seconds = _must_be("0 seconds or more", lambda value: math.isfinite(value) and value >= 0)
-
-
-def _is_delay(value: Any) -> bool:
-    if isinstance(value, str):
-        return (value.isascii() and value.isdecimal()) or bool(parsedate_to_datetime(value))
-    return value is None or (type(value) is int and value >= 0)
 
 
 def _are_datasets(value: Any) -> bool:
@@ -123,8 +115,7 @@ class Failure:
         status: The HTTP status code, 200 to 599.
         times: How many requests get it.
         at: ``"token"`` for the token endpoint, or ``"api"`` for everything below ``/v1/``.
-        headers: Headers to add or replace.
-        retry_after: The value of a ``Retry-After`` header: whole seconds or an HTTP date (RFC 9110, section 10.2.3).
+        headers: Headers to add or replace, such as ``{"Retry-After": "5"}``.
         body: Text is sent as it is, anything else as JSON. None stands for an error as Domo's servers word it.
         delay: Seconds before the response.
 
@@ -144,35 +135,13 @@ class Failure:
             ),
         ),
     )
-    retry_after: int | str | None = field(
-        default=None,
-        validator=_must_be(
-            "whole seconds, 0 or more, or an HTTP date", lambda value: value is None or _is_delay(value)
-        ),
-    )
     body: object = field(default=None, repr=False)
     delay: float = field(default=0.0, validator=_seconds)
 
 
 @frozen(kw_only=True)
 class Settings:
-    """How a sandbox behaves.
-
-    Attributes:
-        clients: The clients that it knows.
-        host: A loopback address, or ``localhost``.
-        port: The TCP port; 0 for any free one.
-        lifetime: ``expires_in`` of its tokens, in seconds: 0 to 2**63 - 1. A token of 0 seconds has expired when it
-            arrives. Domo's own tokens say 3599.
-        delay: Seconds that the token endpoint waits before it responds.
-        allowed_hosts: Host names besides loopback that requests may name, such as that of a container or a proxy.
-        failures: Responses to the first requests.
-        datasets: What ``/v1/datasets`` serves, with the fields of Domo's API; ``data`` holds the rows as CSV without a
-            header. ``rows`` and ``columns`` are counted if they are missing.
-
-    Raises:
-        ConfigurationError: A value is out of its range.
-    """
+    """How a sandbox behaves. The command's options and the attributes of `Sandbox` say what each setting means."""
 
     clients: tuple[Client, ...] = field(
         default=(DEMO_CLIENT,),
@@ -230,7 +199,7 @@ class Stats:
     """Counts since the sandbox started or was reset.
 
     Attributes:
-        token_requests: Requests to the token endpoint. Each but OPTIONS also adds to one of the next six, or to
+        token_requests: Requests to the token endpoint. Each except OPTIONS also adds to one of the next six, or to
             ``failed``.
         tokens_issued: 200 with a token.
         invalid_client: 401, wrong or no credentials, another ``client_id``, or a grant that the client may not use.
@@ -259,36 +228,15 @@ class Stats:
     failed: int = 0
 
 
-def load_clients(path: str | os.PathLike[str]) -> tuple[Client, ...]:
-    """Read clients from a TOML file: one ``[[clients]]`` table each, with the attributes of :class:`Client` as keys.
-
-    Raises:
-        ConfigurationError: The file cannot be read or a table is wrong; the message names the key and shows no value.
-    """
-    import tomllib
-
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123 -- takes every kind of path
-            tables: list[object] = tomllib.load(file)["clients"]
-        return Settings(clients=tuple(from_table(Client, table) for table in tables)).clients
-    except KeyError:
-        problem = "it has no [[clients]] table."
-    except RecursionError:
-        problem = "it is nested too deeply."
-    except (OSError, ValueError, TypeError, ConfigurationError) as error:
-        problem = str(error)
-    raise ConfigurationError(f"No clients in {one_line(str(path))}: {problem}")
-
-
-def from_table(kind: type[_T], table: object) -> _T:
-    """Make a value from a table of TOML or an object of JSON, with its attributes as keys.
+def from_object(kind: type[_T], given: object) -> _T:
+    """Make a value from an object of JSON, with its attributes as keys.
 
     Raises:
         ConfigurationError: A key is unknown or missing, or a value is wrong. The message shows no value.
     """
-    if not isinstance(table, dict):
+    if not isinstance(given, dict):
         raise ConfigurationError("must be an object with names and values.")
     try:
-        return kind(**cast("dict[str, Any]", table))
+        return kind(**cast("dict[str, Any]", given))
     except TypeError as error:  # such as "Client.__init__() missing 1 required keyword-only argument: 'scopes'"
         raise ConfigurationError(f"{one_line(str(error).partition(') ')[2])}.") from None

@@ -54,7 +54,7 @@ class Answer:
 
 
 def container_error(
-    status: int, path: str, message: str = "", headers: Mapping[str, str] | None = None, outcome: str = ""
+    status: int, path: str, message: str = "", *, headers: Mapping[str, str] | None = None, outcome: str = ""
 ) -> Answer:
     """An error as Spring Boot words it (observed)."""
     phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
@@ -73,12 +73,12 @@ def token(request: Request, body: bytes, settings: Settings, issuer: TokenIssuer
     client = _authenticate(request.headers.get("Authorization", ""), settings)
     if client is None:  # the same response whatever is wrong
         challenge = {"WWW-Authenticate": 'Basic realm="oauth2/client"'}
-        return container_error(401, TOKEN, "", challenge, "invalid_client")
+        return container_error(401, TOKEN, headers=challenge, outcome="invalid_client")
     if request.method == "OPTIONS":
         return Answer(200, "", {**_UNCACHED, "Allow": "GET,HEAD,POST,OPTIONS"}, "", client.client_id)
     if request.method not in {"GET", "HEAD", "POST"}:
         message = f"Request method '{request.method}' not supported"
-        return container_error(405, TOKEN, message, {"Allow": "GET, POST"}, "method_not_allowed")
+        return container_error(405, TOKEN, message, headers={"Allow": "GET, POST"}, outcome="method_not_allowed")
     sent = parse_qsl(request.url.query, keep_blank_values=True)
     if request.method == "POST" and request.headers.get("Content-Type", "").partition(";")[0].strip().lower() == _FORM:
         sent += parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
