@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 CLIENT_ID_VARIABLE = "DOMO_CLIENT_ID"
 CLIENT_SECRET_VARIABLE = "DOMO_CLIENT_SECRET"  # noqa: S105 -- the name of a variable, not a secret
 _NAMES = ("client_id", "client_secret")
-LONGEST = 65536  # bytes; far longer than any secret
+_LONGEST = 65536  # bytes; far longer than any secret
 
 
 @frozen(repr=False, eq=False)
@@ -79,7 +79,7 @@ class ClientCredentials:
         if secret_in == secret_name:
             return cls(_variable(id_name), _variable(secret_name))
         # The message shows no path: the variable may hold the secret itself by mistake.
-        return cls(_variable(id_name), _read(Path(_variable(file_name)), f"The file that {file_name} names"))
+        return cls(_variable(id_name), read_file(_variable(file_name), f"The file that {file_name} names"))
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> ClientCredentials:
@@ -96,9 +96,9 @@ class ClientCredentials:
         try:
             if (folder := Path(path)).is_dir():
                 names = [_known_name(each, [file.name for file in folder.iterdir()]) for each in _NAMES]
-                values = [_read(folder / name, str(folder / name)) for name in names]
+                values = [read_file(folder / name, str(folder / name)) for name in names]
             else:
-                values = json.loads(_read(folder, str(path)))
+                values = json.loads(read_file(folder, str(path)))
                 values = [values[_known_name(each, values)] for each in _NAMES]
             return cls(*values)
         except (ValueError, LookupError, TypeError, RecursionError):
@@ -158,11 +158,16 @@ def check_owner(info: os.stat_result, what: str) -> None:
         logger.warning("%s can be read by other users: chmod 600 it.", what)
 
 
-def _read(path: Path, what: str) -> str:
+def read_file(path: str | os.PathLike[str] | int, what: str) -> str:
+    """Read a file that nobody else may have written. A descriptor stays open. Messages call the file ``what``.
+
+    Raises:
+        ConfigurationError: It cannot be read or trusted.
+    """
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", closefd=not isinstance(path, int)) as file:
             check_owner(os.fstat(file.fileno()), what)
-            return file.read(LONGEST).decode("utf-8-sig").strip()
+            return file.read(_LONGEST).decode("utf-8-sig").strip()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not a text file"
     raise ConfigurationError(f"{what} cannot be read: {reason}.")

@@ -7,7 +7,6 @@ import json
 import socket
 import ssl
 import sys
-import threading
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -18,6 +17,7 @@ import trustme
 
 from domo_oauth.stores.file import FileStore
 from tests.command.conftest import TOKEN, answer
+from tests.wire import Peer, Server
 
 NETWORK = ["proxy", "DNS", "TCP", "request", "response", "token", "store"]
 Checks = dict[str, tuple[str, str]]
@@ -108,52 +108,26 @@ def test_no_connection(examine, domo, monkeypatch):
     assert checks["DNS"] == ("fail", "ConnectError; see token")
 
 
-class Proxy:
-    """A proxy on loopback that opens one tunnel, or refuses."""
-
-    def __init__(self, reply: bytes) -> None:
-        self._reply, self._socket = reply, socket.create_server(("127.0.0.1", 0))
-        self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
-        self._threads = [threading.Thread(target=self._serve)]
-        self._threads[0].start()
-
-    def _serve(self) -> None:
-        client, _ = self._socket.accept()
-        with client, contextlib.suppress(OSError):
-            asked = client.recv(4096)
-            client.sendall(self._reply)
-            if b" 200 " in self._reply:
-                host, port = asked.split()[1].decode().split(":")
-                with socket.create_connection((host, int(port))) as server:
-                    self._threads.append(threading.Thread(target=self._copy, args=(server, client)))
-                    self._threads[1].start()
-                    self._copy(client, server)
-
-    @staticmethod
-    def _copy(source: socket.socket, target: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while received := source.recv(65536):
-                target.sendall(received)
-            target.shutdown(socket.SHUT_WR)
-
-    def close(self) -> None:
-        for thread in self._threads:
-            thread.join()
-        self._socket.close()
-
-
 def test_a_proxy_and_tls(examine, domo, tmp_path):
     authority = trustme.CA(organization_name="\x1b]0;owned\x07")
     authority.cert_pem.write_to_path(tmp_path / "authority.pem")
     domo.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(domo.tls)
-    proxy = Proxy(b"HTTP/1.1 200 Connection established\r\n\r\n")
-    args = {"HTTPS_PROXY": f"http://user:pa55@{proxy.address}", "SSL_CERT_FILE": str(tmp_path / "authority.pem")}
-    checks = examine(f"--base-url {domo.url}", **args)
-    proxy.close()
+
+    def tunnel(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        peer.upgrade()
+        peer.request()
+        peer.send(domo.answer)
+
+    with contextlib.closing(Server(tunnel, tls=domo.tls, scheme="http")) as proxy:
+        address = proxy.url.removeprefix("http://")
+        args = {"HTTPS_PROXY": f"http://user:pa55@{address}", "SSL_CERT_FILE": str(tmp_path / "authority.pem")}
+        checks = examine(f"--base-url {domo.url}", **args)
     assert list(checks)[5:] == [*NETWORK[:3], "tunnel", "TLS", *NETWORK[3:]]
-    assert checks["proxy"] == ("ok", f"{proxy.address}, from the environment or the system")
-    assert checks["TCP"] == ("ok", f"connected to {proxy.address}")
+    assert checks["proxy"] == ("ok", f"{address}, from the environment or the system")
+    assert checks["TCP"] == ("ok", f"connected to {address}")
     assert checks["tunnel"] == ("ok", "opened by the proxy")
     assert checks["TLS"] == ("ok", "TLSv1.3, certificate by ]0;owned")
     checks = examine(f"--base-url {domo.url}")
@@ -161,10 +135,9 @@ def test_a_proxy_and_tls(examine, domo, tmp_path):
     assert "set SSL_CERT_FILE" in checks["token"][1]
 
 
-def test_a_proxy_that_refuses(examine):
-    proxy = Proxy(b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n")
-    checks = examine("--base-url https://127.0.0.1:9", HTTPS_PROXY=proxy.address)
-    proxy.close()
+def test_a_proxy_that_refuses(examine, wire):
+    proxy = wire(b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n")
+    checks = examine("--base-url https://127.0.0.1:9", HTTPS_PROXY=proxy.url.removeprefix("http://"))
     assert list(checks)[5:] == [*NETWORK[:3], "tunnel", "token", "store"]
     assert checks["tunnel"] == ("fail", "the proxy returned 407: check its user, password and rules")
 

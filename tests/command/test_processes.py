@@ -17,9 +17,8 @@ from typing import Self
 import pytest
 
 from tests.command.conftest import TOKEN, granted
+from tests.fakes import PATIENCE
 
-PATIENCE = 60.0
-"""Seconds, far more than anything takes, after which a test fails instead of waiting forever."""
 COMMAND = str(Path(sys.executable).with_name("domo-oauth"))
 LOADED = "import sys; from domo_oauth.cli import main; main(sys.argv[1:]); print(*sys.modules)"
 UNUSED = {"httpx", "httpcore", "keyring", "redis", "filelock", "yaml", "domo_oauth.request"}
@@ -107,11 +106,11 @@ for number in range(20):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("path", "redirection"), [("-", "<"), ("/dev/fd/9", "9<")])
+@pytest.mark.parametrize(("path", "redirection"), [("-", "<"), ("/dev/fd/9", "9<"), ("/dev/fd/9", "9<secret 8<")])
 def test_a_command_of_exec_cannot_read_the_secret_again(path, redirection, domo, secret_file):
     read = f"{sys.executable} -c '{READ_FILES}' {redirection}{secret_file}"
-    assert "file-secret" in sh(f"exec {read}").stdout
-    ended = sh(f"exec {COMMAND} exec --client-secret-file {path} -- {read}")
+    assert "file-secret" in sh(f"exec {read}", cwd=secret_file.parent).stdout
+    ended = sh(f"exec {COMMAND} exec --client-secret-file {path} -- {read}", cwd=secret_file.parent)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert b"Basic Y2FuYXJ5LWNsaWVudDpmaWxlLXNlY3JldA==" in domo.requests[0]  # canary-client:file-secret
     assert "file-secret" not in ended.stdout
@@ -119,10 +118,10 @@ def test_a_command_of_exec_cannot_read_the_secret_again(path, redirection, domo,
 
 @pytest.mark.slow
 def test_exec_passes_on_the_token_signals_and_status_but_no_secret(domo):
-    ended = sh(f"exec {COMMAND} exec -- sh -c 'env; exit 7'")
+    ended = sh(f"exec {COMMAND} exec --no-store sh -c 'env; echo DOMO_$*; exit 7' sh -v -- --help")
     assert ended.returncode == 7
     variables = {line for line in ended.stdout.splitlines() if line.startswith("DOMO_")}
-    assert variables == {f"DOMO_API_URL={domo.url}", f"DOMO_ACCESS_TOKEN={TOKEN}"}
+    assert variables == {f"DOMO_API_URL={domo.url}", f"DOMO_ACCESS_TOKEN={TOKEN}", "DOMO_-v -- --help"}
     for name in ("INT", "PIPE"):
         assert (
             sh(f"exec {COMMAND} exec -- sh -c 'kill -{name} $$; sleep 0'").returncode == -signal.Signals[f"SIG{name}"]

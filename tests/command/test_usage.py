@@ -68,7 +68,7 @@ WRONG = {
     f"forget --custom-scope {SECRET}": "--scope and --custom-scope take names, such as data.",
     "exec --": "Missing argument '[--] COMMAND...'. See 'domo-oauth exec --help'.",
     f"whoami --base-url https://user:{SECRET}@example.test": "The base URL must not carry a user name or password",
-    f"token --client-id id --client-secret-file {SECRET}": "The client secret cannot be read from its file: No ",
+    f"token --client-id id --client-secret-file {SECRET}": "The file of the client secret cannot be read: No ",
 }
 
 

@@ -77,8 +77,3 @@ def test_without_the_extra_the_text_can_be_read_and_an_error_names_the_extra(mod
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.startswith(f"{module} is not installed.")
     assert "pip install 'domo-oauth[cli]'" in done.stdout
-
-
-def test_an_import_that_fails_names_the_extra():
-    with pytest.raises(ConfigurationError, match="pip install 'domo-oauth"), document.cli_extra():
-        import no_such_module  # noqa: F401

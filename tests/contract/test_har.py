@@ -123,6 +123,13 @@ def test_any_other_entry_is_skipped(verified, odd):
     assert verified(odd) == (1, [f"{UNCHECKED}; 1 of other sites skipped"])
 
 
+def test_a_number_of_more_digits_than_python_reads_makes_its_entry_odd(tmp_path):
+    text = json.dumps({"log": {"entries": [merged(ENTRY, response(status=-77)), ENTRY]}})
+    (tmp_path / "x.har").write_text(text.replace("-77", "7" * 5000), encoding="utf-8")
+    statuses = {number: exchange.status for number, exchange in read_har(tmp_path / "x.har").exchanges.items()}
+    assert statuses == {1: 0, 2: 200}
+
+
 def test_strict_fails_on_an_unknown_field(verified):
     entry = merged(ENTRY, request(url=f"{ENTRY['request']['url']}&x=1"))
     lines = [

@@ -94,6 +94,14 @@ def test_a_secret_that_is_replaced_meanwhile_costs_one_more_request(make, time, 
         assert endpoint.requests == 2
 
 
+def test_min_lifetime_also_holds_for_credentials_that_were_replaced(make, time, endpoint, tmp_path):
+    endpoint.secret = "canary-new"
+    old = make(credentials=NEW, store=FileStore(tmp_path)).get_token()
+    time.advance(2000)
+    provider = make(credentials=Vault([OLD, NEW]), store=FileStore(tmp_path))
+    assert provider.get_token(min_lifetime=3000) != old
+
+
 def test_credentials_that_stay_wrong_are_an_error(make, vault, endpoint):
     provider, endpoint.secret = make(credentials=vault), "canary-new"
     for _ in range(2):
@@ -147,11 +155,12 @@ def test_the_same_source_shares_a_token_and_another_one_does_not(vault):
     assert TokenProvider(OLD)._state is not state
 
 
-def test_a_source_can_be_pickled_and_is_not_shown():
+def test_a_source_can_be_pickled_and_is_not_shown(tmp_path):
     source = functools.partial(ClientCredentials, "canary-id", "canary-old")
-    provider = TokenProvider(source, base_url="http://127.0.0.1:9")
+    provider = TokenProvider(source, base_url="http://127.0.0.1:9", store=FileStore(tmp_path))
     assert repr(provider) == "TokenProvider(a source, scopes='all', base_url='http://127.0.0.1:9')"
-    assert pickle.loads(pickle.dumps(provider))._credentials() == OLD
+    twin = pickle.loads(pickle.dumps(provider))
+    assert (twin._credentials(), twin._store.path) == (OLD, tmp_path)
 
 
 # The environment
@@ -225,11 +234,12 @@ def test_files_are_read(tmp_path, names, form, encoding):
         ('{"client_id": "canary-old"}', "must be a JSON object with client_id"),
         ("[]", "must be a JSON object with client_id"),
         ("[" * 5000, "must be a JSON object with client_id"),
+        ('{"client_id": "canary-id", "client_secret": "canary-old"' + " " * 65536 + "}", "must be a JSON object with"),
         ('{"client_id": "canary-id", "client_secret": ["canary-old"]}', "The client secret must be a str, not list"),
         (b"\xff", "cannot be read: it is not a text file"),
         (None, "cannot be read: No such file"),
     ],
-    ids=["not JSON", "no secret", "no object", "too deep", "no string", "no text", "no file"],
+    ids=["not JSON", "no secret", "no object", "too deep", "too long", "no string", "no text", "no file"],
 )
 def test_files_that_cannot_be_used_are_explained(tmp_path, content, message):
     file = tmp_path / "file"

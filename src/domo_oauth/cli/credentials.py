@@ -8,13 +8,7 @@ import sys
 from contextlib import suppress
 from typing import NamedTuple
 
-from domo_oauth.credentials import (
-    CLIENT_ID_VARIABLE,
-    CLIENT_SECRET_VARIABLE,
-    LONGEST,
-    ClientCredentials,
-    check_owner,
-)
+from domo_oauth.credentials import CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE, ClientCredentials, read_file
 from domo_oauth.errors import ConfigurationError
 
 SECRET_FILE_VARIABLE = "DOMO_CLIENT_SECRET_FILE"  # noqa: S105 -- the name of a variable
@@ -57,16 +51,9 @@ def read_secret(path: str | None) -> str:
     """Read the secret from a file, from standard input (`-`), or from a person at a terminal."""
     if not path:
         return ask("client secret", f"set {CLIENT_SECRET_VARIABLE}, or pass --client-secret-file", hidden=True)
-    # No message shows the path: it may be the secret itself, given by mistake.
-    try:
-        with open(0 if path == "-" else path, "rb", closefd=path != "-") as file:
-            info = os.fstat(file.fileno())
-            check_owner(info, "The file of the client secret")
-            secret = file.read(LONGEST).decode("utf-8-sig").strip()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is not a text file"
-        raise ConfigurationError(f"The client secret cannot be read from its file: {reason}.") from None
-    _close(info)
+    file = 0 if path == "-" else path
+    secret = read_file(file, "The file of the client secret")  # its path may be the secret itself, given by mistake
+    _close(os.stat(file))  # noqa: PTH116 -- takes a descriptor
     return secret
 
 

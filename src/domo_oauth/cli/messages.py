@@ -37,7 +37,7 @@ def fit(text: str) -> str:
 class _Handler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         # The command itself reports what the provider warns about: that there is no token, or a short-lived one.
-        if record.name != "domo_oauth.provider" or _logger.level < logging.WARNING:
+        if record.name != "domo_oauth.provider" or record.levelno < logging.WARNING:
             tell(self.format(record))
 
 

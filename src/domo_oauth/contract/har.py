@@ -62,7 +62,7 @@ def read_har(file: Traversable) -> Recording:
         HarError: The file cannot be read, or is not a HAR file. No single entry raises it.
     """
     try:
-        log = _object(_object(json.loads(file.read_bytes())).get("log"))
+        log = _object(_object(json.loads(file.read_bytes(), parse_int=_integer)).get("log"))
     except OSError as error:
         raise HarError(f"cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
@@ -178,6 +178,14 @@ def _body(content: dict[str, Any], headers: Headers) -> bytes | None:
         return text.encode("utf-8", "replace")
     try:
         return base64.b64decode(text)
+    except ValueError:
+        return None
+
+
+def _integer(digits: str) -> int | None:
+    """The number; None if it has more digits than Python converts, so that only its entry is odd."""
+    try:
+        return int(digits)
     except ValueError:
         return None
 
