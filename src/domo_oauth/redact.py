@@ -24,7 +24,7 @@ _HIDDEN = "\0"  # stands for each hidden character, until they are counted
 _SHORTEST = 4  # characters; shorter encodings say nothing about a secret
 
 
-def clean(text: str, credentials: ClientCredentials, shown: tuple[str, ...] = ()) -> str:
+def clean(text: str, credentials: ClientCredentials, shown: tuple[str, ...]) -> str:
     """Return untrusted text as one short line without secrets.
 
     Args:
@@ -39,7 +39,7 @@ def clean(text: str, credentials: ClientCredentials, shown: tuple[str, ...] = ()
     for value in (f"{client_id}:{secret}", secret, client_id):
         if len(value) >= _SHORTEST or value == secret:
             line = re.sub("|".join(encoded_forms(value)), _hidden, line, flags=re.IGNORECASE)
-    known = re.compile("|".join(map(re.escape, shown)) or "(?!)")
+    known = re.compile("|".join(map(re.escape, shown)))
     line = _SUSPICIOUS.sub(lambda run: _hidden(run) if _SUSPICIOUS.search(known.sub("", run[0])) else run[0], line)
     line = re.sub(f"{_HIDDEN}+", lambda run: f"[{len(run[0])} characters hidden]", line)
     return f"{line[:_LONGEST_SHOWN]}…" if len(text) > _LONGEST_READ or len(line) > _LONGEST_SHOWN else line
@@ -54,9 +54,9 @@ def encoded_forms(secret: str) -> Iterator[str]:
     """Yield regular expressions for a secret and its usual encodings, to be used with `re.IGNORECASE`."""
     from html import escape  # slow to import
 
-    content = secret.encode("utf-8", "surrogatepass")  # JSON can name half a character, which is not UTF-8
+    content = secret.encode()
     in_json = json.dumps(secret)[1:-1]
-    plain = {secret, quote(content), quote(content, safe=""), quote_plus(content), escape(secret), in_json}
+    plain = {secret, quote(secret), quote(secret, safe=""), quote_plus(secret), escape(secret), in_json}
     plain.add(json.dumps(in_json)[1:-1])
     plain |= {form.replace("/", "\\/") for form in plain}
     if len(content.hex()) >= _SHORTEST:

@@ -72,7 +72,6 @@ def open_store(where: str) -> Store | None:
     Raises:
         ConfigurationError: `where` is none of these, or the store's extra is not installed.
     """
-    store: Store
     where = where.strip()
     try:
         if where == "none":
@@ -85,8 +84,7 @@ def open_store(where: str) -> Store | None:
         if _SERVER.match(where):
             from .redis import RedisStore
 
-            store = RedisStore(where)
-            return _opened.setdefault(where, store)
+            return _opened.setdefault(where, RedisStore(where))
     finally:
         del where  # it may hold a password, and tracebacks can show locals
     raise ConfigurationError(

@@ -11,7 +11,7 @@ import logging
 import os
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import asdict, frozen
 
@@ -57,7 +57,7 @@ class Entry:
 
     token: Token | None = None
     expires_at: float = 0.0
-    """When the token expires, in seconds since 1970 by the clock of the machine that wrote it."""
+    """When the token expires, in seconds since 1970 by the clock of the machine that wrote it; 0 if there is none."""
     refusal: Refusal | None = None
     """The error of the last fetch, if it failed."""
 
@@ -80,7 +80,7 @@ class Seal:
 
     def close(self, entry: Entry) -> bytes:
         """Seal an entry."""
-        token, refusal = entry.token and asdict(entry.token, recurse=False), None
+        token, refusal = entry.token and asdict(entry.token), None
         if entry.refusal is not None:
             error = entry.refusal.error
             refusal = [type(error).__name__, str(error), vars(error), entry.refusal.pause, entry.refusal.until]
@@ -129,8 +129,8 @@ class SealedStore:
         if missing := missing_extra("file", "cryptography"):
             raise ConfigurationError(missing)
         self._store, self.broken = store, False
-        # Where this fails, nothing uses it.
-        self._seal = cast("Seal", self._ask(lambda: Seal(credentials, scopes, base_url)))
+        # None if this fails, but then nothing uses it.
+        self._seal: Any = self._ask(lambda: Seal(credentials, scopes, base_url))
 
     def load(self, now: float) -> Entry:
         """Return what is in the store and still good at `now`, in seconds since 1970. Never raises."""
@@ -139,7 +139,7 @@ class SealedStore:
 
     def save(self, entry: Entry, now: float) -> None:
         """Replace what is in the store, for as long as it is good. Never raises."""
-        until = max(entry.expires_at if entry.token else 0.0, entry.refusal.until if entry.refusal else 0.0)
+        until = max(entry.expires_at, entry.refusal.until) if entry.refusal else entry.expires_at
         if until > now:
             ttl = min(until - now, timing.LONGEST_KEPT)
             self._ask(lambda: self._store.save(self._seal.name, self._seal.close(entry), ttl))
