@@ -112,11 +112,11 @@ test-range: $(READY) ## Run the tests with the VERSIONS=lowest or newest that py
 	  $(if $(filter lowest,$(VERSIONS)),--resolution lowest-direct,--group dev)
 	@$(MAKE) --no-print-directory VENV=.venv-$(VERSIONS) $(if $(filter 1,$(ALL)),test-all,test)
 
-bench: $(READY) ## Compare with other libraries and write benchmarks/results.md (QUICK=1: two rounds, no probes)
+bench: $(READY) ## Compare with other libraries and write benchmarks/results.md (QUICK=1: two rounds, no probes, print only)
 	@$(PY) -m benchmarks $(if $(filter 1,$(QUICK)),--quick)
 
 bench-proxy: $(READY) ## Compare domo-oauth proxy with nginx and write benchmarks/proxy.md (needs nginx and wrk)
-	@$(PY) -m benchmarks.proxy --publish
+	@$(PY) -m benchmarks.proxy
 
 soak: $(READY) ## Run a year of renewals in an hour, with faults (MINUTES=60 SEED=1 PUBLISH=1); report in build/soak
 	@$(PY) -m benchmarks.soak --minutes $(or $(MINUTES),60) --seed $(or $(SEED),1) $(if $(filter 1,$(PUBLISH)),--publish)
@@ -195,11 +195,11 @@ MUTANTS := values answer request provider stores adapters proxy
 MUTATE_values := credentials scopes token errors base_url timing redact
 TESTED_values := $(patsubst %,tests/core/test_%.py,values credential_sources redaction expiry deadlines) tests/adapters/test_httpx.py
 MUTATE_answer := answer
-TESTED_answer := tests/faults/test_token_endpoint.py tests/core/test_failures.py
+TESTED_answer := tests/faults/test_token_endpoint.py tests/core/test_failures.py tests/core/test_request.py
 MUTATE_request := request
 TESTED_request := $(patsubst %,tests/core/test_%.py,request values deadlines) tests/faults/test_token_endpoint.py
 MUTATE_provider := provider flight state
-TESTED_provider := $(patsubst %,tests/core/test_%.py,expiry failures sharing deadlines credential_sources forks values) tests/stores/test_sharing.py
+TESTED_provider := $(patsubst %,tests/core/test_%.py,expiry failures sharing deadlines credential_sources forks values) $(patsubst %,tests/stores/test_%.py,sharing open_store)
 MUTATE_stores := stores/__init__ stores/file stores/redis stores/sealing
 TESTED_stores := tests/stores
 MUTATE_adapters := adapters/*
@@ -213,11 +213,12 @@ mutants: $(READY) ## Break AREA=proxy (or PATHS, TESTS) in one place at a time, 
 	@test -n "$(PATHS)" -a -n "$(TESTS)" || { echo "mutants: give AREA, one of: $(MUTANTS); or PATHS and TESTS" >&2; exit 2; }
 	@rm -rf $(MUTANTS_DIR) && mkdir -p $(MUTANTS_DIR)
 	@cp -R src generated openapi tests README.md $(MUTANTS_DIR)
+	@sed -i.bak 's/^PATIENCE = .*/PATIENCE = 10.0/' $(MUTANTS_DIR)/tests/fakes.py # a broken program is waited for
 	@sed -E -e 's|^(only_mutate = ).*|\1[$(PATHS:%="%",)]|' \
 	  -e 's|^(pytest_add_cli_args_test_selection = ).*|\1[$(TESTS:%="%",)]|' pyproject.toml >$(MUTANTS_DIR)/pyproject.toml
 	@cd $(MUTANTS_DIR) && nice $(CURDIR)/$(BIN)/uv tool run --quiet --python $(CURDIR)/$(PY) --with-editable $(CURDIR) \
 	  --with-requirements $(CURDIR)/requirements-dev.txt --from mutmut==3.8.1 sh -c \
-	  'mutmut run $(if $(NAMES),"$(NAMES)") && for name in $$(mutmut results | sed -n "s/: survived$$//p"); do mutmut show "$$name"; done && \
+	  'mutmut run --max-children 6 $(if $(NAMES),"$(NAMES)") && for name in $$(mutmut results | sed -n "s/: survived$$//p"); do mutmut show "$$name"; done && \
 	  mutmut export-cicd-stats && cat mutants/mutmut-cicd-stats.json'
 
 record: $(READY) ## Record the real endpoint's responses, redacted (needs DOMO_CLIENT_ID and DOMO_CLIENT_SECRET; OUT=folder)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
 
 from domo_oauth import ClientCredentials, timing
@@ -26,12 +26,14 @@ if hasattr(signal, "SIGALRM"):
 CLIENT_ID = "canary-client-7f3d91"
 CLIENT_SECRET = "canary-secret-c0ffee5ec2e7"
 
-# Property tests: the same few inputs in each run, or many others with --hypothesis-profile=fuzz (make fuzz).
+# Property tests: the same few inputs in each run, or many others with --hypothesis-profile=fuzz (make fuzz). For
+# mutants, the first input that fails is enough, as looking for a shorter one would take long.
 COMMON = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 settings.register_profile("test", COMMON, max_examples=20, derandomize=True, database=None)
 settings.register_profile(
     "fuzz", COMMON, max_examples=1000, database=DirectoryBasedExampleDatabase(".cache/hypothesis")
 )
+settings.register_profile("mutants", settings.get_profile("test"), phases=[Phase.explicit, Phase.generate])
 settings.load_profile("test")
 
 # A shell makes the processes that it starts in the background ignore Ctrl-C, and those of the tests inherit that.

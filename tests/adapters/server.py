@@ -46,7 +46,9 @@ class Server:
         """Called while the client waits for its response."""
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
-        self._connections: set[socket.socket] = set()
+        self.connections = 0
+        """How many were made."""
+        self.open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
 
     @property
@@ -66,7 +68,7 @@ class Server:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        for each in (self._socket, *self._connections):  # closing alone does not wake accept() on Linux
+        for each in (self._socket, *self.open):  # closing alone does not wake accept() on Linux
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
         self._socket.close()
@@ -84,7 +86,8 @@ class Server:
                 self._run(self._serve, self._socket.accept()[0])
 
     def _serve(self, connection: socket.socket) -> None:
-        self._connections.add(connection)
+        self.connections += 1
+        self.open.add(connection)
         with connection, contextlib.suppress(OSError, ValueError):
             connection.settimeout(60)
             if self.tls and connection.recv(1, socket.MSG_PEEK) == b"\x16":  # how a handshake begins
@@ -92,7 +95,7 @@ class Server:
                     self.converse(encrypted)
             else:
                 self.converse(connection)
-        self._connections.discard(connection)
+        self.open.discard(connection)
 
     def converse(self, connection: socket.socket) -> None:
         with connection.makefile("rb") as file:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import logging
+import re
 import sys
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ import aiohttp
 import pytest
 
 from domo_oauth import ConfigurationError, FileStore, InvalidClientError
+from domo_oauth.adapters.pydomo import Domo
 from tests.adapters.server import GRANTED, JSON, Api, answer
 from tests.adapters.ways import ADAPTERS, WAYS, Way
 
@@ -198,6 +200,14 @@ def test_the_401_of_another_origin_says_nothing_about_the_token_and_it_is_logged
 @pytest.fixture(params=ADAPTERS)
 def adapter(request):
     return ADAPTERS[request.param].DomoAuth
+
+
+@pytest.mark.parametrize("kind", [*(each.DomoAuth for each in ADAPTERS.values()), Domo], ids=[*ADAPTERS, "pydomo"])
+def test_the_prefix_and_the_arguments_reach_the_provider(kind, monkeypatch):
+    for name, value in ("CLIENT_ID", "acme-client"), ("CLIENT_SECRET", "canary-secret"):
+        monkeypatch.setenv(f"ACME_{name}", value)
+    for made in kind.from_env("ACME_", scopes="data"), kind.from_client("acme-client", "canary-secret", scopes="data"):
+        assert re.search("client_id='acm.*scopes='data'", repr(made.provider))
 
 
 def test_from_env_and_from_client_take_what_a_provider_takes(adapter, monkeypatch, tmp_path):

@@ -106,6 +106,23 @@ def test_age_is_the_larger_of_monotonic_and_wall_time(provider, endpoint, time, 
     assert endpoint.requests == requests
 
 
+def test_a_token_from_the_store_is_as_old_as_either_clock_says(make, endpoint, time, tmp_path):
+    store = FileStore(tmp_path / "store")
+    old = make(store=store).get_token()
+    time.advance(1000)
+    ours = make(store=store)
+    assert ours.get_token() == old
+    time.now += 500
+    assert ours.stats().expires_in == HOUR - 1500
+    time.now_wall += HOUR - 1029
+    assert ours.get_token() != old
+    assert endpoint.requests == 2
+    time.advance(HOUR)
+    make(store=store).get_token()
+    assert ours.get_token()
+    assert (ours.stats().stored, endpoint.requests) == (2, 3)
+
+
 # min_lifetime
 
 

@@ -132,6 +132,20 @@ def test_processes_share_tokens_and_refusals_through_a_store(make, endpoint, tim
         with pytest.raises(InvalidClientError):
             provider.get_token()
     assert endpoint.requests == 2
+    endpoint.always = None
+    time.advance(1)
+    assert second.get_token()
+
+
+def test_a_refusal_leaves_the_token_in_the_store(make, endpoint, time, tmp_path):
+    first, second = (make(store=FileStore(tmp_path / "store")) for _ in range(2))
+    token = first.get_token()
+    endpoint.always = refused
+    time.advance(HOUR - 200)
+    assert first.get_token() is token
+    time.settle()
+    assert second.get_token() == token
+    assert second.stats().expires_in == 200
 
 
 def test_a_provider_that_never_gets_the_lock_of_a_store_fetches_anyway(make, endpoint, tmp_path):
@@ -156,6 +170,26 @@ def test_reset_forgets_token_error_and_refusal(provider, endpoint):
         provider.invalidate(provider.get_token())
         provider.reset()
     assert endpoint.requests == 4
+
+
+def test_reset_also_forgets_what_other_processes_were_refused(make, endpoint, tmp_path):
+    first, second = (make(store=FileStore(tmp_path / "store")) for _ in range(2))
+    endpoint.answers = [refused()]
+    for provider in (first, second):
+        with pytest.raises(InvalidClientError):
+            provider.get_token()
+    second.reset()
+    assert second.get_token().access_token == "canary-token-2"
+
+
+def test_the_pause_grows_from_process_to_process(make, endpoint, time, tmp_path):
+    endpoint.always = refused
+    for number, pause in enumerate((1, 2, 4, 8), 1):
+        for provider in (make(store=FileStore(tmp_path / "store")) for _ in range(2)):
+            with pytest.raises(InvalidClientError):
+                provider.get_token()
+        assert endpoint.requests == number
+        time.advance(pause)
 
 
 # Errors of other people's code
@@ -240,8 +274,10 @@ def test_an_api_that_refuses_every_token_causes_few_token_requests(provider, end
     for _ in range(600):
         provider.invalidate(provider.get_token())
         time.advance(1.0)
+    assert provider.stats().unauthorized == 600
     assert endpoint.requests == 25  # after 0, 1, 3, 7, 15 and 31 s, and then every 30 s
     assert "An API refused a token soon after another: kept for 29.0 s" in caplog.text
+    assert caplog.text.count("soon after another") == 23  # once for each token that is kept
 
 
 def test_a_refusal_counts_at_once_after_a_minute_without_one(provider, endpoint, time):

@@ -29,7 +29,7 @@ def shown(text: str, secret: str = SECRET, client_id: str = "canary-id-1b2c3d") 
 
     credentials = ClientCredentials(client_id, secret)
     with pytest.raises(TokenRequestError) as caught:
-        request_token(credentials, base_url=URL, httpx_args={"transport": httpx.MockTransport(endpoint)})
+        request_token(credentials, "data", base_url=URL, httpx_args={"transport": httpx.MockTransport(endpoint)})
     return caught.value.description
 
 
@@ -57,9 +57,18 @@ def test_usual_encodings_are_hidden(secret, text):
     assert shown(f"sorry {text}, please", secret) == f"sorry [{len(text)} characters hidden], please"
 
 
+@pytest.mark.parametrize("after", range(3))
+@pytest.mark.parametrize("before", range(3))
+def test_base64_of_a_secret_and_its_neighbours_shows_only_the_neighbours(before, after):
+    text = base64.b64encode(b"x" * before + b"abcd" + b"y" * after).decode()
+    rest = text[(before + 4) * 8 // 6 + 1 :].lstrip("=")  # one character depends on the secret and what is next to it
+    assert shown(text, "abcd") == f"{text[:before]}[{len(text) - before - len(rest)} characters hidden]{rest}"
+
+
 def test_encodings_too_short_to_tell_anything_are_shown():
     assert shown("sorry 61 YQ==", "a") == "sorry 61 YQ=="
     assert shown("sorry abc", client_id="abc") == "sorry abc"
+    assert shown("sorry abcd", client_id="abcd") == "sorry [4 characters hidden]"
 
 
 def test_half_a_character_breaks_nothing():
@@ -95,6 +104,7 @@ def test_other_encodings_are_hidden_too(name):
         "java.lang.IllegalArgumentException: unsupported_grant_type",
         "Error 503 at 14:23:03.891",
         f"GET {URL}/oauth/token",
+        f"GET {URL}/oauth/token?try=123456789",
     ],
 )
 def test_ordinary_text_is_shown(text):
@@ -107,9 +117,18 @@ def test_16_characters_that_may_be_an_encoding_are_hidden(run):
     assert shown(f"x {run[1:]} y") == f"x {run[1:]} y"
 
 
-@pytest.mark.parametrize(("length", "end"), [(300, ""), (301, "…")])
-def test_a_text_has_300_characters_at_most(length, end):
-    assert shown("d" * length) == "d" * 300 + end
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("d" * 300, "d" * 300),
+        ("d" * 301, "d" * 300 + "…"),
+        (" " * 4093 + "end", "end"),
+        (" " * 4094 + "end", "…"),
+    ],
+    ids=["300", "301", "4096", "4097"],
+)
+def test_300_characters_are_shown_and_4096_are_read(text, seen):
+    assert shown(text) == seen
 
 
 @pytest.mark.parametrize("length", range(4096 - len(SECRET) - 2, 4097, 3))

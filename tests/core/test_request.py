@@ -7,12 +7,20 @@ import ssl
 import subprocess
 import sys
 import traceback
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import httpx
 import pytest
 
-from domo_oauth import ConfigurationError, InvalidScopeError, TransportError, UnexpectedResponseError, request_token
+from domo_oauth import (
+    ConfigurationError,
+    DomoOAuthError,
+    InvalidScopeError,
+    TransportError,
+    UnexpectedResponseError,
+    request_token,
+)
 from tests.fakes import GRANTED, PATIENCE, REQUEST, Endpoint, ask
 
 
@@ -44,7 +52,7 @@ def test_without_scopes_there_is_no_scope_parameter(call, wire):
 @pytest.mark.parametrize(("scopes", "asked"), [(None, "all scopes of the client"), (["user", "data"], "data user")])
 def test_invalid_scope_names_the_scopes_that_were_requested(call, wire, scopes, asked):
     refusal = b'HTTP/1.1 400 -\r\nContent-Length: 25\r\n\r\n{"error":"invalid_scope"}'
-    with pytest.raises(InvalidScopeError, match=f"Requested: {asked}. "):
+    with pytest.raises(InvalidScopeError, match=f"Requested: {asked}. Ask for fewer"):
         call(wire(refusal).url, scopes)
 
 
@@ -58,7 +66,7 @@ def test_no_redirect_is_followed_even_if_enabled(call, wire):
 
 @pytest.mark.parametrize("url", ["https://" + "a" * 70_000, "https://xn--"])
 def test_a_base_url_that_httpx_does_not_accept(call, url):
-    with pytest.raises(ConfigurationError, match="base URL"):
+    with pytest.raises(ConfigurationError, match=r"\. Check the base URL"):
         call(url)
 
 
@@ -97,9 +105,31 @@ def test_one_tls_context_serves_the_process(authority, httpx_args, text, context
     assert printed.rstrip().endswith(f" {contexts}")
 
 
-def test_plain_http_makes_no_tls_context(call, monkeypatch, wire):
+def test_plain_http_loads_no_certificates(call, monkeypatch, wire):
     monkeypatch.setattr(ssl, "create_default_context", lambda **_: pytest.fail("made one"))
     assert call(wire(GRANTED).url).expires_in
+
+
+@pytest.mark.parametrize(
+    ("url", "httpx_args", "made"),
+    [
+        ("http://127.0.0.1:1", {}, [(False, True)]),
+        ("https://127.0.0.1:1", {}, [(True, True)]),
+        ("https://127.0.0.1:1", {"trust_env": False}, [(True, False)]),
+        ("https://127.0.0.1:1", {"verify": False}, []),
+        ("https://127.0.0.1:1", {"cert": "/no/such/file"}, []),
+        ("https://127.0.0.1:1", {"transport": Endpoint()}, []),
+    ],
+)
+def test_the_shared_tls_context_is_used_unless_the_caller_has_another(call, monkeypatch, url, httpx_args, made):
+    used = []
+    context = httpx.create_ssl_context()
+    monkeypatch.setattr(
+        "domo_oauth.request.tls_context", lambda verify, trust_env: used.append((verify, trust_env)) or context
+    )
+    with suppress(DomoOAuthError):
+        call(url, **httpx_args)
+    assert used == made
 
 
 # Proxies; tests/generated tests how they are found in the environment
@@ -147,15 +177,84 @@ def test_headers_and_hooks_of_the_caller_are_added(call, wire):
     server, called, events = wire(GRANTED), [], []
 
     def trace(request: httpx.Request) -> None:
-        request.extensions["trace"] = lambda event, info: events.append(event)
+        request.extensions["trace"] = lambda event, info: events.append((event, type(info)))
 
     hooks = {"request": [called.append, trace], "response": [called.append]}
-    call(server.url, headers={"X-Trace": "abc", "User-Agent": "mine"}, event_hooks=hooks)
+    call(server.url, headers={"X-Trace": "abc", "User-Agent": "mine"}, event_hooks=hooks, timeout=7)
     assert b"\r\nX-Trace: abc\r\n" in server.requests[0]
     assert b"\r\nUser-Agent: mine\r\n" in server.requests[0]
+    assert called[0].extensions["timeout"] == dict.fromkeys(("connect", "read", "write", "pool"), 7)
     assert [type(each) for each in called] == [httpx.Request, httpx.Response]
-    assert "connection.connect_tcp.complete" in events
+    assert ("connection.connect_tcp.complete", dict) in events
     assert [len(each) for each in hooks.values()] == [2, 1]
+
+
+@pytest.mark.parametrize(("timeout", "each"), [(50, 50.0), (100, 60.0), (None, 60.0)])
+@pytest.mark.parametrize("step", ["connection.connect_tcp", "connection.connect_unix_socket", "proxy_stream.start_tls"])
+def test_each_step_of_a_connection_gets_the_time_that_is_left(make, time, step, timeout, each):
+    """A transport like httpcore's, which reports its steps to the request's `trace`."""
+    waits = []
+
+    class Stream:
+        def read(self, _max_bytes, wait) -> bytes:
+            waits.append(wait)
+            return b""
+
+        write = read
+
+    class Transport(Endpoint):
+        def handle_request(self, request):
+            trace, info, stream = request.extensions["trace"], {"timeout": timeout}, Stream()
+            waits.append(request.extensions["timeout"])
+            time.advance(40)
+            trace(f"{step}.started", info)
+            waits.append(info["timeout"])
+            time.advance(5)
+            trace(f"{step}.complete", {"return_value": stream})
+            trace("http11.send_request_headers.started", {"request": request})
+            stream.write(b"", timeout)
+            time.advance(5)
+            stream.write(buffer=b"", timeout=None)
+            time.advance(1)
+            stream.read(1, timeout)
+            time.advance(1)
+            stream.read(max_bytes=1, timeout=2.0)
+            time.advance(2)
+            stream.read(1)
+            return super().handle_request(request)
+
+    assert make(httpx_args={"transport": Transport(), "timeout": timeout}).get_token()
+    whole = dict.fromkeys(("connect", "read", "write", "pool"), each)
+    assert waits == [whole, 20.0, 15.0, 10.0, 9.0, 2.0, 6.0]
+
+
+VERIFY_FAILED = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed:"
+
+
+@pytest.mark.parametrize(
+    ("error", "what", "retryable"),
+    [
+        (httpx.ConnectError(f"{VERIFY_FAILED} self-signed"), "the server's certificate is not trusted", False),
+        (httpx.ConnectError(f"{VERIFY_FAILED} certificate has expired"), "is not valid at this time", False),
+        (httpx.ConnectError(f"{VERIFY_FAILED} certificate is not yet valid"), "is not valid at this time", False),
+        (httpx.ProxyError("407 Proxy Authentication Required"), "the proxy refused", False),
+        (httpx.ProxyError("502 Bad Gateway"), "the proxy refused", True),
+        (httpx.ConnectTimeout(""), "no connection in time", True),
+        (httpx.ReadTimeout(""), "no complete response in time", True),
+        (httpx.ConnectError(""), "no connection", True),
+        (httpx.ReadError(""), "the connection was lost", True),
+    ],
+)
+def test_errors_say_what_happened_and_whether_to_try_again(call, error, what, retryable):
+    with pytest.raises(TransportError, match=rf"{what} \({type(error).__name__}") as caught:
+        call("https://127.0.0.1:1", transport=Endpoint([error]))
+    assert caught.value.retryable is retryable
+
+
+@pytest.mark.parametrize(("text", "shown"), [("Gone away.", "ReadError: Gone away"), ("", "ReadError")])
+def test_the_text_of_an_error_becomes_part_of_a_sentence(call, text, shown):
+    with pytest.raises(TransportError, match=rf"the connection was lost \({shown}\)\. This happens"):
+        call("https://127.0.0.1:1", transport=Endpoint([httpx.ReadError(text)]))
 
 
 @pytest.mark.parametrize("way", REQUEST)
@@ -175,9 +274,12 @@ def test_a_transport_of_the_caller_is_used_and_stays_open(credentials, way):
     ("httpx_args", "text"),
     [
         ({"no_such_argument": 1}, "no_such_argument"),
-        ({"proxy": "ftp://user:canary-secret@127.0.0.1:1"}, "Unknown scheme"),
+        (
+            {"proxy": "ftp://user:canary-secret@127.0.0.1:1"},
+            r"Unknown scheme for proxy URL\. Check httpx_args and the base URL",
+        ),
         ({"proxy": "http://user:canary-secret/x@127.0.0.1:1"}, "InvalidURL"),
-        ({"headers": {"X": "canary-secret\n"}}, "cannot be sent"),
+        ({"headers": {"X": "canary-secret\n"}}, r"cannot be sent: LocalProtocolError: Illegal header value\."),
         ({"headers": {"X": "\xe9"}}, "ascii"),
         ({"headers": 5}, "httpx cannot be set up"),
         ({"event_hooks": 5}, "httpx cannot be set up"),

@@ -230,10 +230,10 @@ def test_a_fetch_keeps_no_process_from_ending(wire, ask):
 # A frozen process
 
 FROZEN = {
-    "get_token": "print(provider.get_token(3).customer)",
-    "aget_token under asyncio": "import asyncio; print(asyncio.run(provider.aget_token(3)).customer)",
-    "aget_token under trio": "import trio; print(trio.run(provider.aget_token, 3).customer)",
-    "request_token": "print(request_token(credentials, base_url=provider.base_url, timeout=3).customer)",
+    "get_token": "print(provider.get_token(6).customer)",
+    "aget_token under asyncio": "import asyncio; print(asyncio.run(provider.aget_token(6)).customer)",
+    "aget_token under trio": "import trio; print(trio.run(provider.aget_token, 6).customer)",
+    "request_token": "print(request_token(credentials, base_url=provider.base_url, timeout=6).customer)",
 }
 
 
@@ -241,12 +241,15 @@ FROZEN = {
 def test_a_process_that_was_frozen_within_a_fetch_gets_its_token(wire):
     """Frozen for longer than its callers wait, while the response comes."""
     servers = [Slow(wire, PATIENCE) for _ in FROZEN]
-    processes = [start(slow.wire.url, code) for slow, code in zip(servers, FROZEN.values(), strict=True)]
+    processes = [
+        start(slow.wire.url, f"import domo_oauth.request\n{code}")
+        for slow, code in zip(servers, FROZEN.values(), strict=True)
+    ]
     for slow, process in zip(servers, processes, strict=True):
         until(lambda slow=slow: slow.requests)
         freeze(process.pid)
         slow.may_answer.set()
-    time.sleep(4)
+    time.sleep(7)
     for process in processes:
         process.send_signal(signal.SIGCONT)
     assert [end(process) for process in processes] == [("acmecompany\n", "")] * len(FROZEN)

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import trustme
 
+import domo_oauth.request  # noqa: F401 -- imported before any call is measured
 from domo_oauth import ClientCredentials
 from tests.wire import PATIENCE
 

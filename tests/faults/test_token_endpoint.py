@@ -6,6 +6,7 @@ import itertools
 import logging
 import socket
 import threading
+import time as real_time
 from contextlib import ExitStack, closing
 from typing import Any
 
@@ -59,6 +60,16 @@ def result(way: str, subject: Any, *args: Any, **kwargs: Any) -> Token | DomoOAu
         return ask(way, subject, *args, **kwargs)
     except DomoOAuthError as error:
         return error
+
+
+@pytest.fixture(autouse=True)
+def _far_from_greenwich(monkeypatch):
+    """Local time is not UTC."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "XYZ-9")
+        getattr(real_time, "tzset", int)()  # not on Windows
+        yield
+    getattr(real_time, "tzset", int)()
 
 
 @pytest.mark.parametrize(("row", "way"), [*cases(FAULTS, GET, REQUEST), *cases(ANSWERS, REQUEST, slow=False)])

@@ -236,6 +236,13 @@ def test_a_huge_file_is_replaced_without_being_read(saved, folder):
     assert saved.load(NAME) == b"x" * 65536
 
 
+def test_clear_goes_on_if_another_process_was_faster(saved, monkeypatch):
+    gone = saved.path / OTHER
+    monkeypatch.setattr(Path, "iterdir", lambda folder: iter([gone, folder / NAME]))
+    saved.clear()
+    assert saved.load(NAME) is None
+
+
 # The lock.
 
 HOLDER = """

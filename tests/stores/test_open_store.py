@@ -42,8 +42,9 @@ def test_a_path_is_a_folder(where, path):
         ("REDIS://user:canary@redis.example:6380/3", "redis.example:6380/3", False),
         ("rediss://:canary@redis.example?db=2", "redis.example:6379/2", True),
         ("valkey://valkey.example/1", "valkey.example:6379/1", False),
-        ("valkeys://valkey.example", "valkey.example:6379/0", True),
+        ("valkeys://valkey.example?client_name=a://b", "valkey.example:6379/0", True),
         ("unix:///run/redis.sock?db=2", "/run/redis.sock/2", False),
+        ("redis:///1", "localhost:6379/1", False),
     ],
 )
 def test_a_url_is_a_server(where, shown, encrypted):
@@ -78,7 +79,8 @@ def test_the_same_place_is_the_same_store(where, environment):
 
 def test_from_env_uses_the_store_that_domo_store_names(environment, tmp_path):
     make = TokenProvider.from_env
-    for unset in ("", "none"):
+    assert make()._store is None
+    for unset in ("", " ", "none"):
         environment.setenv("DOMO_STORE", unset)
         assert make()._store is None
     environment.setenv("DOMO_STORE", "redis://redis.example")
