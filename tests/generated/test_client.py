@@ -20,6 +20,7 @@ import attrs
 import httpx
 import pytest
 import stack_data
+from rich.pretty import pretty_repr
 
 from domo_oauth_client import AuthenticatedClient
 from domo_oauth_client.api.oauth import get_access_token
@@ -395,6 +396,7 @@ def test_no_secret_is_in_a_repr_or_log(get, caplog):
     response = get(http(200, GOOD | {"env": "CANARY"}, "Set-Cookie: a=CANARY"))
     model = response.parsed
     reprs = f"{client!r} {response!r} {model} {[model]} {model.additional_properties.keys()}"
+    reprs += "".join(pretty_repr(each, max_string=None) for each in (client, response, model))
     assert "api.example.com" in reprs
     assert "3599" in reprs
     assert "/oauth/token" in caplog.text

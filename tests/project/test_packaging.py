@@ -33,9 +33,10 @@ def test_the_public_names_exist():
         domo_oauth.nonsense  # noqa: B018 -- to look is what is tested
 
 
-def test_importing_the_package_loads_nothing_else():
-    loaded = python("before = set(sys.modules)", "import domo_oauth", "print(*set(sys.modules) - before)")
-    assert set(loaded.split()) <= {"__future__", "domo_oauth", "domo_oauth._version"}
+@pytest.mark.parametrize(("module", "before"), [("domo_oauth", "sys"), ("domo_oauth.pytest_plugin", "pytest")])
+def test_importing_the_package_loads_nothing_else(module, before):
+    lines = (f"import {before}", "before = set(sys.modules)", f"import {module}", "print(*set(sys.modules) - before)")
+    assert set(python(*lines).split()) <= {"__future__", "domo_oauth", "domo_oauth._version", module}
 
 
 def test_a_provider_loads_neither_httpx_nor_the_client():

@@ -28,7 +28,6 @@ ALLOWED = {
     "keyring": (BOTH, "`domo-oauth login` keeps them there"),
     "names of the sandbox's clients": (("client id",), "the sandbox is for tests; it never shows the secret"),
     "frames of an HTTP client that calls the API": (("token",), "they are the client's own; SECURITY.md says so"),
-    "fields of the generated client": (BOTH, "attrs.asdict() asks for them"),
 }
 """The places that may hold a secret, which one, and the reason. No other place may."""
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from functools import partial
 
 import anyio
-import attrs
 import pytest
 
 from domo_oauth import (
@@ -24,8 +23,6 @@ from domo_oauth import (
     request_token,
 )
 from domo_oauth.stores.sealing import Entry, SealedStore
-from domo_oauth_client import AuthenticatedClient
-from domo_oauth_client.api.oauth import get_access_token
 from tests.adapters.server import Server, accepts
 from tests.adapters.ways import Way
 from tests.secrets import show
@@ -134,19 +131,6 @@ def test_values_show_nothing(evidence, tmp_path):
 def test_what_the_constructor_refused_still_has_a_repr(kind):
     """Python 3.11 cannot print a traceback with locals if one of them has no repr."""
     assert repr(object.__new__(kind)) == f"{kind.__name__}()"
-
-
-def test_the_generated_client_shows_nothing_unless_its_fields_are_read(evidence):
-    with (
-        Server(grants) as server,
-        AuthenticatedClient(server.url, username=CLIENT_ID, password=CLIENT_SECRET) as client,
-    ):
-        response = get_access_token.sync_detailed(client=client, grant_type="client_credentials")
-        for shown in (client, response, response.parsed, client.get_httpx_client()):
-            evidence.add("value", repr(shown), str(shown), show.pretty_repr(shown, max_string=None))
-        evidence.add("fields of the generated client", attrs.asdict(client, filter=lambda field, _: field.init))
-    assert evidence.leaks() == []
-    assert len(evidence.allowed()) == 2
 
 
 def test_a_pickle_holds_credentials_where_it_must_and_never_a_token(evidence, monkeypatch):
