@@ -9,8 +9,10 @@ import sys
 import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import certifi
 import click
@@ -18,8 +20,7 @@ import trustme
 
 from . import report
 from .endpoint import Endpoint
-from .features import FEATURES
-from .library import Library, interpreter, start, versions
+from .library import interpreter, measure, start, versions
 from .rows import ROWS
 from .subjects import OURS, SUBJECTS
 
@@ -30,44 +31,36 @@ _SLOW, _LONG = 1.0, 5.0
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help=f"{_QUICK_ROUNDS} rounds instead of {_ROUNDS}, no probes.")
-@click.option("--only", metavar="NAMES", default="", help="Only these rows, features and libraries; print only.")
+@click.option("--quick", is_flag=True, help=f"{_QUICK_ROUNDS} rounds instead of {_ROUNDS}, no probes; print only.")
+@click.option("--only", metavar="NAMES", default="", help="Only these rows, probes and libraries; print only.")
 def main(*, quick: bool, only: str) -> None:
     """Measure domo-oauth beside its peers, and write results.json and results.md."""
     chosen = {name for name in only.split(",") if name}
-    if unknown := chosen - {*SUBJECTS, *ROWS, *FEATURES}:
+    if unknown := chosen - {*SUBJECTS, *ROWS}:
         raise click.UsageError(f"unknown: {', '.join(sorted(unknown))}")
     names = [name for name in SUBJECTS if name == OURS or name in chosen or not chosen & {*SUBJECTS}]
-    keys = [key for key in ROWS if key in chosen or not chosen - {*SUBJECTS}]
-    probes = [each for each in FEATURES.values() if each.probe and (each.key in chosen or not (chosen or quick))]
+    wanted = chosen & {*ROWS} or {key for key, row in ROWS.items() if not (quick and row.kind == "probe")}
     rounds = _QUICK_ROUNDS if quick else _ROUNDS
-    today = datetime.now(UTC).date().isoformat()
     with ExitStack() as stack:
-        libraries = _libraries(names, stack)
-        samples = _measure(libraries, keys, rounds if keys else 0)
-        seen = {each.key: {"what": each.what, "seen": _probe(libraries, each.key)} for each in probes}
-        _say("done")
+        endpoint, pythons = start_endpoint(stack), _pythons(names)
+        samples, failed = _sample(pythons, endpoint, [key for key in ROWS if key in wanted], rounds)
+    _say("done")
     results = {
-        "date": today,
+        "date": datetime.now(UTC).date().isoformat(),
         "python": platform.python_version(),
         "processors": os.cpu_count(),
         "rounds": rounds,
-        "versions": {library.name: versions(library.name) for library in libraries},
-        "failed": {library.name: sorted(library.failed) for library in libraries if library.failed},
+        "versions": {name: versions(name) for name in pythons},
+        "failed": failed,
         "figures": {key: {name: report.numbers(ROWS[key], of[name]) for name in of} for key, of in samples.items()},
-        "features": {"date": today, "rows": seen} if seen else report.read()["features"] if not chosen else {},
     }
     click.echo(f"\n{report.table(results)}")
-    if not chosen:
+    if not (chosen or quick):
         report.write(results)
 
 
-def start_endpoint(stack: ExitStack) -> tuple[Endpoint, dict[str, str], Path]:
-    """Start the endpoint for the rest of the stack.
-
-    Returns:
-        Its client, the environment variables for its TLS port, and an empty folder.
-    """
+def start_endpoint(stack: ExitStack) -> Endpoint:
+    """Start the endpoint for the rest of the stack, and return its client."""
     folder = Path(stack.enter_context(TemporaryDirectory()))
     authority = trustme.CA()
     authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(folder / "server.pem")
@@ -77,51 +70,51 @@ def start_endpoint(stack: ExitStack) -> tuple[Endpoint, dict[str, str], Path]:
     assert server.stdin
     assert server.stdout
     stack.callback(server.stdin.close)
-    port, tls_port = map(int, server.stdout.readline().split())
-    endpoint = Endpoint(port)
+    endpoint = Endpoint(int(server.stdout.readline()))
     stack.callback(endpoint.close)
-    tls = {"DOMO_API_URL": f"https://localhost:{tls_port}", "SSL_CERT_FILE": str(folder / "authorities.pem")}
-    return endpoint, tls, folder
+    return endpoint
 
 
-def _libraries(names: list[str], stack: ExitStack) -> list[Library]:
-    endpoint, tls, folder = start_endpoint(stack)
-    libraries = []
+def _pythons(names: list[str]) -> dict[str, Path]:
+    """The interpreter of each library that can be installed."""
+    found = {}
     for name in names:
         _say(f"{name}: environment")
         try:
-            libraries.append(Library(name, interpreter(name), endpoint, tls, folder))
+            found[name] = interpreter(name)
         except subprocess.CalledProcessError as error:
             click.echo(f"  left out, as it cannot be installed: {str(error.stderr).strip()[-300:]}")
-    return libraries
+    return found
 
 
-def _measure(libraries: list[Library], keys: list[str], rounds: int) -> dict[str, dict[str, list[dict[str, float]]]]:
-    """Sample each row of each library, the libraries in turn, a different one first in each round."""
-    samples: dict[str, dict[str, list[dict[str, float]]]] = {key: {} for key in keys}
-    done = set[tuple[Library, str]]()
+def _sample(
+    pythons: dict[str, Path], endpoint: Endpoint, keys: list[str], rounds: int
+) -> tuple[dict[str, dict[str, list[dict[str, Any]]]], dict[str, list[str]]]:
+    """Sample each row of each library, the libraries in turn, a different one first in each round.
+
+    Returns:
+        The samples, and what failed in each library, so that nothing is known about it.
+    """
+    samples: dict[str, dict[str, list[dict[str, Any]]]] = {key: {} for key in keys}
+    failed: dict[str, list[str]] = {}
+    names = list(pythons)
+    most = {(name, key): 1 if ROWS[key].once else rounds for name, key in product(names, keys)}
     for number in range(rounds):
-        shift = number % len(libraries)
-        for library in libraries[shift:] + libraries[:shift]:
-            due = [key for key in keys if (library, key) not in done]
-            _say(f"round {number + 1} of {rounds}, {library.name}: {len(due)} rows")
-            answers = library.measure(due)
-            for key, answer in answers.items():
+        shift = number % len(names)
+        for name in names[shift:] + names[:shift]:
+            due = [key for key in keys if number < most[name, key]]
+            _say(f"round {number + 1} of {rounds}, {name}: {len(due)} rows")
+            for key, answer in measure(name, pythons[name], endpoint.base_url, due).items():
                 if "sample" in answer:
-                    samples[key].setdefault(library.name, []).append(answer["sample"])
-                most = _SLOW_ROUNDS if answer["seconds"] > _SLOW else rounds
-                most = 1 if ROWS[key].once or answer["seconds"] > _LONG else most
-                if "sample" not in answer or number + 1 >= most:
-                    done.add((library, key))
-    return samples
-
-
-def _probe(libraries: list[Library], key: str) -> dict[str, object]:
-    """What a probe saw of each library; None if it has no such thing."""
-    answers = {library.name: library.measure([key])[key] for library in libraries}
-    seen = {name: answer.get("sample") for name, answer in answers.items() if "error" not in answer}
-    _say(f"{FEATURES[key].what}: {seen}")
-    return seen
+                    samples[key].setdefault(name, []).append(answer["sample"])
+                    enough = 1 if answer["seconds"] > _LONG else _SLOW_ROUNDS if answer["seconds"] > _SLOW else rounds
+                    most[name, key] = min(most[name, key], enough)
+                else:
+                    most[name, key] = 0
+                if "error" in answer:
+                    click.echo(f"  {name}, {key}: left out\n{answer['error']}")
+                    failed.setdefault(name, []).append(key)
+    return samples, failed
 
 
 def _say(what: str) -> None:

@@ -1,8 +1,8 @@
 """The token endpoint and API of all measurements, in its own process: ``python -m benchmarks.endpoint FOLDER``.
 
 Any path that ends in ``/token`` grants a token; all others are the API. ``/_bench`` sets how both answer, and returns
-what came since. It prints two ports, the second for TLS, and ends with its stdin. A second origin, which should
-see no secret and no token, records what strays to it. Each of `FAULTS` has an origin of its own, too.
+what came since. It prints its port, and ends with its stdin. Another port is for TLS. A second origin, which should see
+no secret and no token, records what strays to it. Each of `FAULTS` has an origin of its own, too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
-from .http_server import HTTPServer, reset, response
+from .http_server import HTTPServer, grant, reset, response
 
 if TYPE_CHECKING:
     from .http_server import Request
@@ -56,6 +56,8 @@ class Endpoint:
         self.other_origin: str = seen["other_origin"]
         self.faulty: dict[str, str] = seen["faulty"]
         """The origin with each fault."""
+        self.tls: dict[str, str] = seen["tls"]
+        """Environment variables for the port with TLS."""
 
     def answers(self, delay: float = 0.0, **how: Any) -> None:
         """Set how it answers from now on, and start counting anew.
@@ -88,7 +90,7 @@ class Endpoint:
 class _Server:
     def __init__(self) -> None:
         self._numbers = itertools.count()
-        self.seen: dict[str, Any] = {"other_origin": "", "faulty": {}}
+        self.seen: dict[str, Any] = {}
         self._reset({})
 
     def _reset(self, how: dict[str, Any]) -> None:
@@ -172,24 +174,20 @@ class _Server:
         claims = {"exp": int(time.time()) + lifetime, "jti": number, "scope": ["data", "user"], "customer": "bench"}
         parts = [json.dumps(part).encode() for part in ({"alg": "RS256", "typ": "JWT"}, claims)]
         token = ".".join([*(urlsafe_b64encode(part).decode().rstrip("=") for part in parts), SIGNATURE])
-        granted = {"access_token": token, "token_type": "bearer", "expires_in": lifetime, "scope": "data user"}
-        return {**granted, "customer": "bench", "userId": 1, "role": "Admin", "jti": number}
+        return grant(token, lifetime, number)
 
 
 async def _serve(folder: Path) -> None:
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(folder / "server.pem")
     server = _Server()
-    other, plain, secure = HTTPServer(server.stray), HTTPServer(server.answer), HTTPServer(server.answer)
-    await other.start()
-    server.seen["other_origin"] = f"http://127.0.0.1:{other.port}"
-    for fault in FAULTS:
-        faulty = HTTPServer(partial(server.fail, fault))
-        await faulty.start()
-        server.seen["faulty"][fault] = f"http://127.0.0.1:{faulty.port}"
+    origin = await HTTPServer(server.answer).start(tls)
+    server.seen["tls"] = {"DOMO_API_URL": origin, "SSL_CERT_FILE": str(folder / "authorities.pem")}
+    server.seen["other_origin"] = await HTTPServer(server.stray).start()
+    server.seen["faulty"] = {fault: await HTTPServer(partial(server.fail, fault)).start() for fault in FAULTS}
+    plain = HTTPServer(server.answer)
     await plain.start()
-    await secure.start(tls)
-    print(plain.port, secure.port, flush=True)
+    print(plain.port, flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 

@@ -1,7 +1,7 @@
 """What each library can do. A mark comes from a row of the benchmark or from a probe; none is set by hand.
 
-A probe is a function that returns whether the library has a feature, and what was seen. It raises
-``NotImplementedError`` if the feature does not apply. To add a feature, add a function.
+A probe is a row whose function returns whether the library has a feature, and what was seen. To add a feature, add a
+function.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from base64 import b64encode
 from contextlib import suppress
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from .endpoint import RETRY_AFTER, SIGNATURE
-from .rows import ROWS
+from .rows import row
 from .subjects import SECRET, How, Keeper
 
 if TYPE_CHECKING:
@@ -29,63 +29,37 @@ if TYPE_CHECKING:
     from .endpoint import Endpoint
     from .subjects import Subject
 
+    Probe = Callable[[Subject, Endpoint], "Seen"]
 Seen = dict[str, bool | str]
-"""``mark``, whether the library does it, and what was ``seen``."""
 _SECRETS = {"secret": (SECRET, b64encode(SECRET[:48].encode()).decode()), "token": (SIGNATURE,)}
 """The secret in plain text, and in a header of Basic authentication, whatever precedes it there."""
 _CHILD_SECONDS = 5
-_HALF_AN_ANSWER = 250
-"""Milliseconds. A caller with a stale token that waits less did not wait for the endpoint, which takes 500 ms."""
 
 
-class Feature(NamedTuple):
-    key: str
-    what: str
-    probe: Callable[[Subject, Endpoint], Seen] | None
-    """None if the row of the same name says it."""
-
-    def marks(self, results: dict[str, Any]) -> dict[str, bool | None]:
-        """Whether each library does it: None if it does not apply; a library that could not be tried is left out."""
-        if self.probe:
-            seen = results["features"]["rows"].get(self.key, {}).get("seen", {})
-            return {name: found and found["mark"] for name, found in seen.items()}
-        numbers, failed = results["figures"].get(self.key, {}), results.get("failed", {})
-        limits = {key: most for key, most in ROWS[self.key].limits.items() if key in {"requests", "failed"}}
-        limits |= {"longest": _HALF_AN_ANSWER} if self.key == "stale" else {}
-        tried = [name for name in results["versions"] if name in numbers or self.key not in failed.get(name, ())]
-        return {
-            name: all(numbers[name][key] <= most for key, most in limits.items()) if name in numbers else None
-            for name in tried
-            if numbers
-        }
-
-
-FEATURES: dict[str, Feature] = {
-    key: Feature(key, what, None)
-    for key, what in {
-        "threads": "one request for 64 threads",
-        "tasks": "one request for 1,000 asyncio tasks",
-        "trio_tasks": "one request for 1,000 trio tasks",
-        "mixed": "one request for threads and event loops together",
-        "processes": "one request for 8 processes",
-        "stale": "a stale token is handed out while the next is fetched, and nobody waits",
-        "refused": "64 threads share one refusal",
-        "wrong_credentials": "wrong credentials in a loop do not hammer the endpoint",
-    }.items()
+FEATURES = {
+    "threads": "one request for 64 threads",
+    "tasks": "one request for 1,000 asyncio tasks",
+    "trio_tasks": "one request for 1,000 trio tasks",
+    "mixed": "one request for threads and event loops together",
+    "processes": "one request for 8 processes",
+    "stale": "a stale token is handed out while the next is fetched, and nobody waits",
+    "refused": "64 threads share one refusal",
+    "wrong_credentials": "wrong credentials in a loop do not hammer the endpoint",
 }
+"""What each library can do, by the key of the row that says so."""
 
 
-def feature(what: str) -> Callable[[Callable[[Subject, Endpoint], Seen]], Callable[[Subject, Endpoint], Seen]]:
-    """Add a feature to the table."""
+def probe(what: str) -> Callable[[Probe], Probe]:
+    """Add a feature, and a row that says whether a library has it."""
 
-    def add(probe: Callable[[Subject, Endpoint], Seen]) -> Callable[[Subject, Endpoint], Seen]:
-        FEATURES[probe.__name__] = Feature(probe.__name__, what, probe)
-        return probe
+    def add(measure: Probe) -> Probe:
+        FEATURES[measure.__name__] = what
+        return row(what, kind="probe", alone=True, once=True)(measure)
 
     return add
 
 
-@feature("a token that lives for a minute is used more than once")
+@probe("a token that lives for a minute is used more than once")
 def short_lived(subject: Subject, endpoint: Endpoint) -> Seen:
     endpoint.answers(lifetime=60)
     get = subject.make(How(endpoint.base_url)).get
@@ -96,7 +70,7 @@ def short_lived(subject: Subject, endpoint: Endpoint) -> Seen:
     return _seen(requests == 1, f"requests for 5 calls: {requests}")
 
 
-@feature("a 503 is retried, once its `Retry-After` is over")
+@probe("a 503 is retried, once its `Retry-After` is over")
 def busy(subject: Subject, endpoint: Endpoint) -> Seen:
     _require(subject.requests_tokens)
     endpoint.answers(busy=1)
@@ -111,7 +85,7 @@ def busy(subject: Subject, endpoint: Endpoint) -> Seen:
     return _seen(retried, f"{outcome}; requests: {seen['requests']}{when}")
 
 
-@feature("a 401 from the API renews the token, and the request is sent once more")
+@probe("a 401 from the API renews the token, and the request is sent once more")
 def renewal(subject: Subject, endpoint: Endpoint) -> Seen:
     send = _sending_tokens(subject, endpoint).sender(f"{endpoint.base_url}/v1/datasets")
     endpoint.answers(outdated=1)
@@ -123,7 +97,7 @@ def renewal(subject: Subject, endpoint: Endpoint) -> Seen:
     return _seen(counts == (1, 2), "requests for a token: {}, calls with one: {}".format(*counts))
 
 
-@feature("the token goes to no other origin, not even by a redirect")
+@probe("the token goes to no other origin, not even by a redirect")
 def origin(subject: Subject, endpoint: Endpoint) -> Seen:
     keeper = _sending_tokens(subject, endpoint)
     ways = {"redirected": f"{endpoint.base_url}/v1/moved", "direct": f"{endpoint.other_origin}/v1/datasets"}
@@ -144,7 +118,7 @@ def origin(subject: Subject, endpoint: Endpoint) -> Seen:
     return _seen(not leaked, "the other origin got: " + "; ".join(f"{way}, {what}" for way, what in came.items()))
 
 
-@feature("the secret follows no redirect to another origin")
+@probe("the secret follows no redirect to another origin")
 def moved(subject: Subject, endpoint: Endpoint) -> Seen:
     _require(subject.requests_tokens)
     endpoint.answers(moved=True)
@@ -157,7 +131,7 @@ def moved(subject: Subject, endpoint: Endpoint) -> Seen:
     return _seen(not leaked, f"the other origin got: {came}")
 
 
-@feature("DEBUG logs and the repr show no secret and no token")
+@probe("DEBUG logs and the repr show no secret and no token")
 def shown(subject: Subject, endpoint: Endpoint) -> Seen:
     how = How(endpoint.base_url)
     subject.make(how).get()  # makes the loggers
@@ -187,9 +161,9 @@ def shown(subject: Subject, endpoint: Endpoint) -> Seen:
     return _seen(not leaks, " and ".join(leaks) or f"neither in {lines} lines nor in the repr")
 
 
-@feature("a token kept in a file is encrypted")
+@probe("a token kept in a file is encrypted")
 def sealed(subject: Subject, endpoint: Endpoint) -> Seen:
-    if "sealed" in subject.untried:
+    if subject.files is None:
         raise OSError("It keeps tokens where a benchmark should not.")
     _require(subject.files)
     with tempfile.TemporaryDirectory() as name:
@@ -200,7 +174,7 @@ def sealed(subject: Subject, endpoint: Endpoint) -> Seen:
     return _seen(not readable, f"its files {'show' if readable else 'hide'} the token")
 
 
-@feature("can be pickled, without the token")
+@probe("can be pickled, without the token")
 def pickled(subject: Subject, endpoint: Endpoint) -> Seen:
     keeper = subject.make(How(endpoint.base_url, "plain"))
     keeper.get()
@@ -213,7 +187,7 @@ def pickled(subject: Subject, endpoint: Endpoint) -> Seen:
     return _seen(not leaked, f"a pickle {'with' if leaked else 'without'} the token")
 
 
-@feature("a child forked while a thread fetches gets a token")
+@probe("a child forked while a thread fetches gets a token")
 def forked(subject: Subject, endpoint: Endpoint) -> Seen:
     _require(hasattr(os, "fork"))
     subject.make(How(endpoint.base_url)).get()  # loads what a process loads once

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable
 
-__all__ = ["HTTPServer", "Request", "reset", "response"]
+__all__ = ["HTTPServer", "Request", "grant", "reset", "response"]
 
 
 class Request(NamedTuple):
@@ -40,10 +40,11 @@ class HTTPServer:
         self.port = 0
         self._answer, self._opened = answer, set[asyncio.StreamWriter]()
 
-    async def start(self, tls: ssl.SSLContext | None = None) -> None:
-        """Listen on the port of the last time; the first time on one that is free."""
+    async def start(self, tls: ssl.SSLContext | None = None) -> str:
+        """Listen on the port of the last time; the first time on one that is free. Return the origin."""
         self._listener = await asyncio.start_server(self._serve, "127.0.0.1", self.port, backlog=4096, ssl=tls)
         self.port = self._listener.sockets[0].getsockname()[1]
+        return f"https://localhost:{self.port}" if tls else f"http://127.0.0.1:{self.port}"
 
     def stop(self) -> None:
         """Stop listening, and reset all connections."""
@@ -63,6 +64,12 @@ class HTTPServer:
                 await self._answer(Request(target.path, target.query, fields, head + body.decode("latin-1")), writer)
         self._opened.discard(writer)
         writer.close()
+
+
+def grant(token: str, lifetime: int, serial: str) -> dict[str, object]:
+    """The body of an answer that grants a token."""
+    granted = {"access_token": token, "token_type": "bearer", "expires_in": lifetime, "scope": "data user"}
+    return {**granted, "customer": "bench", "userId": 1, "role": "Admin", "jti": serial}
 
 
 def reset(writer: asyncio.StreamWriter) -> None:

@@ -21,7 +21,8 @@ _HEAD = """# domo-oauth compared with other libraries
 
 `make bench` ran the same calls with each library, in an environment of its own, against one local endpoint.
 """
-_SIGNS = {True: "✓", False: "✗", None: "–"}
+_HALF_AN_ANSWER = 250
+"""Milliseconds. A caller with a stale token that waits less did not wait for the endpoint, which takes 500 ms."""
 
 
 def markdown(header: str, rows: Iterable[Sequence[object]], rule: str = "") -> list[str]:
@@ -81,15 +82,14 @@ def write_headlines() -> None:
     page.write_text(f"{before}{start}\n{headlines()}\n\n{after}", encoding="utf-8")
 
 
-def numbers(row: Row, samples: Sequence[dict[str, float]]) -> dict[str, float]:
+def numbers(row: Row, samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The medians and quartiles of a library's samples; of requests, the most."""
+    if row.kind == "probe":
+        return samples[0]
+    found = {key: statistics.median(sample[key] for sample in samples) for key in samples[0]}
     if row.kind == "burst":
-        found = {key: statistics.median(sample[key] for sample in samples) for key in samples[0]}
         found["requests"] = max(sample["requests"] for sample in samples)
-    elif row.kind == "value":
-        found = {key: statistics.median(sample[key] for sample in samples) for key in samples[0]}
-    else:  # each sample has its own floor, as a busy machine slows both
-        found = {key: statistics.median(sample[key] for sample in samples) for key in ("floor", "value")}
+    if row.kind in {"ratio", "more"}:  # each sample has its own floor, as a busy machine slows both
         pairs = [(sample["value"], sample["floor"]) for sample in samples]
         relative = [value / floor if row.kind == "ratio" else value - floor for value, floor in pairs]
         low, middle, high = statistics.quantiles(relative * (1 + (len(relative) == 1)), n=4, method="inclusive")
@@ -99,38 +99,46 @@ def numbers(row: Row, samples: Sequence[dict[str, float]]) -> dict[str, float]:
 
 def table(results: dict[str, Any]) -> str:
     """All figures, ours beside the others, and how they were measured; then what each library can do."""
-    rows = [_row(row, results["figures"][row.key]) for row in ROWS.values() if row.key in results["figures"]]
+    measured = [row for row in ROWS.values() if row.kind != "probe" and row.key in results["figures"]]
+    rows = [_row(row, results["figures"][row.key]) for row in measured]
     lines = [_HEAD, *markdown("what | goal | domo-oauth | others, the best first", rows)]
     packages = {package: version for pins in results["versions"].values() for package, version in pins.items()}
     note = (
         f"Measured on {results['date']} with Python {results['python']} on {results['processors']} processors, over "
         f"loopback: medians of {results['rounds']} rounds (5 for what takes more than 1 s, one for more than 5 s), all "
         "libraries in turn, each ratio to a floor timed beside it (in brackets: the quartiles; for requests the most "
-        "of any round; ms: what the slowest caller waited). Lines of code are not blank, comment or docstring. A "
+        "of any round; ms: what the slowest caller waited). Processes are started by one that has loaded the library. "
+        "The size is that of all files that uv installs for a library alone. "
+        "Lines of code are not blank, comment or docstring. A "
         "loop that has made 1,000 requests is stopped, and its requests are extrapolated. A library that cannot do a "
         "thing by itself is left out of its row. The proxy has [figures of its own](proxy.md). "
         f"{', '.join(f'{package} {version}' for package, version in sorted(packages.items()))}."
     )
-    lines += ["", note]
-    if results.get("features"):
-        lines += ["", *features_table(results)]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", note, "", *features_table(results)]) + "\n"
 
 
 def features_table(results: dict[str, Any]) -> list[str]:
     """The table of what each library can do, and what its signs mean."""
     rows = [
-        [each.what, *(_SIGNS[marks[name]] if name in marks else "?" for name in SUBJECTS)]
-        for each in FEATURES.values()
-        if (marks := each.marks(results))
+        [what, *(_mark(ROWS[key], results, name) for name in SUBJECTS)]
+        for key, what in FEATURES.items()
+        if results["figures"].get(key)
     ]
     note = (
         "✓ does it, ✗ does not, – has no such thing or leaves it to the caller, ? could not be tried here. Each mark "
-        f"comes from a figure above or from a probe of {results['features']['date']}; `benchmarks/results.json` says "
-        "what each probe saw."
+        "comes from a figure above or from a probe; `benchmarks/results.json` says what each probe saw."
     )
     header = f"what it can do | {' | '.join(SUBJECTS)}"
     return [*markdown(header, rows, f"|---|{':-:|' * len(SUBJECTS)}"), "", note]
+
+
+def _mark(row: Row, results: dict[str, Any], name: str) -> str:
+    found = results["figures"][row.key].get(name)
+    if found is None:
+        return "?" if name not in results["versions"] or row.key in results["failed"].get(name, ()) else "–"
+    limits = {key: most for key, most in row.limits.items() if key in {"requests", "failed"}}
+    limits |= {"longest": _HALF_AN_ANSWER} if row.key == "stale" else {}
+    return "✓" if found.get("mark", all(found[key] <= most for key, most in limits.items())) else "✗"
 
 
 def _row(row: Row, figures: dict[str, dict[str, float]]) -> list[str]:

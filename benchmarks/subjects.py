@@ -33,7 +33,7 @@ _numbers = itertools.count()
 class Keeper:
     """An object of a library that keeps a token (``it``), and some of these actions:
 
-    - ``get()`` returns a valid token, and fetches one if need be; ``aget()`` does so in a task, until ``aclose()``.
+    - ``get()`` returns a valid token, and fetches one if need be; ``aget()`` does so in a task.
     - ``make_stale()`` makes the token due for renewal, yet still good.
     - ``step(request)`` returns what is done to an ``httpx.Request`` before it is sent.
     - ``sender(url)`` returns what sends a request with the library's own client, or the one that it works with.
@@ -64,6 +64,11 @@ class How(NamedTuple):
     """Seconds that a caller waits for a token at most, as far as the library can be told so."""
 
     @property
+    def options(self) -> dict[str, Any]:
+        """The timeout as an argument, if there is one."""
+        return {} if self.timeout is None else {"timeout": self.timeout}
+
+    @property
     def token_url(self) -> str:
         return f"{self.url}/oauth/token"
 
@@ -75,6 +80,8 @@ class How(NamedTuple):
 class Subject(NamedTuple):
     """A library."""
 
+    name: str
+    """That of its distribution."""
     make: Callable[[How], Keeper]
     imports: str
     """What a program imports."""
@@ -85,10 +92,8 @@ class Subject(NamedTuple):
     on_trio: bool = False
     one_for_all: bool = False
     """Whether threads and tasks can share an object."""
-    files: bool = False
-    """Whether it can keep a token in a file."""
-    untried: frozenset[str] = frozenset()
-    """Features that cannot be tried here."""
+    files: bool | None = False
+    """Whether it can keep a token in a file; None if it does so only where a benchmark should not."""
 
 
 SUBJECTS: dict[str, Subject] = {}
@@ -98,7 +103,7 @@ def subject(name: str, imports: str, **facts: Any) -> Callable[[Callable[[How], 
     """Add a library."""
 
     def add(make: Callable[[How], Keeper]) -> None:
-        SUBJECTS[name] = Subject(make, imports, **facts)
+        SUBJECTS[name] = Subject(name, make, imports, **facts)
 
     return add
 
@@ -130,9 +135,8 @@ def domo_oauth(how: How) -> Keeper:
 
     return Keeper(
         it,
-        get=it.get_token if how.timeout is None else partial(it.get_token, how.timeout),
+        get=partial(it.get_token, **how.options) if how.options else it.get_token,
         aget=it.aget_token,
-        aclose=it.aclose,
         make_stale=lambda: ahead.append(ahead.pop() + LIFETIME - 120),
         step=lambda request: partial(first_of, library.DomoAuth(it).sync_auth_flow, request),
         sender=sender,
@@ -157,10 +161,9 @@ def httpx_auth(how: How) -> Keeper:
     httpx, library = load("httpx"), load("httpx_auth")
     if how.kind == "filed":
         library.OAuth2.token_cache = library.JsonTokenFileCache(how.folder / "tokens.json")
-    options: dict[str, Any] = (
-        {} if how.kind == "plain" else {"client": httpx.Client()}
-    )  # without one, it makes one for each token
-    options |= {"timeout": how.timeout} if how.timeout else {}
+    options = how.options
+    if how.kind != "plain":
+        options["client"] = httpx.Client()  # without one, it makes one for each token
     it = how.it or library.OAuth2ClientCredentials(
         how.token_url, client_id=client_id(), client_secret=SECRET, scope=SCOPES, **options
     )
@@ -184,10 +187,8 @@ def httpx_auth(how: How) -> Keeper:
 def authlib(how: How) -> Keeper:
     library = load("authlib.integrations.httpx_client")
     make = library.AsyncOAuth2Client if how.kind == "tasks" else library.OAuth2Client
-    options = {"timeout": how.timeout} if how.timeout else {}
-    it = how.it or make(
-        client_id(), SECRET, scope=SCOPES, token_endpoint=how.token_url, grant_type="client_credentials", **options
-    )
+    options = {"token_endpoint": how.token_url, "grant_type": "client_credentials", **how.options}
+    it = how.it or make(client_id(), SECRET, scope=SCOPES, **options)
 
     def get() -> Any:  # it does not fetch the first token by itself
         return it.ensure_active_token(it.token) if it.token else it.fetch_token()
@@ -202,7 +203,6 @@ def authlib(how: How) -> Keeper:
         aget=get,
         step=lambda request: partial(prepare, request),
         sender=lambda url: partial(it.get, url, follow_redirects=True),
-        **({"aclose": it.aclose} if how.kind == "tasks" else {}),
     )
 
 
@@ -284,7 +284,7 @@ store.write_text(cache.serialize())
 def msal(how: How) -> Keeper:
     """It insists on https, so its session rewrites its URLs to the plain server."""
     session = load("requests").Session()
-    send = partial(session.request, timeout=how.timeout) if how.timeout else session.request
+    send = partial(session.request, **how.options)
     session.request = lambda method, url, **more: send(method, url.replace(_HTTPS, how.url, 1), **more)
     it = how.it or load("msal").ConfidentialClientApplication(
         client_id(),
@@ -301,9 +301,7 @@ def _azure_send(plain: str, send: Callable[..., object], request: Any, **options
     return send(request, **options)
 
 
-@subject(
-    "azure-identity", "import azure.identity", untried=frozenset({"sealed"})
-)  # it keeps tokens in the user's keyring
+@subject("azure-identity", "import azure.identity", files=None)  # it keeps tokens in the user's keyring
 def azure_identity(how: How) -> Keeper:
     """It insists on https, too. Its credential shares nothing between tasks; the policy that azure-core adds does."""
     tasks, pipeline, rest = how.kind == "tasks", load("azure.core.pipeline"), load("azure.core.rest")
@@ -317,8 +315,7 @@ def azure_identity(how: How) -> Keeper:
         return made
 
     make = load("azure.identity.aio" if tasks else "azure.identity").ClientSecretCredential
-    options: dict[str, Any] = {"authority": _HTTPS, "disable_instance_discovery": True}
-    options |= {"timeout": how.timeout} if how.timeout else {}
+    options = {"authority": _HTTPS, "disable_instance_discovery": True, **how.options}
     it = how.it or make("tenant", client_id(), SECRET, transport=transport(), **options)
 
     def sender(url: str) -> Callable[[], object]:
@@ -337,7 +334,7 @@ def azure_identity(how: How) -> Keeper:
         return Keeper(it, get=lambda: it.get_token("data"), sender=sender)
     policy, request = policies.AsyncBearerTokenCredentialPolicy(it, "data"), rest.HttpRequest("GET", _HTTPS)
     context = pipeline.PipelineContext(None)
-    return Keeper(it, aget=lambda: policy.on_request(pipeline.PipelineRequest(request, context)), aclose=it.close)
+    return Keeper(it, aget=lambda: policy.on_request(pipeline.PipelineRequest(request, context)))
 
 
 @subject("google-auth", "import google.oauth2.credentials")
@@ -348,8 +345,7 @@ def google_auth(how: How) -> Keeper:
         None, refresh_token="refresh", token_uri=how.token_url, client_id=client_id(), client_secret=SECRET
     )
     it.with_non_blocking_refresh()
-    transport: Callable[..., Any] = transports.Request()
-    transport = partial(transport, timeout=how.timeout) if how.timeout else transport
+    transport = partial(transports.Request(), **how.options)
     return Keeper(
         it,
         get=lambda: it.before_request(transport, "GET", how.api_url, {}),
@@ -362,8 +358,7 @@ def google_auth(how: How) -> Keeper:
 def requests_oauth2client(how: How) -> Keeper:
     library, requests = load("requests_oauth2client"), load("requests")
     client = library.OAuth2Client(token_endpoint=how.token_url, auth=(client_id(), SECRET), testing=True)
-    if how.timeout:
-        client.session.request = partial(client.session.request, timeout=how.timeout)
+    client.session.request = partial(client.session.request, **how.options)
     it = how.it or library.OAuth2ClientCredentialsAuth(client, scope=SCOPES)
     request = requests.Request("GET", how.api_url).prepare()
     return Keeper(it, get=lambda: it(request), sender=lambda url: partial(requests.Session().get, url, auth=it))

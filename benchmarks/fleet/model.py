@@ -108,8 +108,7 @@ class _Model:
         due, held = self._due[rows], self._held[rows]
         asked = due.min(axis=1, keepdims=True) + wait
         np.add.at(self._seconds, asked.astype(np.int64), 1)
-        refused = self._scenario.outage.start <= asked
-        refused &= asked < self._scenario.outage.end
+        refused = (self._scenario.outage.start <= asked) & (asked < self._scenario.outage.end)
         called = due < asked + LATENCY
         delayed = called & (due >= held + self._spent) & ~refused
         stale = np.maximum(asked + LATENCY, asked + self._stale + self._jitter * self._chance(due.shape))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import json
 import logging
 import math
 import queue
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
 
+from benchmarks.http_server import grant
 from domo_oauth import ClientCredentials, Clock, DomoOAuthError, StoreError, TokenProvider
 
 from . import BOOT, LATENCY, LIFETIME, REDIS_TIMEOUT, SPREAD, THINK, Counts, Interval
@@ -107,9 +107,7 @@ class _World:
         self.wait(LATENCY)
         if self.scenario.outage.holds(sent):
             return httpx.Response(503)
-        granted = {"access_token": str(sent), "token_type": "bearer", "expires_in": int(LIFETIME), "scope": "data"}
-        granted |= {"customer": "fleet", "userId": 1, "role": "Admin", "jti": "1"}
-        return httpx.Response(200, content=json.dumps(granted), headers={"Content-Type": "application/json"})
+        return httpx.Response(200, json=grant(str(sent), int(LIFETIME), "1"))
 
 
 class _Inbox:

@@ -7,7 +7,7 @@ import random
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.http_server import HTTPServer, reset, response
+from benchmarks.http_server import HTTPServer, grant, reset, response
 
 from .rules import SPENT, Seen, SpentCall
 
@@ -116,9 +116,7 @@ class Server(HTTPServer):
     def _grant(self, asked: float) -> bytes:
         serial = str(len(self._granted))
         self._granted.append((asked, monotonic() + self._kind.real_lifetime))
-        granted = {"access_token": f"soak-token-{serial}", "token_type": "bearer", "expires_in": self._kind.lifetime}
-        granted |= {"scope": "data user", "customer": "soak", "userId": 1, "role": "Admin", "jti": serial}
-        return response(200, granted)
+        return response(200, grant(f"soak-token-{serial}", self._kind.lifetime, serial))
 
     def _api(self, request: Request) -> bytes:
         now, asked = monotonic(), float(request.fields["x-soak-asked"])
