@@ -52,13 +52,16 @@ def running(access: Access, base_url: str) -> Iterator[httpx.Client]:
     listener = serving.listen("127.0.0.1", 0)
     thread = threading.Thread(target=server.run, args=[[listener]])
     thread.start()
-    until(lambda: server.started)
-    headers = {"Authorization": f"Bearer {access.key}"} if access.key else {}
-    with httpx.Client(base_url=serving.url_of(listener), headers=headers, trust_env=False, timeout=PATIENCE) as client:
-        yield client
-    server.should_exit = True
-    thread.join()
-    listener.close()
+    try:
+        until(lambda: server.started)
+        headers = {"Authorization": f"Bearer {access.key}"} if access.key else {}
+        url = serving.url_of(listener)
+        with httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=PATIENCE) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
 
 
 @pytest.fixture

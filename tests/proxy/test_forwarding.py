@@ -176,9 +176,16 @@ def test_one_line_is_logged_for_each_request_without_secrets(proxy, caplog, monk
     assert lines() == ["GET /v1/data%0Asets 200 2 bytes 250 ms", f"GET /v1 401 {len(wrong.content)} bytes 250 ms"]
 
 
-def test_connections_are_reused_on_both_sides_and_closed_at_the_end(api):
+def test_connections_are_reused_on_both_sides_and_closed_at_the_end(api, caplog):
+    caplog.set_level(logging.INFO)
     with running(Access(KEY), api.url) as client:
-        streams = [client.get("/v1").extensions["network_stream"] for _ in range(2)]
+
+        def stream_of(number: int) -> object:
+            stream = client.get("/v1").extensions["network_stream"]
+            until(lambda: caplog.text.count("GET /v1 200") == number)  # the proxy has given back its connection
+            return stream
+
+        streams = [stream_of(number) for number in (1, 2)]
         assert len({stream.get_extra_info("client_addr") for stream in streams}) == 1
         assert api.connections == 2, "one for the token, one for the requests"
     until(lambda: not api.open)
