@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from functools import cached_property
-from itertools import pairwise
 from statistics import linear_regression
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -197,19 +196,20 @@ def pauses(group: Group) -> list[str]:
     """A process fetches again only after a pause, unless another left a token in the store."""
     breaches = list[str]()
     for who in {fetch.who for fetch in group.fetches}:
-        pause = 0.0
-        for fetch, following in pairwise(each for each in group.fetches if each.who == who):
-            if group.was_left_behind(fetch):  # its failure says nothing about now, and lengthens no pause
+        own, pause = [fetch for fetch in group.fetches if fetch.who == who], 0.0
+        for fetch in sorted(own, key=lambda fetch: fetch.ended):
+            if fetch.token:
+                pause = 0.0
+            if fetch.token or group.was_left_behind(fetch):  # its failure says nothing about now, and lengthens no pause
                 continue
-            pause = 0.0 if fetch.token else min(_LONGEST_PAUSE, pause * 2) or _FIRST_PAUSE
+            pause = min(_LONGEST_PAUSE, pause * 2) or _FIRST_PAUSE
             # A token from the store ends a row of failures, so only the first pause is certain there.
             certain = min(pause, _FIRST_PAUSE) if group.kind.processes > 1 else pause
             until = fetch.ended + max(certain, fetch.retry_after) / group.kind.speed
-            if fetch.token or not fetch.ended < following.began < until:
-                continue
-            newest = group.newest(following.began)
-            if newest is None or newest.ended < fetch.ended:
-                breaches.append(f"{who} asked at {following.began:.3f}, within its pause")
+            for following in own[bisect_right(own, fetch.ended, key=lambda fetch: fetch.began) :][:1]:
+                newest = group.newest(following.began)
+                if following.began < until and (newest is None or newest.ended < fetch.ended):
+                    breaches.append(f"{who} asked at {following.began:.3f}, within its pause")
     return breaches
 
 

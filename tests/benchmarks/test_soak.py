@@ -61,6 +61,8 @@ KEPT = [
     group(fetch(0, took=70), fetch(60.5, "0"), calls=[call("error", 0.1, 60.1)]),
     group(fetch(30, tries=4)._replace(started=-40.0), fetch(34, "0")),  # its thread had to wait for the processor
     group(fetch(0, took=70), fetch(60.5, tries=4), fetch(65, "0")),  # one that was left behind lengthens no pause
+    group(fetch(0), fetch(1.2, "0", took=70), fetch(72), fetch(73.2, "1")),  # but its token ends the row of failures
+    group(fetch(0, "0", took=70), fetch(61), fetch(71), fetch(72.2, "1")),  # when it comes
     group(*YEAR, calls=[call("answer", 160, what="401")], refused={"2": 155.0, "3": 156.0}),
     group(*YEAR, fetch(159.9, tries=4), calls=[call("answer", 160, what="401")], refused={"3": 155.0}),
     group(*YEAR, calls=[call("broken", 10)], downs=[(9.0, 10.05)]),
