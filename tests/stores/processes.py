@@ -12,12 +12,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.fakes import PATIENCE
+
 
 def in_child(work: Callable[[], object]) -> int:
     """Fork, and run a function in the child. The exit status is 0 if it returns something true."""
     child = os.fork()
     if not child:
         status = 1
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(int(PATIENCE))  # ends a child that waits forever
         try:
             status = not work()
         finally:

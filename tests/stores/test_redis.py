@@ -25,7 +25,7 @@ from domo_oauth.errors import ConfigurationError
 from domo_oauth.stores import StoreError
 from domo_oauth.stores.redis import RedisStore
 from domo_oauth.stores.testing import StoreTests
-from tests.fakes import PATIENCE, until
+from tests.fakes import until
 from tests.stores.processes import in_child
 from tests.stores.redis_server import PASSWORD, SERVERS, RedisServer, needs_redis
 
@@ -388,14 +388,10 @@ def test_a_child_has_connections_of_its_own_and_no_lock(server, store, impatient
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_child_waits_for_no_lock_that_a_thread_of_its_parent_held(server, store):
     pool_lock = store._client().connection_pool._lock  # each command takes it for a moment
-
-    def load() -> bool:
-        return ThreadPoolExecutor(1).submit(store.load, NAME).result(PATIENCE) == b"sealed"
-
     store.save(NAME, b"sealed", HOUR)
     with ThreadPoolExecutor(1) as thread, warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of a fork of a process with threads
         thread.submit(pool_lock.acquire).result()
-        code = in_child(load)
+        code = in_child(lambda: store.load(NAME) == b"sealed")
         thread.submit(pool_lock.release).result()
     assert code == 0
