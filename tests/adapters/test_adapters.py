@@ -224,6 +224,11 @@ def test_from_env_and_from_client_take_what_a_provider_takes(adapter, monkeypatc
             make(**args, hosts=["https://x.test"])
 
 
+def test_what_is_not_a_provider_is_refused(adapter):
+    with pytest.raises(ConfigurationError, match=r"^The first argument of DomoAuth must be of the type TokenProvider"):
+        adapter("canary-id")
+
+
 PROXY = {"proxy": "canary-secret"}
 WRONG = {
     "a secret for a provider": lambda adapter, secret: adapter(secret),

@@ -137,6 +137,7 @@ ORIGINS = {
     "https://user:password@api.domo.com/v1": True,
     "https://more.domo.com:8443": True,
     "https://last.domo.com:65535": True,
+    "https://first.domo.com:1": True,
     "http://api.domo.com": False,
     "http://api.domo.com:443": False,
     "https://api.domo.com:444": False,
@@ -149,7 +150,10 @@ ORIGINS = {
 
 
 def test_scheme_host_and_port_make_an_origin(way):
-    auth = way.auth(Grants().provider("https://api.domo.com"), hosts=["more.domo.com:8443", "last.domo.com:65535"])
+    auth = way.auth(
+        Grants().provider("https://api.domo.com"),
+        hosts=["more.domo.com:8443", "last.domo.com:65535", "first.domo.com:1"],
+    )
     assert {url: auth._is_ours(auth._origin(url)) for url in ORIGINS} == ORIGINS
     single = way.auth(Grants().provider("https://api.domo.com"), hosts="acme.domo.com")
     assert single._is_ours(single._origin("https://acme.domo.com")), "one host, and not its letters"
@@ -171,7 +175,10 @@ def test_the_base_url_gets_the_token_however_it_is_written(way):
     ("base_url", "host", "told"),
     [
         *(("https://api.domo.com", host, "in hosts must look like") for host in ["", "https://x.test", "x.test/path"]),
-        *(("https://api.domo.com", host, "in hosts must look like") for host in ["a@b", "x.test:port", "a.test:65536"]),
+        *(
+            ("https://api.domo.com", host, "in hosts must look like")
+            for host in ["a@b", "x.test:port", "a.test:65536", "a.test:0", "\u00e4.test"]
+        ),
         *((url, "x.test", "Use another port") for url in ["http://localhost", "http://127.0.0.1:80", "http://[::1]"]),
     ],
 )

@@ -28,7 +28,9 @@ def test_it_has_all_that_pydomo_has(domo_sandbox):
     for name, value in vars(theirs).items():
         assert isinstance(vars(ours)[name], type(value))
     assert ours.logger is theirs.logger
-    assert {client.transport for client in vars(ours).values() if hasattr(client, "transport")} == {ours.transport}
+    clients = [client for client in vars(ours).values() if hasattr(client, "transport")]
+    assert {client.transport for client in clients} == {ours.transport}
+    assert {client.logger for client in clients} == {ours.logger}
 
 
 def test_a_script_pages_through_data_sets_across_a_revocation(domo_sandbox):
@@ -84,6 +86,12 @@ def test_every_kind_of_call_is_retried_with_a_new_token_after_a_401(domo, api, t
     assert first[::2] == second[::2]
     if "import" in name or "part" in name:
         assert first.body == b"a,b\n1,2\n"
+        assert b"content-type: text/csv" in api.api_requests[0].lower()
+
+
+def test_a_large_export_is_not_read_into_memory(domo):
+    with domo.transport.get_csv("/v1/datasets/1/data", params={}) as response:
+        assert not response._content_consumed
 
 
 def test_wrong_credentials_explain_themselves(domo, grants):

@@ -25,10 +25,11 @@ class Recorder(requests.adapters.HTTPAdapter):
 
     def __init__(self) -> None:
         super().__init__()
-        self.kept = []
+        self.kept, self.args = [], []
 
     def send(self, request, **args):
         self.kept.append(request)
+        self.args.append(args)
         return super().send(request, **args)
 
 
@@ -38,10 +39,12 @@ def test_nothing_of_the_first_request_shows_the_second_token(session, auth, api)
     session.mount("http://", recorder)
     prepared = session.prepare_request(requests.Request("POST", f"{api.url}/x", data=b"content", auth=auth))
     api.refuse = 1
-    response = session.send(prepared)
+    response = session.send(prepared, timeout=45)
     (refused,) = response.history
     assert (refused.status_code, response.status_code) == (401, 200)
     assert recorder.kept == [prepared, response.request]
+    assert recorder.args == [recorder.args[0]] * 2
+    assert recorder.args[1]["timeout"] == 45
     assert "Authorization" not in refused.request.headers  # requests-cache writes the history to disk
     assert refused.request.headers.items() <= prepared.headers.items()
     assert refused.request is not prepared is not response.request
