@@ -71,7 +71,8 @@ def headlines() -> str:
 - In {fleet["days"]} days, 10,000 workers with Redis make {steady["redis"]} requests, and without a store \
 {steady["none"]} ([fleet](benchmarks/fleet/results.md)).
 
-The first two were measured on {results["date"]}. [All figures](docs/background/benchmarks.md) say how."""
+`make bench` measured the first two on {results["date"]}, and `make fleet` simulated the third.
+[More figures](docs/background/benchmarks.md)."""
 
 
 def write_headlines() -> None:
@@ -106,10 +107,10 @@ def table(results: dict[str, Any]) -> str:
     note = (
         f"Measured on {results['date']} with Python {results['python']} on {results['processors']} processors, over "
         f"loopback: medians of {results['rounds']} rounds (5 for what takes more than 1 s, one for more than 5 s), all "
-        "libraries in turn, each ratio to a floor timed beside it (in brackets: the quartiles; for requests the most "
-        "of any round; ms: what the slowest caller waited). Processes are started by one that has loaded the library. "
-        "The size is that of all files that uv installs for a library alone. "
-        "Lines of code are not blank, comment or docstring. A "
+        "libraries in turn, each ratio to a floor timed beside it. Quartiles are in brackets. Requests are the most of "
+        "any round, and ms beside them what the slowest caller waited. Processes are started by one that has loaded "
+        "the library. The size is that of all files that uv installs for a library alone. "
+        "Lines of code leave out blank lines, comments and docstrings. A "
         "loop that has made 1,000 requests is stopped, and its requests are extrapolated. A library that cannot do a "
         "thing by itself is left out of its row. The proxy has [figures of its own](proxy.md). "
         f"{', '.join(f'{package} {version}' for package, version in sorted(packages.items()))}."

@@ -142,16 +142,16 @@ def _cell(row: dict[str, Any] | None, figure: str) -> str:
 def _note(results: dict[str, Any]) -> str:
     sample = next((row["scaled_from"] for row in results["rows"] if "scaled_from" in row), 0)
     return (
-        "Ten workers on a host, each with a process of its own that calls the API every 10 s on average, at random; "
-        "tokens last an hour, the endpoint answers after 0.2 s and has no rate limit. *Requests* are those to the "
-        "token endpoint; the *worst second* is the most of them within one; a call is *delayed* that waits for a "
-        "token, and *failed* that gets none. "
-        f"≈ marks figures whose outage was simulated with {sample:,} workers and scaled up; "
-        "one of all that share a Redis asks for a token, however many they are. "
+        "Each host has ten workers, each a process of its own that calls the API every 10 s on average, at random. "
+        "Tokens last an hour; the endpoint responds after 0.2 s and has no rate limit. *Requests* are those to the "
+        "token endpoint, and the *worst second* is the most of them in any second. A call is *delayed* if it waits for "
+        "a token, and *failed* if it gets none. "
+        f"≈ marks figures whose outage was simulated with {sample:,} workers and scaled up. Requests of workers that "
+        "share a Redis are not scaled, as only one of them requests the token. "
         "Simulated by `make fleet`, with time, network, disk and Redis replaced by their rules. Outages of the "
         "endpoint run the real provider in every worker; their figures are means (and the worst second the worst) of "
-        "four that begin a quarter of an hour apart, as the age of the tokens matters. All else is counted by a model "
-        "with the same rules, which the tests compare with the real provider. *pydomo* follows the source of "
+        "four that begin a quarter of an hour apart, as the age of the tokens matters. Everything else is counted by a "
+        "model with the same rules, which the tests compare with the real provider. *pydomo* follows the source of "
         "`pydomo/Transport.py` of 0.3.0.16 (lines 25, 79–82 and 100–106); a *plain cache* keeps a token in a variable. "
         f"Seed {results['seed']} gives the same figures each time."
     )
