@@ -84,7 +84,7 @@ class TokenProvider:
         store: Where the token is shared with other processes: a ``FileStore``, a ``RedisStore``, or your own.
         base_url: Where Domo's API is; by default ``DOMO_API_URL``, else ``https://api.domo.com``.
         httpx_args: Arguments for the ``httpx.Client`` that fetches tokens; see ``request_token``.
-        clock: Time, chance, threads and waits, for tests.
+        clock: Time, randomness, threads and waits, for tests.
 
     Raises:
         ConfigurationError: An argument is invalid.

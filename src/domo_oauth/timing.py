@@ -80,7 +80,7 @@ def _start_named_thread(run: Callable[[], object]) -> None:
 
 @frozen
 class Clock:
-    """Time, chance, threads and waits, as a provider uses them. Tests and simulations pass their own.
+    """Time, randomness, threads and waits, as a provider uses them. Tests and simulations pass their own.
 
     Attributes:
         monotonic: Seconds; they never go back, but may stand still while the machine sleeps.

@@ -61,7 +61,7 @@ class _LazyGroup(click.Group):
             raise ConfigurationError(f"No such command.{_did_you_mean(near)} See '{_NAME} --help'.")
         module, _, name = _COMMANDS[cmd_name].partition(":")
         command: click.Command = copy(getattr(import_module(module), name))
-        command.epilog = f"{command.epilog or ''}\n\n{_EXIT_STATUSES}"
+        command.epilog = _EXIT_STATUSES
         return command
 
 

@@ -26,14 +26,7 @@ KEY_VARIABLE = "DOMO_PROXY_KEY"
 _GRACE_SECONDS = 30  # for requests under way when the proxy stops; the default of Kubernetes
 
 
-@click.command(
-    epilog="""\b
-    Examples:
-      domo-oauth proxy --port 8766
-      echo "Authorization: Bearer $DOMO_PROXY_KEY" | curl -H @- "$DOMO_PROXY_URL/v1/datasets"
-      domo-oauth proxy --socket ~/.domo/proxy.sock --read-only
-      curl --unix-socket ~/.domo/proxy.sock http://domo/v1/datasets"""
-)
+@click.command
 @click.option("--port", type=click.IntRange(0, 65535), metavar="N", help="Listen on loopback; 0 takes a free port.")
 @click.option("--socket", "path", type=click.Path(), metavar="PATH", help="Listen on a Unix socket of this user.")
 @click.option("--listen", metavar="HOST:PORT", help="Listen on another address, for other machines and containers.")
@@ -59,6 +52,13 @@ def proxy(
     Callers need no client secret. On a port they send a key, which is printed at the start, or which DOMO_PROXY_KEY
     holds. A Unix socket needs none: only your own processes can connect to it. One of --port, --socket and --listen is
     required.
+
+    \b
+    Examples:
+      domo-oauth proxy --port 8766
+      echo "Authorization: Bearer $DOMO_PROXY_KEY" | curl -H @- "$DOMO_PROXY_URL/v1/datasets"
+      domo-oauth proxy --socket ~/.domo/proxy.sock --read-only
+      curl --unix-socket ~/.domo/proxy.sock http://domo/v1/datasets
     """
     if sum(each is not None for each in (port, path, listen)) != 1:
         raise ConfigurationError("Pass one of --port N, --socket PATH and --listen HOST:PORT.")

@@ -26,13 +26,6 @@ def _failure(text: str) -> Failure:
 @click.command(
     "sandbox",
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
-    epilog="""\b
-    While it runs:
-      curl -d '{"status": 503, "times": 2}' http://127.0.0.1:8765/_sandbox/fail
-      curl -d '{"status": 429, "headers": {"Retry-After": "5"}}' http://127.0.0.1:8765/_sandbox/fail
-      curl -d '{"lifetime": 60, "delay": 0.5}' http://127.0.0.1:8765/_sandbox/settings
-      curl -d '{"client_id": "x", "client_secret": "y", "scopes": ["data"]}' http://127.0.0.1:8765/_sandbox/clients
-      curl -X POST http://127.0.0.1:8765/_sandbox/revoke   # all tokens""",
 )
 @click.option("--host", default=_DEFAULTS.host, help="Loopback address to listen on.")
 @click.option("--port", type=int, default=_DEFAULTS.port, metavar="N", help="TCP port; 0 for any free one.")
@@ -51,6 +44,14 @@ def command(**settings: Any) -> None:
     """Run a local server that behaves like Domo's token endpoint, until Ctrl-C.
 
     The first line of the output sets the environment variables that point programs at it.
+
+    \b
+    While it runs:
+      curl -d '{"status": 503, "times": 2}' http://127.0.0.1:8765/_sandbox/fail
+      curl -d '{"status": 429, "headers": {"Retry-After": "5"}}' http://127.0.0.1:8765/_sandbox/fail
+      curl -d '{"lifetime": 60, "delay": 0.5}' http://127.0.0.1:8765/_sandbox/settings
+      curl -d '{"client_id": "x", "client_secret": "y", "scopes": ["data"]}' http://127.0.0.1:8765/_sandbox/clients
+      curl -X POST http://127.0.0.1:8765/_sandbox/revoke   # all tokens
     """
     require_extra()
     from .server import run

@@ -30,8 +30,8 @@ _PROBLEMS = {
     "NoPermissionError": "does not give this user enough rights: the documentation of RedisStore has the ACL",
     "OutOfMemoryError": "is full: see its maxmemory and maxmemory-policy",
     "ReadOnlyError": "is a replica: use the address of the primary, or wait until the failover is over",
-    "BusyLoadingError": "is starting: it still loads its data",
-    "ConnectionError": "cannot be reached{reason}: see whether it runs, and whether the address is right",
+    "BusyLoadingError": "is starting: it is still loading its data",
+    "ConnectionError": "cannot be reached{reason}: check that it is running and that the address is right",
 }
 """What is wrong and what to do, by the name of redis-py's exception or of one of its base classes."""
 
