@@ -91,7 +91,7 @@ coverage: $(READY) $(NODE_READY) $(PRISM_READY) page docs ## Run all tests; requ
 package: $(READY) page ## Build sdist, wheel and SBOM, check them, try the wheel in an empty environment
 	$(PY) -m tools.check_package
 
-check: lint types lint-spec drift contract-diff docs coverage package ## Run all CI checks except interop and other Python versions (needs git and Go)
+check: lint types lint-spec drift contract-diff docs coverage package ## Run all CI checks except other languages, reference servers and other Python versions (needs git and Go)
 
 test-pythons: ## Run make test on every other installed Python from 3.12 on
 	@for minor in 12 13 14 15; do \

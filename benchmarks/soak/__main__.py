@@ -44,7 +44,7 @@ _LONGEST_OUTAGE = 4.0
 @click.option("--minutes", default=60.0, show_default=True, help="How long; an hour is a year of hourly tokens.")
 @click.option("--seed", default="1", show_default=True, help="Decides the faults; their times vary a little.")
 @click.option("--out", type=click.Path(path_type=Path), default=ROOT / "build/soak", help="Folder for the results.")
-@click.option("--publish", is_flag=True, help="Also write the table that the README links to.")
+@click.option("--publish", is_flag=True, help="Also write benchmarks/soak/soak.md.")
 def main(*, minutes: float, seed: str, out: Path, publish: bool) -> None:
     """Run a year of renewals in an hour, while faults come and go. Exit status 1 if a rule broke."""
     if not Path("/proc/self/statm").exists():

@@ -29,9 +29,9 @@ REPORT = Path(__file__).parents[2] / "benchmarks/faults.md"
 HEAD = """# Faults of networks, proxies and servers
 
 On {date}, `make faults TIMES={rounds} PUBLISH=1` made {calls:,} calls on real sockets, under {faults} faults. Each call
-ended as the tests in `tests/faults` demand. The table shows the worst of all calls. Memory is what Python allocated at
-most during a call; threads and sockets are those that were left after it. If a server stretches its answer, the call
-ends after {limit:.0f} s here rather than 60 s; pauses between attempts take no time.
+ended as the tests in `tests/faults` demand. The table shows the worst of all calls. Memory is the most that Python
+allocated during a call; threads and sockets are those left after it. If a server stretches its response, the call ends
+after {limit:.0f} s here rather than 60 s; pauses between attempts take no time.
 """
 HEADER = "fault | calls | longest call, s | peak memory, MiB | threads left | sockets left"
 LIMIT = 2.0
