@@ -18,15 +18,15 @@ HEADERS = ("Allow", "Cache-Control", "Content-Type", "Expires", "Pragma", "WWW-A
 HEAD = f"""\
 # Every case
 
-Written by `make test-reference`, which fails if a line changes. *Observed* is the answer of {MAIN.title},
+Written by `make test-reference`, which fails if a line changes. *Observed* is the response of {MAIN.title},
 and that of another version if it differs. The sandbox has the same status, fields of the body, and header fields
 ({", ".join(f"`{name}`" for name in HEADERS)}), except where it says
-why not. The last column is what `domo_oauth` makes of the answer to a GET.
+why not. The last column is what `domo_oauth` makes of the response to a GET.
 
 | case | observed | contract's example | sandbox | domo_oauth |
 |---|---|---|---|---|
 """
-ON_DEMAND = "has no such client; `fail_next(status, body=...)` gives any answer"
+ON_DEMAND = "has no such client; `fail_next(status, body=...)` gives any response"
 DIFFERENCES = {
     **dict.fromkeys(("unauthorized-grant-type", "no-scopes", "denied", "fault"), ON_DEMAND),
     "bad-percent": "400: it decodes what it can; Tomcat drops the parameter",
