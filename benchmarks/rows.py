@@ -229,7 +229,7 @@ print(answer.raise_for_status().json()["access_token"])
 """
 
 
-@row("a process that fetches and prints a token, by TLS", "≤ 1.2 × the smallest httpx script", ratio=1.2)
+@row("a process that fetches and prints a token, over TLS", "≤ 1.2 × the smallest httpx script", ratio=1.2)
 def command_cold(subject: Subject, endpoint: Endpoint) -> Sample:
     """Floor: the smallest script that fetches a token with httpx."""
     if subject.name != OURS:
@@ -376,7 +376,7 @@ def _held(name: str, url: str, faulty: str) -> float:
     return min(max(waits), _STOPPED)
 
 
-@row("size of an installation, with all that it requires", kind="value", once=True, unit="MiB")
+@row("size of an installation, with its dependencies", kind="value", once=True, unit="MiB")
 def size(subject: Subject, endpoint: Endpoint) -> Sample:  # noqa: ARG001
     """Of its files, without byte code."""
     paths = Path(sys.prefix, INSTALLED).rglob("*")
