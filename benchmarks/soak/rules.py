@@ -200,7 +200,7 @@ def pauses(group: Group) -> list[str]:
         for fetch in sorted(own, key=lambda fetch: fetch.ended):
             if fetch.token:
                 pause = 0.0
-            if fetch.token or group.was_left_behind(fetch):  # its failure says nothing about now, and lengthens no pause
+            if fetch.token or group.was_left_behind(fetch):  # its failure lengthens no pause
                 continue
             pause = min(_LONGEST_PAUSE, pause * 2) or _FIRST_PAUSE
             # A token from the store ends a row of failures, so only the first pause is certain there.
