@@ -45,9 +45,9 @@ def api() -> Iterator[Api]:
 
 
 @contextmanager
-def running(access: Access, base_url: str) -> Iterator[httpx.Client]:
+def running(access: Access, base_url: str, **httpx_args: object) -> Iterator[httpx.Client]:
     """Run the proxy on a thread. Yields a client of it, which sends the key and nothing that httpx adds."""
-    provider = TokenProvider(ClientCredentials("canary-id", SECRET), base_url=base_url)
+    provider = TokenProvider(ClientCredentials("canary-id", SECRET), base_url=base_url, httpx_args=httpx_args)
     server = serving.server(create_app(provider, access), grace=1, date_header=False)
     listener = serving.listen("127.0.0.1", 0)
     thread = threading.Thread(target=server.run, args=[[listener]])

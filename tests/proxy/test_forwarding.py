@@ -203,6 +203,17 @@ def test_an_api_with_tls_and_an_environment_that_httpx_cannot_read(proxy, monkey
     tls_context.cache_clear()
 
 
+def test_an_api_whose_certificate_is_not_trusted_gets_no_request():
+    authority, server, trusting = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    authority.configure_trust(trusting)
+    with Api(Grants(), tls=server) as api, running(Access(KEY), api.url, verify=trusting) as client:
+        response = client.get("/v1")
+    assert response.status_code == 502
+    assert response.json()["detail"].startswith(f"No response from {api.url} (ConnectError): ")
+    assert not api.api_requests
+
+
 def test_health_needs_no_key_and_metrics_need_one(proxy):
     client = proxy(Access(KEY, allow=("/v1*",)))
     client.get("/v1")
