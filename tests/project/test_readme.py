@@ -19,7 +19,6 @@ import pytest
 import yaml
 
 import domo_oauth
-from benchmarks import report
 from domo_oauth.sandbox import Client, running
 from tests.stores.redis_server import RedisServer, needs_redis
 
@@ -169,11 +168,6 @@ def test_every_block_is_run_and_errors_and_links_exist(page):
 
 def test_the_readme_is_one_page():
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
-
-
-def test_figures_in_the_readme_are_those_of_the_files():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert report.headlines() in readme
 
 
 def test_the_errors_in_the_readme_are_those_of_the_reference():
