@@ -22,7 +22,6 @@ BOTH = ("client id", "client secret")
 ALLOWED = {
     "output of token": (("token",), "printing it is the purpose of the command"),
     "environment of exec's command": (("token",), "passing it on is the purpose of the command"),
-    "pickle": (BOTH, "a provider that was given credentials takes them to a worker; its docstring says so"),
     "environment": (BOTH, "the user put them there"),
     "command line with --client-id": (("client id",), "the user put it there; the secret is in a file"),
     "keyring": (BOTH, "`domo-oauth login` keeps them there"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import faulthandler
 import json
-import pickle
 from collections.abc import Callable
 from functools import partial
 
@@ -131,19 +130,6 @@ def test_values_show_nothing(evidence, tmp_path):
 def test_what_the_constructor_refused_still_has_a_repr(kind):
     """Python 3.11 cannot print a traceback with locals if one of them has no repr."""
     assert repr(object.__new__(kind)) == f"{kind.__name__}()"
-
-
-def test_a_pickle_holds_credentials_where_it_must_and_never_a_token(evidence, monkeypatch):
-    monkeypatch.setenv("DOMO_STORE", f"redis://:{PASSWORD}@127.0.0.1:1/0")
-    evidence.look_for("Redis password", PASSWORD)
-    with Server(grants) as server:
-        given, of_environment = provider_of(server.url), TokenProvider.from_env(base_url=server.url)
-        for provider in (given, of_environment):
-            assert provider.get_token().access_token == ACCESS_TOKEN
-        evidence.add("pickle", pickle.dumps(given))
-        evidence.add("pickle of one from the environment", pickle.dumps(of_environment))
-    assert evidence.leaks() == []
-    assert evidence.allowed() == {("pickle", "client id"), ("pickle", "client secret")}
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -89,41 +88,6 @@ def test_the_traceback_of_a_cancelled_task_shows_no_secret(ask, backend, evidenc
     assert isinstance(error, TimeoutError)
     keep(error)
     assert ask.__name__ in evidence.text("traceback")
-    assert evidence.leaks() == []
-
-
-def test_an_exception_group_shows_no_secret(evidence, keep):
-    async def run(url: str) -> None:
-        async with anyio.create_task_group() as group:
-            group.start_soon(aask, url)
-            group.start_soon(aask_provider, url)
-
-    with Server(refuses) as server:
-        error = caught(lambda url: anyio.run(run, url), server.url)
-    assert isinstance(error, ExceptionGroup)
-    keep(error)
-    assert "InvalidClientError" in evidence.text("traceback")
-    assert evidence.leaks() == []
-
-
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no interval timers")
-@pytest.mark.parametrize("ask", [ask, ask_provider])
-def test_a_timeout_raised_by_a_signal_shows_no_secret(ask, evidence, keep):
-    """As task queues set it: a signal handler raises an error wherever the main thread is."""
-
-    def end(*_: object) -> None:
-        raise TimeoutError
-
-    before = signal.signal(signal.SIGALRM, end)
-    try:
-        with hanging_server() as (url, arrived):
-            threading.Thread(target=lambda: arrived.wait() and signal.setitimer(signal.ITIMER_REAL, 0.001)).start()
-            error = caught(ask, url)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-    assert isinstance(error, TimeoutError)
-    keep(error)
     assert evidence.leaks() == []
 
 
