@@ -148,15 +148,6 @@ def test_record_needs_credentials_before_it_writes_anything(run, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.slow
-def test_record_asks_redacts_and_verifies(run, domo_sandbox, tmp_path):
-    ended = run(["record", "--out", tmp_path / "out"])
-    assert (ended.status, ended.err) == (0, "")
-    written = sorted((tmp_path / "out").iterdir())
-    assert len(written) == 4
-    assert all(domo_sandbox.client_secret not in path.read_text() for path in written)
-
-
 @pytest.mark.parametrize(
     ("line", "word", "expected"),
     [

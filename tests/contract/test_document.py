@@ -6,18 +6,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
-import yaml
 
 import domo_oauth
-from domo_oauth.contract import contract, contract_text, document, recordings
+from domo_oauth.contract import contract_text, document, recordings
 from domo_oauth.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[2]
-
-
-def test_the_contract_is_read_once():
-    assert yaml.safe_load(contract_text()) == contract()
-    assert contract() is contract()
 
 
 @pytest.mark.parametrize("complete", [True, False])

@@ -22,7 +22,7 @@ from domo_oauth import (
     TransportError,
 )
 from domo_oauth.credentials import check_owner
-from tests.fakes import Endpoint, in_threads, refused, until
+from tests.fakes import Endpoint, in_threads, refused
 
 ME = 7  # the user of this process
 OLD, NEW = ClientCredentials("canary-id", "canary-old"), ClientCredentials("canary-id", "canary-new")
@@ -291,19 +291,3 @@ def test_who_may_own_a_secret_and_read_it(monkeypatch, caplog, owner, mode, mess
     else:
         with pytest.raises(ConfigurationError, match=f"^It {message}"):
             check_owner(info, "It")
-
-
-def test_a_mounted_secret_is_rotated_under_load(tmp_path, endpoint, time):
-    """The way of Kubernetes: the files are replaced, then the old secret stops working."""
-    for name, value in (("client_id", "canary-id"), ("client_secret", "canary-old")):
-        (tmp_path / name).write_text(value)
-    source = functools.partial(ClientCredentials.from_file, tmp_path)
-    provider = TokenProvider(source, httpx_args={"transport": endpoint}, clock=time.clock)
-    provider.get_token()
-    (tmp_path / "client_secret").write_text("canary-new")
-    endpoint.secret = "canary-new"
-    time.advance(3599)
-    tokens = in_threads(16, provider.get_token)
-    until(lambda: endpoint.requests == 2)
-    assert {token.access_token for token in tokens} == {"canary-token-2"}
-    assert provider.stats().failures == 0

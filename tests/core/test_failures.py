@@ -121,22 +121,6 @@ def test_a_token_that_another_process_leaves_in_the_store_ends_the_pause(make, e
     assert endpoint.requests == 3
 
 
-def test_processes_share_tokens_and_refusals_through_a_store(make, endpoint, time, tmp_path):
-    first, second = (make(store=FileStore(tmp_path / "store")) for _ in range(2))
-    assert first.get_token() == second.get_token()
-    assert (first.stats().stored, second.stats().stored) == (0, 1)
-    assert endpoint.requests == 1
-    time.advance(HOUR)
-    endpoint.always = refused
-    for provider in (first, second):
-        with pytest.raises(InvalidClientError):
-            provider.get_token()
-    assert endpoint.requests == 2
-    endpoint.always = None
-    time.advance(1)
-    assert second.get_token()
-
-
 def test_a_refusal_leaves_the_token_in_the_store(make, endpoint, time, tmp_path):
     first, second = (make(store=FileStore(tmp_path / "store")) for _ in range(2))
     token = first.get_token()

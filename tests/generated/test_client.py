@@ -290,12 +290,6 @@ def test_the_limit_counts_after_decompression_and_a_bomb_needs_little_memory(ser
     assert peak < 2**23
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_mock_transport_whose_body_was_read_works(way):
-    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=GOOD))
-    assert isinstance(ask(way, new(httpx_args={"transport": transport})).parsed, AccessTokenResponse)
-
-
 def test_an_error_raised_by_a_transport_is_unchanged():
     error = httpx.ConnectError("refused")  # without a request
     transport = httpx.MockTransport(Mock(side_effect=error))

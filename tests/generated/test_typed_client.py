@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from domo_oauth import InvalidClientError
-from domo_oauth.adapters.httpx import DomoAuth
 from tests.fakes import until
 
 FOLDER = Path(__file__).parents[2] / "interop/typed-client"
@@ -53,13 +51,3 @@ def test_the_page_runs_across_an_expiry_and_a_revocation(domo_sandbox, capsys):
     assert [each.id for each in asyncio.run(names["first_page"]())] == ids
     assert domo_sandbox.stats().tokens_issued >= 3
     assert domo_sandbox.stats().outside_contract == 0
-
-
-@pytest.mark.slow
-def test_wrong_credentials_are_a_token_error(domo_sandbox):
-    from domo_datasets import Client
-    from domo_datasets.api.datasets import list_datasets
-
-    auth = DomoAuth.from_client(domo_sandbox.client_id, "wrong")
-    with Client(base_url=auth.base_url, httpx_args={"auth": auth}) as client, pytest.raises(InvalidClientError):
-        list_datasets.sync(client=client)

@@ -50,11 +50,6 @@ def test_without_the_extra_file_there_is_no_store(domo_sandbox):
     assert TokenProvider.from_env().get_token().customer == "sandbox"
 
 
-def test_another_test_gets_none_of_it():
-    assert not [name for name in os.environ if name.startswith("DOMO_")]
-    assert str(FileStore().path) == f"{os.environ['XDG_CACHE_HOME']}/domo-oauth"
-
-
 @pytest.mark.slow
 def test_a_run_of_a_user(run, tmp_path, monkeypatch):
     caches = tmp_path / "caches"

@@ -9,7 +9,6 @@ import base64
 import json
 import logging
 import math
-import subprocess
 import sys
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -202,22 +201,6 @@ def test_something_that_is_not_a_lock_counts_as_not_obtained(lock, sealed, store
 
 
 # Without the extras.
-
-BASE_INSTALL = """
-import sys
-for name in ("cryptography", "filelock", "platformdirs", "redis"):
-    sys.modules[name] = None
-old = set(sys.modules)
-import domo_oauth, domo_oauth.stores.file, domo_oauth.stores.redis
-slow = {"httpx", "tempfile", "subprocess", "asyncio"} & (set(sys.modules) - old)
-assert not slow, slow
-from domo_oauth import *
-assert FileStore and RedisStore
-"""
-
-
-def test_on_a_base_install_stores_can_be_imported():
-    subprocess.run([sys.executable, "-c", BASE_INSTALL], check=True)
 
 
 @pytest.mark.parametrize(
