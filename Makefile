@@ -17,7 +17,7 @@ SYSTEM := chromium fonts-dejavu-core libcpprest-dev libcurl4-openssl-dev redis-s
   libmono-system-runtime-serialization4.0-cil
 SPEC := openapi/domo-oauth.yaml
 # In CI a test that fails runs once more, as a busy machine may stand still for seconds; the summary lists it.
-PYTEST := -m pytest -n auto $(if $(CI),--reruns 1 -rfERxX)
+PYTEST := -m pytest -n auto $(if $(CI),--reruns 1 -rfERsxX)
 CONCURRENCY := tests/core/test_sharing.py tests/core/test_deadlines.py tests/core/test_interrupts.py
 
 .DEFAULT_GOAL := help

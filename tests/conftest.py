@@ -17,7 +17,6 @@ from hypothesis.database import DirectoryBasedExampleDatabase
 
 from domo_oauth import ClientCredentials, timing
 from tests.fakes import GRANTED, PATIENCE
-from tests.skips import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401 -- hooks of pytest
 from tests.wire import Then, Wire
 
 if hasattr(signal, "SIGALRM"):
@@ -47,6 +46,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """Leave tests/reference, which needs Java and Maven, to `make test-reference`."""
     named = any("tests/reference" in argument for argument in config.args)
     return True if collection_path.name == "reference" and not named else None
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In CI, fail if a test was skipped. The summary lists the reasons."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped") and session.exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(autouse=True)
