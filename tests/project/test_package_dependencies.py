@@ -22,15 +22,6 @@ ECOSYSTEMS = {
     "pyproject.toml": "pip",
     "requirements*.txt": "pip",
     ".github/workflows/*.yml": "github-actions",
-    # None of these is here yet.
-    "*.csproj": "nuget",
-    "*.gradle*": "gradle",
-    "composer.json": "composer",
-    "Gemfile": "bundler",
-    "pubspec.yaml": "pub",
-    "Package.swift": "swift",
-    "mix.exs": "mix",
-    "Dockerfile*": "docker",
 }
 
 
