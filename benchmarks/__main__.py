@@ -22,7 +22,7 @@ from . import report
 from .endpoint import Endpoint
 from .library import interpreter, measure, start, versions
 from .rows import ROWS
-from .subjects import OURS, SUBJECTS
+from .subjects import SUBJECTS
 
 _ROUNDS, _SLOW_ROUNDS, _QUICK_ROUNDS = 15, 5, 2
 _BEGAN = time.monotonic()
@@ -32,18 +32,13 @@ _SLOW, _LONG = 1.0, 5.0
 
 @click.command()
 @click.option("--quick", is_flag=True, help=f"{_QUICK_ROUNDS} rounds instead of {_ROUNDS}, no probes; print only.")
-@click.option("--only", metavar="NAMES", default="", help="Only these rows, probes and libraries; print only.")
-def main(*, quick: bool, only: str) -> None:
+def main(*, quick: bool) -> None:
     """Measure domo-oauth beside its peers, and write results.json and results.md."""
-    chosen = {name for name in only.split(",") if name}
-    if unknown := chosen - {*SUBJECTS, *ROWS}:
-        raise click.UsageError(f"unknown: {', '.join(sorted(unknown))}")
-    names = [name for name in SUBJECTS if name == OURS or name in chosen or not chosen & {*SUBJECTS}]
-    wanted = chosen & {*ROWS} or {key for key, row in ROWS.items() if not (quick and row.kind == "probe")}
+    keys = [key for key, row in ROWS.items() if not (quick and row.kind == "probe")]
     rounds = _QUICK_ROUNDS if quick else _ROUNDS
     with ExitStack() as stack:
-        endpoint, pythons = start_endpoint(stack), _pythons(names)
-        samples, failed = _sample(pythons, endpoint, [key for key in ROWS if key in wanted], rounds)
+        endpoint, pythons = start_endpoint(stack), _pythons()
+        samples, failed = _sample(pythons, endpoint, keys, rounds)
     _say("done")
     results = {
         "date": datetime.now(UTC).date().isoformat(),
@@ -55,7 +50,7 @@ def main(*, quick: bool, only: str) -> None:
         "figures": {key: {name: report.numbers(ROWS[key], of[name]) for name in of} for key, of in samples.items()},
     }
     click.echo(f"\n{report.table(results)}")
-    if not (chosen or quick):
+    if not quick:
         report.write(results)
 
 
@@ -75,10 +70,10 @@ def start_endpoint(stack: ExitStack) -> Endpoint:
     return endpoint
 
 
-def _pythons(names: list[str]) -> dict[str, Path]:
+def _pythons() -> dict[str, Path]:
     """The interpreter of each library that can be installed."""
     found = {}
-    for name in names:
+    for name in SUBJECTS:
         _say(f"{name}: environment")
         try:
             found[name] = interpreter(name)

@@ -490,7 +490,6 @@ def main() -> None:
     print(f"\n{page}")
     CACHE.mkdir(parents=True, exist_ok=True)
     (CACHE / "results.md").write_text(page, encoding="utf-8")
-    (CACHE / "results.json").write_text(json.dumps([dataclasses.asdict(one) for one in results], indent=1) + "\n")
     if arguments.update_readme:
         update(PAGE, BEGIN, page, END)
     lacking = [folder for folder in missing if CLIENTS[folder].required and os.environ.get("CI")]
