@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import re
@@ -20,8 +21,9 @@ JSON = "Content-Type: application/json"
 GRANTED = {"token_type": "bearer", "expires_in": 3599, "customer": "acme"}
 
 
-def answer(status: int, body: str | dict[str, object] = "", *fields: str, missing: int = 0) -> bytes:
-    content = (body if isinstance(body, str) else json.dumps(body)).encode()
+def answer(status: int, body: str | bytes | dict[str, object] = "", *fields: str, missing: int = 0) -> bytes:
+    text = json.dumps(body) if isinstance(body, dict) else body
+    content = text.encode() if isinstance(text, str) else text
     head = "\r\n".join([f"HTTP/1.1 {status} -", f"Content-Length: {len(content) + missing}", *fields])
     return f"{head}\r\n\r\n".encode() + content
 
@@ -175,3 +177,28 @@ class Api(Server):
     @property
     def tokens(self) -> list[str | None]:
         return [request.token for request in self.seen]
+
+
+class Domo(Api):
+    """Grants tokens for the secret of the moment, and accepts those that were not revoked."""
+
+    def __init__(self, lifetime: int = 3599) -> None:
+        super().__init__(self.decide)
+        self.secret, self.lifetime, self.valid = "canary-old", lifetime, set[bytes]()
+        self.granted = self.refused = 0
+        self.on_refusal: Callable[[], object] = lambda: None
+
+    def decide(self, request: bytes) -> bytes:
+        sent = re.search(rb"(?i)authorization: basic (\S+)", request)
+        if not base64.b64decode(sent[1]).endswith(self.secret.encode()):
+            self.refused += 1
+            self.on_refusal()
+            return answer(401, {"error": "invalid_client"}, JSON)
+        self.granted += 1
+        token = f"canary-{self.granted}"
+        self.valid.add(token.encode())
+        return answer(200, GRANTED | {"access_token": token, "expires_in": self.lifetime}, JSON)
+
+    def respond(self, request: bytes) -> bytes:
+        sent = re.search(rb"(?i)authorization: bearer ([^\r]*)", request)
+        return answer(200 if sent and sent[1] in self.valid else 401, "{}")

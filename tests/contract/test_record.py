@@ -14,6 +14,7 @@ import pytest
 from domo_oauth import ClientCredentials, errors
 from domo_oauth.contract import read_har, record, verify
 from domo_oauth.sandbox import Client, running
+from tests.adapters.server import answer
 from tests.secrets.show import by_traceback
 
 CLIENT_ID = "canary/client+7f3d91"
@@ -39,11 +40,6 @@ CASES = {
     "unknown-scope": ("?grant_type=client_credentials&scope=no_such_scope", 400),
     "missing-grant-type": ("", 400),
 }
-
-
-def answer(status, body=b"", *headers):
-    lines = [f"HTTP/1.1 {status} Any", f"Content-Length: {len(body)}", "Connection: close", *headers]
-    return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 ECHOED = answer(

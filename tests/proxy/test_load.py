@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import re
 import socket
 import threading
 import time
@@ -17,7 +15,7 @@ import httpx
 import pytest
 
 from domo_oauth.proxy import REPEATABLE_BODY
-from tests.adapters.server import GRANTED, JSON, Api, answer
+from tests.adapters.server import Domo
 from tests.fakes import PATIENCE, until
 from tests.proxy.conftest import command, end, peak
 
@@ -55,26 +53,7 @@ async def all_at_once(url: str, key: str) -> list[bytes]:
     return [each.partition(b"\r\n")[0] for each in answers]
 
 
-class Domo(Api):
-    """Grants tokens for the secret of the moment, and accepts those that were not revoked."""
-
-    def __init__(self) -> None:
-        super().__init__(self.decide)
-        self.secret, self.granted, self.valid = "canary-old", 0, set[bytes]()
-
-    def decide(self, request: bytes) -> bytes:
-        sent = re.search(rb"(?i)authorization: basic (\S+)", request)
-        if not base64.b64decode(sent[1]).endswith(self.secret.encode()):
-            return answer(401, {"error": "invalid_client"}, JSON)
-        self.granted += 1
-        token = f"canary-{self.granted}"
-        self.valid.add(token.encode())
-        return answer(200, {"access_token": token, **GRANTED}, JSON)
-
-    def respond(self, request: bytes) -> bytes:
-        sent = re.search(rb"(?i)authorization: bearer ([^\r]*)", request)
-        return answer(200 if sent and sent[1] in self.valid else 401, "{}")
-
+class Restarting(Domo):
     def stop(self) -> None:
         self.__exit__()
 
@@ -119,7 +98,7 @@ def test_a_revoked_token_a_new_secret_and_a_restart_of_the_api_fail_no_other_cal
     file = tmp_path / "secret"
     file.write_text("canary-old")
     file.chmod(0o600)
-    with Domo() as domo, ThreadPoolExecutor(CALLERS) as threads:
+    with Restarting() as domo, ThreadPoolExecutor(CALLERS) as threads:
         for name, value in {"API_URL": domo.url, "CLIENT_ID": "canary-id", "CLIENT_SECRET_FILE": str(file)}.items():
             monkeypatch.setenv(f"DOMO_{name}", value)
         with command("--port", "0") as (process, variables):

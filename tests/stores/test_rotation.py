@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 
 import pytest
 
-from tests.adapters.server import JSON, Api, answer
+from tests.adapters.server import Domo
 from tests.fakes import PATIENCE, until
 from tests.stores.redis_server import NO_REDIS, SERVERS, RedisServer
 
@@ -54,25 +51,6 @@ print(len(calls), sorted(set(calls)))
 """
 
 
-class Domo(Api):
-    """Grants tokens for the secret of the moment."""
-
-    def __init__(self) -> None:
-        super().__init__(self.decide)
-        self.secret, self.granted, self.refused = "canary-old", 0, 0
-        self.on_refusal: Callable[[], object] = lambda: None
-
-    def decide(self, request: bytes) -> bytes:
-        sent = re.search(rb"(?i)authorization: basic (\S+)", request)
-        if not base64.b64decode(sent[1]).endswith(self.secret.encode()):
-            self.refused += 1
-            self.on_refusal()
-            return answer(401, {"error": "invalid_client"}, JSON)
-        self.granted += 1
-        token = {"access_token": f"canary-{self.granted}", "token_type": "bearer", "customer": "acme"}
-        return answer(200, token | {"expires_in": LIFETIME}, JSON)
-
-
 @pytest.fixture(params=["files", "Redis"])
 def where(request, tmp_path):
     if request.param == "files":
@@ -94,7 +72,7 @@ def test_a_secret_replaced_under_load_fails_no_call(where, tmp_path, monkeypatch
         temporary.replace(file)
 
     write("canary-old")
-    with Domo() as domo:
+    with Domo(LIFETIME) as domo:
         monkeypatch.setenv("DOMO_API_URL", domo.url)
         command = [sys.executable, "-c", USERS, str(file), where]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
