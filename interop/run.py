@@ -488,8 +488,6 @@ def main() -> None:
         print(f"\n== {one.folder}: {one.note}", *log.read_text(encoding="utf-8").splitlines()[-40:], sep="\n")
     page = table(results, missing)
     print(f"\n{page}")
-    CACHE.mkdir(parents=True, exist_ok=True)
-    (CACHE / "results.md").write_text(page, encoding="utf-8")
     if arguments.update_readme:
         update(PAGE, BEGIN, page, END)
     lacking = [folder for folder in missing if CLIENTS[folder].required and os.environ.get("CI")]
