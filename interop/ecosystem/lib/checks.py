@@ -170,3 +170,15 @@ def check_library_that_repeats(name: str, *distributions: str) -> None:
     check_script(sys.executable, f"{name}.py", api_error=503)
     versions(*distributions)
     done("503 twice: repeated; then a 401: replayed")
+
+
+def check_library_that_mocks(distribution: str, *, tests: int) -> None:
+    """The tests on the page pass, and nothing needs the sandbox."""
+    none = dict.fromkeys(sandbox.env, "")
+    file = f"test_with_{distribution.replace('-', '_')}.py"
+    output = run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", file, env=none)
+    assert f"{tests} passed" in output, output
+    assert sandbox.stats().token_requests == 0
+    row.update({"calls": "1 for 2 calls", "revoked": "renewed, 401 replayed", "wrong": "`InvalidClientError`"})
+    versions(distribution, "pytest")
+    done(f"the page's {tests} tests; no request left the process")

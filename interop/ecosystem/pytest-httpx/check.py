@@ -1,15 +1,5 @@
 """pytest-httpx: the tests of a program that mocks the API and the token endpoint."""
 
-import sys
-
 import checks
 
-none = dict.fromkeys(checks.sandbox.env, "")  # nothing may need the sandbox
-output = checks.run(
-    sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_with_pytest_httpx.py", env=none
-)
-assert "3 passed" in output, output
-assert checks.sandbox.stats().token_requests == 0
-checks.row |= {"calls": "1 for 2 calls", "revoked": "renewed, 401 replayed", "wrong": "`InvalidClientError`"}
-checks.versions("pytest-httpx", "pytest")
-checks.done("the page's 3 tests; no request left the process")
+checks.check_library_that_mocks("pytest-httpx", tests=3)
