@@ -128,11 +128,11 @@ def by_requests(auth, raises, verify) -> requests.Session:
     return session
 
 
-def by_aiohttp(auth, raises, verify) -> aiohttp.ClientSession:
+def by_aiohttp(auth, raises=False, verify=False, *, more=()) -> aiohttp.ClientSession:
     # With one connection at most, a response that is not released holds up the next request.
     connector = aiohttp.TCPConnector(limit=1, ssl=verify)
-    timeout = aiohttp.ClientTimeout(total=TIMEOUT)
-    return aiohttp.ClientSession(middlewares=(auth,), raise_for_status=raises, connector=connector, timeout=timeout)
+    args = {"connector": connector, "timeout": aiohttp.ClientTimeout(total=TIMEOUT)}
+    return aiohttp.ClientSession(middlewares=(auth, *more), raise_for_status=raises, **args)
 
 
 WAYS = [
