@@ -132,6 +132,9 @@ def test_each_read_gets_the_time_that_is_left(make, time, wire):
 
 
 def test_at_most_two_fetches_if_the_endpoint_never_responds(provider, endpoint, time, get):
+    get(provider)
+    provider.reset()
+    endpoint.wait_until_asked()
     endpoint.open.clear()
     for number in range(10):
         with pytest.raises(TransportError):
@@ -141,7 +144,7 @@ def test_at_most_two_fetches_if_the_endpoint_never_responds(provider, endpoint, 
         time.advance(61)
     endpoint.open.set()
     time.settle()
-    assert endpoint.requests == 2
+    assert endpoint.requests == 3
 
 
 def test_a_crowd_that_leaves_a_fetch_behind_starts_one_more(make, time):
@@ -194,6 +197,24 @@ def test_a_fetch_that_was_left_behind_replaces_only_a_token_that_ends_sooner(pro
         endpoint.lifetime = HOUR
     assert provider.get_token().access_token == f"canary-token-{kept}"
     assert endpoint.requests == 2
+
+
+def test_all_callers_wait_for_the_fetch_that_follows_one_that_was_left_behind(provider, endpoint, time):
+    waits = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        time.advance(seconds)
+        endpoint.open.set()
+        time.threads[1].join(PATIENCE)
+
+    with left_behind(provider, endpoint, time):
+        endpoint.open.clear()
+        with pytest.raises(TransportError):
+            provider.get_token(0)
+        time.on_wait = wait
+        assert provider.get_token().access_token == "canary-token-2"
+        assert len(waits) == 1
 
 
 def test_the_error_of_a_fetch_that_was_left_behind_does_not_count(provider, endpoint, time):

@@ -98,6 +98,7 @@ def test_a_success_ends_the_pause_and_the_next_failure_is_logged_again(provider,
             time.advance(pause)
         provider.invalidate(provider.get_token())
     assert len(warnings(caplog)) == 2
+    assert provider.stats().failures == 4
 
 
 def test_a_token_that_another_process_leaves_in_the_store_ends_the_pause(make, endpoint, time, tmp_path):
@@ -113,6 +114,9 @@ def test_a_token_that_another_process_leaves_in_the_store_ends_the_pause(make, e
     time.advance(1.5)
     fails()  # for 2 s
     fails()  # the store is empty
+    looks = len(time.threads)
+    fails()
+    assert len(time.threads) == looks, "once a second"
     assert endpoint.requests == 2
     token = theirs.get_token()
     time.advance(1.5)
