@@ -133,5 +133,5 @@ class _Transport(DomoAPITransport):  # type: ignore[misc] # pydomo has no types
         )
 
     def dump_response(self, response: requests.Response) -> str:
-        """What pydomo logs of a failed call. Its own text has all headers of the request, with the token."""
-        return f"{response.request.method} {response.url}: {response.status_code} {response.reason}, {response.text}"
+        """What pydomo logs of a failed call. Its own text has the token, and the body, which may repeat it."""
+        return f"{response.request.method} {response.url}: {response.status_code} {response.reason}"
