@@ -22,9 +22,10 @@ BOTH = ("client id", "client secret")
 ALLOWED = {
     "output of token": (("token",), "printing it is the purpose of the command"),
     "environment of exec's command": (("token",), "passing it on is the purpose of the command"),
-    "environment": (BOTH, "the user put them there"),
+    "environment": ((*BOTH, "key"), "the user put them there"),
     "command line with --client-id": (("client id",), "the user put it there; the secret is in a file"),
     "keyring": (BOTH, "`domo-oauth login` keeps them there"),
+    "file of the secret": (("client secret",), "the user put it there, and only the user can read it"),
     "names of the sandbox's clients": (("client id",), "the sandbox is for tests; it never shows the secret"),
     "frames of an HTTP client that calls the API": (("token",), "they are the client's own; SECURITY.md says so"),
 }

@@ -8,12 +8,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
 
 from domo_oauth.sandbox import Client, running
-from tests.adapters.server import Server
+from tests.adapters.server import Server, accepts
 from tests.secrets.canaries import ACCESS_TOKEN, CLIENT_ID, CLIENT_SECRET, Evidence
 from tests.secrets.conftest import ANSWERS, grants, refuses
 from tests.secrets.show import basic
@@ -24,8 +25,13 @@ pytestmark = [
 ]
 
 PATIENCE = 120.0
+KEY = "kW3-yT7rQe9~Zu2mXo6vBn"
 CREDENTIALS = {"DOMO_CLIENT_ID": CLIENT_ID, "DOMO_CLIENT_SECRET": CLIENT_SECRET}
-SHOW_ENVIRONMENT = "import json, os; print(json.dumps(dict(os.environ), ensure_ascii=False))"
+SHOW_ENVIRONMENT = """
+import json, os, sys
+print(json.dumps(dict(os.environ), ensure_ascii=False))
+print(sys.orig_argv, file=sys.stderr)
+"""
 WITH_FILE = ("command line with --client-id", "environment without")
 OUTPUT = {"token": "output of token", "exec": "environment of exec's command"}
 # Without the pauses between retries, which are a random part of a few seconds.
@@ -147,6 +153,44 @@ def test_login_leaves_the_secret_in_the_keyring_only(evidence, home, secret, tmp
     evidence.add_files(home)
     assert evidence.leaks() == []
     assert ("keyring", "client secret") in evidence.allowed()
+
+
+@pytest.mark.parametrize("case", ANSWERS)
+def test_the_proxy_leaks_nothing(case, evidence, home):
+    """What it prints, logs and answers, with a good key and without, and what others see of its process."""
+    evidence.look_for("key", KEY)
+    breaks = ANSWERS["breaks"][1] if case == "breaks" else accepts  # the others repeat the token: SECURITY.md says so
+    log = home / "log"
+    with Server(ANSWERS[case][0], breaks) as server, log.open("w") as file:
+        env = environment_of(home) | CREDENTIALS | {"DOMO_API_URL": server.url, "DOMO_PROXY_KEY": KEY}
+        command = [sys.executable, "-X", "dev", "-c", COMMAND, "proxy", "--port", "0", "-v"]
+        with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=file, text=True) as process:
+            try:
+                server.on_request = lambda: look(evidence, process.pid, ("process list", "environment"))
+                announced = process.stdout.readline()
+                url = announced.removeprefix("export DOMO_PROXY_URL=").strip()
+                for path in ("/v1/datasets?q=1", "/metrics", "/healthz", "/oauth/token"):
+                    for sent in ({"Authorization": f"Bearer {KEY}"}, {"Authorization": f"Bearer {KEY[:-1]}"}):
+                        evidence.add("answer of the proxy", answer_of(Request(url + path, headers=sent)))
+            finally:
+                process.terminate()
+    evidence.add("output", announced)
+    evidence.add_files(home)
+    assert "domo_oauth_token_requests_total" in evidence.text("answer of the proxy")
+    assert "GET /v1/datasets " in log.read_text()
+    assert server.requests
+    assert evidence.leaks() == []
+    assert {request.count(KEY.encode()) for request in server.requests} == {0}
+
+
+def answer_of(request: Request) -> str:
+    try:
+        with urlopen(request, timeout=PATIENCE) as answered:
+            return f"{answered.headers} {answered.read()}"
+    except HTTPError as error:
+        return f"{error.headers} {error.read()}"
+    except OSError as error:
+        return str(error)
 
 
 def test_the_sandbox_leaks_nothing(evidence, capfd):
