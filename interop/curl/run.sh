@@ -3,6 +3,7 @@
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
+trap exit HUP INT TERM
 : "${DOMO_API_URL:=https://api.domo.com}"
 
 # Asks once, prints the status, and leaves the body in a file that only this user can read. The credentials go through

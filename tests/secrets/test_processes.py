@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -207,6 +209,27 @@ def test_the_sandbox_leaks_nothing(evidence, capfd):
     for line in "".join(capfd.readouterr()).splitlines():
         evidence.add("names of the sandbox's clients" if line.startswith("Clients and") else "output", line)
     assert "/oauth/token" in evidence.text("output")
+    assert evidence.leaks() == []
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="needs curl: apt-get install curl")
+def test_ctrl_c_leaves_no_file_of_the_recipe_for_curl(evidence, home):
+    def interrupt(request: bytes) -> bytes:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(PATIENCE)
+        return b""
+
+    with Server(grants, interrupt) as server:
+        env = environment_of(home) | CREDENTIALS | {"DOMO_API_URL": server.url}
+        process = subprocess.Popen(
+            ["sh", Path(__file__).parents[2] / "interop/curl/run.sh"], env=env, process_group=0, stdout=subprocess.PIPE
+        )
+        output = process.communicate(timeout=PATIENCE)[0]
+    assert process.returncode
+    assert b"customer acme" in output
+    evidence.add("output", output)
+    evidence.add_files(home)
+    assert list(home.iterdir()) == []
     assert evidence.leaks() == []
 
 
