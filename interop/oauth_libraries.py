@@ -171,8 +171,11 @@ class Program:
     variables: dict[str, str]
 
     def __call__(self, *, calls: int = 2, **variables: str) -> tuple[int, list[str]]:
-        """Run it; return its exit status and what it printed, in which no secret and no token may be."""
+        """Run it; return its exit status and what it printed. This and its log may hold no secret and no token."""
         work, env = self.recipe.work, run.environment() | ENVIRONMENT | self.variables | variables
+        debug = work / "debug.log"
+        debug.write_text("")
+        env |= {"PYTHONPATH": str(HERE / "debug"), "DEBUG_LOG": str(debug)}
         command = self.recipe.steps["run"].strip() + f" {PATH}" * (calls - 1)
         done = subprocess.run(
             ["/bin/sh", "-e", "-c", command],
@@ -189,8 +192,9 @@ class Program:
             log.write(f"== run\n{done.stdout}")
         secret = env["DOMO_CLIENT_SECRET"]
         basic = base64.b64encode(f"{env['DOMO_CLIENT_ID']}:{secret}".encode()).decode()
-        if secret in done.stdout or basic in done.stdout or TOKEN.search(done.stdout):
-            raise Wrong("it printed a secret or a token")
+        shown = done.stdout + debug.read_text(encoding="utf-8")
+        if secret in shown or basic in shown or TOKEN.search(shown):
+            raise Wrong("it printed or logged a secret or a token")
         return done.returncode, [
             line for line in done.stdout.splitlines() if line.strip() and not line.startswith(NOISE)
         ]
