@@ -1,14 +1,16 @@
-"""The code in README.md and docs/ runs as written, against the sandbox, and prints what the page says."""
+"""The code in README.md and docs/ runs as written, prints what the page says, and shows no secret."""
 
 from __future__ import annotations
 
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import tomllib
 from contextlib import nullcontext
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from itertools import zip_longest
 from pathlib import Path
@@ -20,12 +22,15 @@ import yaml
 
 import domo_oauth
 from domo_oauth.sandbox import Client, running
-from tests.stores.redis_server import RedisServer, needs_redis
+from tests.adapters.server import Server, answer
+from tests.secrets.canaries import ACCESS_TOKEN, CLIENT_ID, CLIENT_SECRET, Evidence
+from tests.secrets.conftest import grants, is_broken, refuses
+from tests.stores.redis_server import PASSWORD, RedisServer, needs_redis
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 STANDINS = {"PYTHONPATH": str(ROOT / "tests/standins"), "PYTHON_KEYRING_BACKEND": "environment_keyring.Keyring"}
-NEEDS = {"REDIS_URL": needs_redis}
+NEEDS = {"REDIS_": needs_redis}
 NEEDS["curl"] = pytest.mark.skipif(not shutil.which("curl"), reason="needs curl: apt-get install curl")
 BLOCK = re.compile(r"^( *)```(\S*)(?: title=\"(.*?)\")?\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 NOT_RUN = {"", "text", "{eval-rst}", "{toctree}", "{drawn}"}
@@ -72,60 +77,139 @@ def matches(output, told):
     return fnmatchcase(output, pattern)
 
 
+WRAPPER = """#!/bin/sh
+{ printf '%s ' "$0" "$@"; echo; } >>"$TEST_ARGUMENTS"
+exec "COMMAND" "$@"
+"""
+"""In place of each command of a block: notes its arguments, which `ps` shows to everybody."""
+TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")  # the sandbox's tokens are JSON Web Tokens, with the client id in them
+
+
 @pytest.fixture(scope="module")
 def sandbox():
     # A secret that has to be quoted in shells and in curl's configuration.
-    client = Client(client_id="id", client_secret='a"b\\c\\"%s&$x', scopes=("audit", "dashboard", "data", "user"))
+    secret = f'{CLIENT_SECRET}a"b\\c\\"%s&$x'
+    client = Client(client_id=CLIENT_ID, client_secret=secret, scopes=("audit", "dashboard", "data", "user"))
     with running(clients=[client], quiet=True) as sandbox:
         yield sandbox
 
 
 @pytest.fixture
-def run(sandbox, tmp_path):
+def evidence():
+    kept = Evidence()
+    kept.look_for("Redis password", PASSWORD)
+    return kept
+
+
+@pytest.fixture
+def run(sandbox, evidence, tmp_path):
+    folders = work, home, temporary = [tmp_path / name for name in ("work", "home", "temporary")]
+    commands, arguments = tmp_path / "commands", tmp_path / "arguments"
+    for folder in (*folders, commands):
+        folder.mkdir()
+    arguments.touch()
+
     def run(command, block, server=sandbox, **env):
         for name, code in block.files.items():
-            (tmp_path / name).write_text(code, encoding="utf-8")
+            (work / name).write_text(code, encoding="utf-8")
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        return subprocess.run(
+        for word in set(re.findall(r"[\w-]+", block.code)) if block.language == "sh" else ():
+            if found := shutil.which(word, path=path):
+                (commands / word).write_text(WRAPPER.replace("COMMAND", found))
+                (commands / word).chmod(0o700)
+        variables = {"PATH": f"{commands}{os.pathsep}{path}", "TEST_ARGUMENTS": str(arguments)}
+        variables |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "TMPDIR": str(temporary)}
+        ended = subprocess.run(
             command,
             input=block.code,
-            env=os.environ | STANDINS | server.env | {"PATH": path} | env,
-            cwd=tmp_path,
+            env=os.environ | STANDINS | server.env | variables | env,
+            cwd=work,
             capture_output=True,
             text=True,
             check=False,
         )
+        place = "output of token" if "curl" in block.code and "/oauth/token" in block.code else "output"
+        evidence.add(place, TOKEN.sub(ACCESS_TOKEN, ended.stdout))
+        evidence.add("messages", TOKEN.sub(ACCESS_TOKEN, ended.stderr))
+        for line in TOKEN.sub(ACCESS_TOKEN, arguments.read_text()).splitlines():
+            evidence.add("command line with --client-id" if "--client-id" in line else "process list", line)
+        for path in filter(Path.is_file, (each for folder in folders for each in folder.rglob("*"))):
+            is_private = stat.S_IMODE(path.stat().st_mode) == 0o600 and path.name == "domo-secret"
+            content = path.read_bytes().decode(errors="replace")
+            evidence.add("file of the secret" if is_private else "file", TOKEN.sub(ACCESS_TOKEN, content))
+        return ended
 
     return run
 
 
+NO_REDIS = {"REDIS_URL": f"redis://:{PASSWORD}@127.0.0.1:1"}
+
+
+def addresses(redis):
+    return {"REDIS_URL": redis.url, "REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(redis.port), "REDISCLI_AUTH": PASSWORD}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("block", blocks("python"))
-def test_python(block, run, tmp_path):
+def test_python(block, run, evidence, tmp_path):
     if "\ndef test_" in block.code:
-        (tmp_path / "test_it.py").write_text(block.code, encoding="utf-8")
+        (tmp_path / "work" / "test_it.py").write_text(block.code, encoding="utf-8")
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py"]
         ended = run(command, block._replace(code=""))
-    elif "REDIS_URL" in block.code:
+    elif "REDIS_" in block.code:
         with RedisServer(tmp_path) as redis:
-            ended = run([sys.executable, "-"], block, REDIS_URL=redis.url)
+            ended = run([sys.executable, "-"], block, **addresses(redis))
     else:
         ended = run([sys.executable, "-"], block)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout
     assert block.output is None or matches(ended.stdout, block.output), ended.stdout
+    assert evidence.leaks() == []
+
+
+SHOW_FRAMES = """
+import sys, traceback
+block = {"__name__": "__main__"}
+try:
+    exec(compile(sys.stdin.read(), "block.py", "exec"), block)
+except BaseException as error:
+    while error is not None:
+        print(repr(error), vars(error))
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            if frame.f_globals is block or frame.f_globals["__name__"].startswith("domo_oauth"):
+                print({name: value for name, value in frame.f_locals.items() if value is not frame.f_builtins})
+        error = error.__cause__ or error.__context__
+"""
+"""Runs a block, and shows the locals of its frames and ours, as rich does; those of an HTTP client show the token."""
+PROGRAMS = [block for block in blocks("python") if "\ndef test_" not in block.values[0].code]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", PROGRAMS)
+@pytest.mark.parametrize("grant", [grants, is_broken])
+def test_python_that_fails_shows_no_secret(block, grant, run, evidence, sandbox):
+    """The API redirects to another host, which refuses; or there is no token."""
+    with Server(refuses, refuses) as other:
+        redirect = answer(302, "", f"Location: {other.url}/other")
+        with Server(grant, lambda request: redirect) as domo:
+            given = replace(sandbox, url=domo.url)
+            ended = run([sys.executable, "-c", SHOW_FRAMES], block, given, DOMO_STORE="none", **NO_REDIS)
+    assert ended.returncode == 0, ended.stderr
+    evidence.add("another host", *other.requests)
+    assert evidence.leaks() == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("block", blocks("sh"))
-def test_shell(block, run, tmp_path):
-    with RedisServer(tmp_path) if "REDIS_URL" in block.code else nullcontext() as redis:
+def test_shell(block, run, evidence, tmp_path):
+    with RedisServer(tmp_path) if "REDIS_" in block.code else nullcontext() as redis:
         # Without the trap, a server that a failed block leaves running would hold the pipes open.
         block = block._replace(code=f"trap 'kill $! 2>/dev/null || true' EXIT\n{block.code}")
-        ended = run(["sh", "-e"], block, **({"REDIS_URL": redis.url} if redis else {}))
+        ended = run(["sh", "-e"], block, **(addresses(redis) if redis else {}))
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout
     assert block.output is None or matches(ended.stdout, block.output), ended.stdout
+    assert evidence.leaks() == []
 
 
 @pytest.mark.slow
