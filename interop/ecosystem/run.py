@@ -2,12 +2,13 @@
 
 Each `##` section of README.md is a recipe. Its `pip install` line is what the recipe's requirements.txt was locked
 from, and its code blocks are written to the files that their titles name. A recipe's check.py runs those files in an
-environment of its own, .cache/ecosystem/<recipe>, against a sandbox on loopback. Afterwards all that was written there
-is searched for secrets and tokens. The table goes to results.md, unless only some recipes ran.
+environment of its own, .cache/ecosystem/<recipe>, against a sandbox on loopback. Afterwards all that was written there,
+and the command lines of all processes, are searched for secrets and tokens. The table goes to results.md, unless only
+some recipes ran.
 """
 
 import argparse
-import base64
+import binascii
 import hashlib
 import json
 import os
@@ -18,6 +19,10 @@ import shutil
 import subprocess
 import sys
 import time
+import zlib
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,6 +49,10 @@ COLUMNS = {
 }
 HOW = "The [recipes](README.md) say how.\nSeconds are those of a check, without its installation, on two shared cores."
 TOKEN = re.compile(rb"eyJ[\w-]{16,}")  # the sandbox's tokens are JSON Web Tokens
+BASE64 = re.compile(rb"[\w+/-]{24,}")
+GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
+URL_SAFE = bytes.maketrans(b"-_", b"+/")
+WRONG = "wrong-and-not-to-be-shown"  # the secret of calls that must fail
 
 
 @dataclass
@@ -139,7 +148,12 @@ def environment(sandbox: Sandbox, venv: Path, work: Path) -> dict[str, str]:
     }
     folders = {"HOME": work, "TMPDIR": work / "tmp", "AIRFLOW_HOME": work / "airflow", "DLT_DATA_DIR": work / "dlt"}
     paths = {"PATH": path, "PYTHONPATH": str(HERE / "lib")} | {name: str(folder) for name, folder in folders.items()}
-    return paths | quiet | sandbox.env | {"DOMO_STORE": "none", "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"}
+    return (
+        paths
+        | quiet
+        | sandbox.env
+        | {"WRONG_SECRET": WRONG, "DOMO_STORE": "none", "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"}
+    )
 
 
 def check(recipe: Recipe, python: Path, sandbox: Sandbox) -> str:
@@ -180,14 +194,30 @@ def check(recipe: Recipe, python: Path, sandbox: Sandbox) -> str:
     size = sum(path.stat().st_size for path in written)
     recipe.row["searched"] = f"{len(written)} files, {size / 1024:,.0f} KiB: none"
     pair = f"{sandbox.client_id}:{sandbox.client_secret}".encode()
-    hidden = {"the secret": sandbox.client_secret.encode(), "the Basic credentials": base64.b64encode(pair)}
+    hidden = {
+        "the secret": sandbox.client_secret.encode(),
+        "the wrong secret": WRONG.encode(),
+        "the Basic credentials": b64encode(pair),
+    }
     for path in written:
-        content = path.read_bytes()
-        found = [what for what, value in hidden.items() if value in content]
-        found += ["a token"] if TOKEN.search(content) else []
+        contents = list(readings(path.read_bytes()))
+        found = [what for what, value in hidden.items() if any(value in content for content in contents)]
+        found += ["a token"] if any(map(TOKEN.search, contents)) else []
         if found:
             return f"{path.relative_to(work)} holds {' and '.join(found)}"
     return ""
+
+
+def readings(content: bytes) -> Iterator[bytes]:
+    """What was written, and what it holds in base64 or compressed, as queues and pipelines keep their state."""
+    if not content:
+        return
+    yield content
+    for run in BASE64.findall(content):
+        with suppress(binascii.Error):
+            yield from readings(b64decode(run.translate(URL_SAFE) + b"=" * (-len(run) % 4)))
+    with suppress(zlib.error):
+        yield from readings(zlib.decompressobj(GZIP_OR_ZLIB).decompress(content))
 
 
 def table(done: list[Recipe]) -> str:

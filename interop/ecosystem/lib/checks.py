@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 sandbox = Sandbox(os.environ["DOMO_API_URL"], os.environ["DOMO_CLIENT_ID"], os.environ["DOMO_CLIENT_SECRET"])
 NAMES = [dataset["name"] for dataset in sandbox.datasets]
-WRONG = {"DOMO_CLIENT_SECRET": "wrong-and-not-to-be-shown"}
+WRONG = {"DOMO_CLIENT_SECRET": os.environ["WRONG_SECRET"]}
 LIFETIME = 2  # seconds; the tokens of `renewed_at_expiry`
-WAIT_SECONDS = 60
+WAIT_SECONDS = 180
 
 row: dict[str, str] = {"besides": ""}
 
