@@ -234,6 +234,17 @@ def test_equal_providers_share_a_token(unique, wire, tmp_path, other, shared):
         changed["store"] = FileStore(tmp_path)
     assert (TokenProvider(**changed).get_token() is first) is shared
     assert len(server.requests) == 2 - shared
+    assert server.requests[0].startswith(b"GET /oauth/token?grant_type=client_credentials&scope=data+user HTTP")
+
+
+@pytest.mark.parametrize("other", [{"scopes": "data"}, {"scopes": None}, {"base_url": "{url}/other"}], ids=str)
+def test_through_a_store_too_a_token_has_one_base_url_and_set_of_scopes(unique, wire, tmp_path, other):
+    server = wire(GRANTED)
+    args = {"credentials": unique, "scopes": "data user", "base_url": server.url}
+    for given in (args, args, args | other):
+        given |= {"base_url": given["base_url"].format(url=server.url), "store": FileStore(tmp_path)}
+        TokenProvider(**given).get_token()
+    assert len(server.requests) == 2
 
 
 def test_providers_with_one_store_object_share_a_token_without_reading_the_store(unique, wire, tmp_path):
