@@ -15,7 +15,7 @@ import anyio
 import httpx
 import pytest
 
-from domo_oauth import Clock, ServerError, TokenProvider, TransportError
+from domo_oauth import Clock, FileStore, ServerError, TokenProvider, TransportError
 from domo_oauth.flight import Flight
 from tests.fakes import GET, HOUR, PATIENCE, REQUEST, Endpoint, ask, in_threads, refused, unavailable
 
@@ -43,6 +43,32 @@ def test_a_late_caller_gets_an_error_in_time_that_says_why(call, endpoint, timeo
     assert re.match(rf"No token within {timeout:g} s: ({why})\. The request goes on", str(caught.value))
     assert caught.value.retryable
     endpoint.wait_until_asked()  # even if the caller did not wait at all
+
+
+@pytest.mark.parametrize(
+    ("step", "why"),
+    [
+        ("load", r"the store FileStore\(.*\) has not responded"),
+        ("lock", "another process holds the store's lock, or the store has not responded"),
+    ],
+)
+def test_a_late_caller_learns_that_the_store_is_slow(make, time, monkeypatch, tmp_path, step, why):
+    reached, responds, use = threading.Event(), threading.Event(), getattr(FileStore, step)
+
+    def slow(store, name):
+        reached.set()
+        assert responds.wait(PATIENCE)
+        return use(store, name)
+
+    monkeypatch.setattr(FileStore, step, slow)
+    provider = make(store=FileStore(tmp_path / "store"), clock=Clock(start=time.start))
+    with pytest.raises(TransportError):
+        provider.get_token(0)
+    assert reached.wait(PATIENCE)
+    with pytest.raises(TransportError, match=rf"^No token within 0 s: {why}\. The request goes on"):
+        provider.get_token(0)
+    responds.set()
+    assert provider.get_token().access_token == "canary-token-1"
 
 
 def test_a_late_caller_does_not_end_the_fetch(make, endpoint, time, get):
